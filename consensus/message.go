@@ -1,0 +1,124 @@
+package consensus
+
+// Message is one envelope between two servers. Term is the sender's current term, but in requests
+// for a pre-vote, where it is the term that the sender would campaign in; a response to a pre-vote
+// carries the term of the request.
+type Message struct {
+	From, To ServerID
+	Term     Term
+	Body     Body
+}
+
+// Body is what a message says: a pointer to one of the types below.
+type Body interface{ body() }
+
+type (
+	// VoteRequest asks for a vote (Raft §5.2), or with PreVote whether one would be given (thesis §9.6).
+	VoteRequest struct {
+		_struct   bool `codec:",toarray"` //nolint:unused // read by the codec
+		LastIndex Index
+		LastTerm  Term
+		PreVote   bool
+		// Reason is not nil in a failure election: the voter lays stickiness aside, unless its veto
+		// hook objects to this reason.
+		Reason []byte
+	}
+
+	// VoteResponse answers a VoteRequest of the same term and kind.
+	VoteResponse struct {
+		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+		PreVote bool
+		Granted bool
+		Refusal string // why not, for people
+	}
+
+	// AppendRequest replicates entries (Raft §5.3); empty, it is a heartbeat.
+	AppendRequest struct {
+		_struct   bool `codec:",toarray"` //nolint:unused // read by the codec
+		PrevIndex Index
+		PrevTerm  Term
+		Commit    Index
+		Round     uint64 // heartbeat round; the answer echoes it (ReadIndex, check-quorum)
+		Entries   []Entry
+	}
+
+	// AppendResponse acknowledges all up to Match, or rejects the request at PrevIndex with a hint.
+	AppendResponse struct {
+		_struct   bool  `codec:",toarray"` //nolint:unused // read by the codec
+		Match     Index // valid if not Rejected
+		Round     uint64
+		Rejected  bool
+		PrevIndex Index // of the rejected request: tells a stale rejection from the outstanding one
+		HintIndex Index // the leader may continue after this index
+		HintTerm  Term  // the follower's term at HintIndex
+	}
+
+	// SnapshotChunk carries part of a snapshot, stop-and-wait per follower. The core leaves Data empty; the
+	// driver fills it from the pinned snapshot before it sends.
+	SnapshotChunk struct {
+		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+		Meta    SnapshotMeta
+		Offset  int64
+		Data    []byte
+		Done    bool // Data ends the snapshot
+	}
+
+	// SnapshotResponse asks for the next chunk, or says with Installed that the follower now matches
+	// the snapshot's index.
+	SnapshotResponse struct {
+		_struct   bool  `codec:",toarray"` //nolint:unused // read by the codec
+		Index     Index // of the snapshot
+		Offset    int64 // bytes that the follower holds
+		Installed bool
+	}
+
+	// ReadIndexRequest asks the leader for a confirmed commit index on behalf of a follower.
+	ReadIndexRequest struct {
+		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+		ID      uint64
+	}
+
+	// ReadIndexResponse answers it; Index 0 means refused (not the leader, or leadership was lost).
+	ReadIndexResponse struct {
+		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+		ID      uint64
+		Index   Index
+	}
+
+	// ForwardRequest carries a proposal from a follower's client to the leader. Drivers exchange it;
+	// the core never sees it.
+	ForwardRequest struct {
+		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+		ID      uint64
+		Data    []byte
+	}
+
+	// ForwardResponse tells the outcome: the position of the entry, or why there is none.
+	ForwardResponse struct {
+		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+		ID      uint64
+		Index   Index
+		Term    Term
+		Error   string // empty: committed and applied by the leader
+		Lost    bool   // with Error: certainly not in the log
+	}
+
+	// Gossip is a payload of the application that shares the connection; it is not part of Raft and
+	// may be lost.
+	Gossip struct {
+		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+		Data    []byte
+	}
+)
+
+func (*VoteRequest) body()       {}
+func (*VoteResponse) body()      {}
+func (*AppendRequest) body()     {}
+func (*AppendResponse) body()    {}
+func (*SnapshotChunk) body()     {}
+func (*SnapshotResponse) body()  {}
+func (*ReadIndexRequest) body()  {}
+func (*ReadIndexResponse) body() {}
+func (*ForwardRequest) body()    {}
+func (*ForwardResponse) body()   {}
+func (*Gossip) body()            {}
