@@ -1,0 +1,123 @@
+package config
+
+import (
+	"net"
+	"strconv"
+	"time"
+)
+
+// Addr is a server's address, "host:port" with a numeric port; IPv6 hosts stand in brackets. It is comparable, so that
+// it can be a key. The zero value means "none".
+type Addr string
+
+// NewAddr joins host and port.
+func NewAddr(host string, port int) Addr { return Addr(net.JoinHostPort(host, strconv.Itoa(port))) }
+
+// Host is the part before the port, without brackets.
+func (a Addr) Host() string {
+	host, _, err := net.SplitHostPort(string(a))
+	if err != nil {
+		return string(a)
+	}
+	return host
+}
+
+// Port is the numeric port, 0 when there is none.
+func (a Addr) Port() int {
+	_, port, _ := net.SplitHostPort(string(a))
+	n, _ := strconv.Atoi(port)
+	return n
+}
+
+// Config is a whole picket.yaml. Keys in the file are these names in kebab-case.
+type Config struct {
+	Cluster  string    // names the group of agents; agents of another cluster are refused
+	Agent    Agent     // this agent
+	Agents   []Peer    // every agent of the cluster, this one included: the initial membership
+	Listen   Listen    // where this agent listens
+	Announce Announce  // how others reach it, where that differs
+	Local    Addr      // the Redis beside this agent; empty: none (a witness)
+	Sentinel Door      // the password of the Sentinel port
+	PeerTLS  TLS       // between agents; off when empty
+	Masters  []Master  // what is watched
+	Webhooks []Webhook // where failover events go
+	Log      Log
+}
+
+// Agent is this agent's identity.
+type Agent struct {
+	ID              string        // unique in the cluster, never reused with an empty data directory
+	Zone            string        // free text; a replica in the same zone as the old master is preferred on a tie
+	DataDir         string        // log, snapshots, identity; must survive restarts
+	ElectionTimeout time.Duration // a follower that hears no leader for one to two of these starts an election
+}
+
+// Peer is one agent as the others reach it.
+type Peer struct {
+	ID      string
+	Address Addr // of its agents' port
+}
+
+// Listen holds the three listening addresses. HTTP may be empty: no HTTP then.
+type Listen struct {
+	Sentinel Addr // default 0.0.0.0:26379
+	Peers    Addr // default 0.0.0.0:26380
+	HTTP     Addr // default 127.0.0.1:26381
+}
+
+// Announce is what clients and other agents are told, behind NAT or in containers.
+type Announce struct {
+	Host         string // default: the host of this agent's address in Agents
+	SentinelPort int    // default: the port of Listen.Sentinel
+}
+
+// Door guards the Sentinel port.
+type Door struct {
+	Password     Secret
+	PasswordFile string
+}
+
+// TLS names the files of one TLS identity. Empty: no TLS.
+type TLS struct {
+	Enabled    bool
+	CA         string // PEM bundle that signs the other side; empty: the system's
+	Cert, Key  string // PEM of this side
+	ServerName string // expected name of the other side; empty: the host that is dialled
+}
+
+// Master is one watched master and its replicas.
+type Master struct {
+	Name            string
+	Address         Addr          // at the first start; afterwards the replicated state knows better
+	Quorum          int           // agents that must find it down
+	DownAfter       time.Duration // without a valid answer for so long it is down
+	CrashGrace      time.Duration // connections refused for so long it is down, long before DownAfter
+	FailoverTimeout time.Duration // bounds each step of a failover
+	ParallelSyncs   int           // replicas that may resync in full from the new master at once
+	Cooldown        time.Duration // no automatic failover for so long after the last one
+	Lease           time.Duration // of the master's sidecar; must stay below DownAfter
+	Username        string
+	Password        Secret
+	PasswordFile    string
+	TLS             TLS
+}
+
+// Webhook is one receiver of failover events.
+type Webhook struct {
+	Name       string // unique; its delivery position is kept under this name
+	URL        string
+	Secret     Secret // whsec_… (Standard Webhooks)
+	SecretFile string
+	Events     []string // types or prefixes ("failover.*"); empty: all
+	Masters    []string // empty: all
+	Timeout    time.Duration
+}
+
+// Log says how to log.
+type Log struct {
+	Level  string // debug, info, warn, error
+	Format string // console or json
+}
+
+// Secret is text that must never be printed: every formatting verb and encoder shows stars.
+type Secret string

@@ -1,0 +1,119 @@
+package failover
+
+import (
+	"time"
+
+	"picket/config"
+	"picket/monitor"
+)
+
+// Phase is how far a failover has come. Each is entered by a committed Step.
+type Phase uint8
+
+const (
+	Begun     Phase = iota + 1 // replicas may be cut and read
+	Promoting                  // the target is chosen; it may be promoted
+	Switched                   // the target is the master; clients are told; others follow it
+	Ended                      // finished or rolled back, see Outcome
+)
+
+// Cause is why a failover began.
+type Cause string
+
+const (
+	CauseDown   Cause = "master-down" // objectively down
+	CauseManual Cause = "manual"      // an operator or a Sentinel client asked
+)
+
+// Outcome is how a failover ended.
+type Outcome string
+
+const (
+	Done    Outcome = "done"
+	Aborted Outcome = "aborted" // the old master stays; replicas follow it again
+)
+
+// Step is one entry of a failover in the log. Master and Epoch are always set; the other fields belong to the kinds
+// that their comments name.
+type Step struct {
+	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+
+	Kind   StepKind
+	Master string
+	Epoch  uint64 // the term in which the leader acts; a step of an older term than the record's is refused
+	At     int64  // leader's clock, Unix nanoseconds: for people, never for decisions about safety
+
+	Cause    Cause         // begin
+	Old      config.Addr   // begin: the master that is replaced
+	Replicas []config.Addr // begin: those known, to be cut, read and re-pointed
+	Evidence string        // begin: what was seen, by whom; for people
+	Down     int64         // begin: when the master was first found down, Unix nanoseconds; 0 for manual
+
+	Target config.Addr // promote, switch
+	RunID  string      // promote: of the target
+	ReplID string      // promote: history of the target
+	Offset int64       // promote: of the target when chosen
+	Why    string      // promote: why this one; abort: why; end: remarks
+
+	Replica config.Addr // repoint: this one follows the new master
+}
+
+// StepKind says what a Step does.
+type StepKind uint8
+
+const (
+	StepBegin  StepKind = iota + 1
+	StepResume          // a new leader takes the failover over: its term becomes the epoch
+	StepPromote
+	StepSwitch
+	StepRepoint
+	StepEnd
+	StepAbort
+)
+
+// Record is the replicated state of one failover: the fold of its steps.
+type Record struct {
+	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+
+	ID        uint64 // log index of the begin step
+	Master    string
+	Epoch     uint64
+	Phase     Phase
+	Outcome   Outcome // once Ended
+	Cause     Cause
+	Old       config.Addr
+	Replicas  []config.Addr
+	Evidence  string
+	Target    config.Addr
+	RunID     string
+	ReplID    string
+	Offset    int64
+	Why       string
+	Repointed []config.Addr
+	Leaders   []uint64 // terms of the leaders that worked on it, in order
+	DownAt    int64    // Unix nanoseconds, as BegunAt and the others
+	BegunAt   int64
+	PromoteAt int64
+	SwitchAt  int64
+	EndAt     int64
+}
+
+// Situation is all that a decision depends on.
+type Situation struct {
+	Now      time.Time
+	Epoch    uint64                 // the term that this leader leads
+	Settings *config.Master         // of this master
+	Zone     map[config.Addr]string // zone of the agent beside a server, where known
+	Master   config.Addr            // current, from the replicated state
+	Replicas []config.Addr          // known, from the replicated state
+	Record   *Record                // the running failover; nil: none
+	View     monitor.View
+	Verdict  monitor.Verdict
+}
+
+// Blocker says why nothing can be done, and what would help.
+type Blocker struct {
+	Reason string // stable, kebab-case: "no-candidate", "cooldown", …
+	Text   string // for people
+	Remedy string
+}

@@ -1,0 +1,7 @@
+// Package monitor watches Redis servers and forms opinions about them. It decides nothing: probes give
+// typed evidence, evidence gives this agent's opinion of a server, opinions of all agents and what the
+// replicas report give a verdict (Judge), and the verdict is somebody else's reason to act.
+//
+// The judgement is pure; the Monitor around it holds one connection per server and one goroutine that
+// owns all state.
+package monitor

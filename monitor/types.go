@@ -1,0 +1,145 @@
+package monitor
+
+import (
+	"time"
+
+	"picket/config"
+)
+
+// State is what an agent thinks of a server.
+type State uint8
+
+const (
+	// Unknown: not looked yet, or the agent itself stalled and must look again.
+	Unknown State = iota
+	Up
+	Down
+)
+
+// Evidence is why.
+type Evidence uint8
+
+const (
+	NoEvidence  Evidence = iota
+	Answered             // a valid reply
+	Refused              // the host answers, nobody listens: repeatedly, over crash-grace
+	TimedOut             // nothing valid for down-after
+	Unreachable          // the network says so (no route, dial time-out), over down-after
+	BadReply             // answers, but nothing valid (NOAUTH, ERR …), over down-after
+	WrongRole            // the master reports that it is a replica, over down-after
+)
+
+// Opinion is one agent's word on one server. It expires unless refreshed.
+type Opinion struct {
+	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+
+	Agent    string
+	Server   config.Addr
+	State    State
+	Evidence Evidence
+	Age      time.Duration // how long the state holds, when it was sent
+	RunID    string        // of the process it speaks of
+	Seq      uint64        // grows with each opinion of this agent's process; older ones are dropped
+	Boot     uint64        // identifies the agent's process
+}
+
+// Observation is what one INFO said.
+type Observation struct {
+	Server   config.Addr
+	At       time.Time
+	Version  string
+	RunID    string
+	Uptime   time.Duration
+	Loading  bool
+	Role     string // "master" or "slave"
+	ReplID   string
+	ReplID2  string
+	Offset   int64 // master: master_repl_offset; replica: slave_repl_offset (applied)
+	Received int64 // replica: slave_read_repl_offset
+	Second   int64 // second_repl_offset
+	// Of a replica:
+	Master   config.Addr
+	LinkUp   bool
+	LinkDown time.Duration // since when, if not up
+	LastIO   time.Duration // since the last byte from the master, whole seconds; negative: never
+	Syncing  bool
+	Priority int
+	Unlisted bool // replica_announced:0
+	// Of a master:
+	Replicas []Attached
+}
+
+// Attached is a replica as its master lists it.
+type Attached struct {
+	Server config.Addr
+	State  string // online, wait_bgsave, …
+	Offset int64
+	Lag    time.Duration
+}
+
+// Server is all that this agent knows of one server at one instant.
+type Server struct {
+	Addr      config.Addr
+	State     State
+	Evidence  Evidence
+	Since     time.Time    // of State
+	Suspect   bool         // something is wrong (connection lost, refused, reply late) but not long enough
+	Last      *Observation // newest INFO; nil: none yet
+	Prior     *Observation // the newest one whose offset differed or that is older by a probe: what Last is compared with
+	Connected bool
+	PingSent  time.Time // of the oldest unanswered PING; zero: none
+	LastOK    time.Time // last valid reply
+	LastReply time.Time // last reply of any kind
+	RoleSince time.Time // since when Last.Role is reported
+	DownAfter time.Duration
+}
+
+// View is everything that a judgement may use. It is immutable once made.
+type View struct {
+	Now      time.Time
+	Self     string
+	Stalled  bool // this agent was late itself and distrusts its clocks until it has looked again
+	Servers  map[config.Addr]Server
+	Opinions map[config.Addr][]Opinion // fresh ones of every agent, this one included; sorted by agent
+}
+
+// Code names a finding, in the manner of a diagnosis.
+type Code string
+
+const (
+	Healthy           Code = "Healthy"
+	DeadMaster        Code = "DeadMaster"        // refused
+	HungMaster        Code = "HungMaster"        // accepts, does not answer
+	UnreachableMaster Code = "UnreachableMaster" // agents are cut off, replicas are still fed: no action
+	LoadingMaster     Code = "LoadingMaster"
+	RoleMismatch      Code = "RoleMismatch"    // the master says that it is a replica
+	SuspectedMaster   Code = "SuspectedMaster" // down for some agent, not for a quorum
+	NoQuorum          Code = "NoQuorum"        // too few agents speak
+	UnknownMaster     Code = "UnknownMaster"   // this agent has not looked yet, or stalled
+)
+
+// Question is what is to be judged: one master, as the replicated state and the configuration know it.
+type Question struct {
+	Name     string
+	Master   config.Addr
+	Replicas []config.Addr
+	Quorum   int
+	Agents   int // size of the group
+}
+
+// Proof is a sign of life of a master that agents find down.
+type Proof struct {
+	Replica config.Addr
+	Text    string // what it received, and when
+}
+
+// Verdict is the judgement on one master. ObjectivelyDown is the only thing that permits a failover.
+type Verdict struct {
+	Code            Code
+	ObjectivelyDown bool
+	Down            []Opinion // that count
+	Quorum          int
+	Life            []Proof   // vetoes
+	Since           time.Time // earliest Down here; zero if none
+	Text            string    // one sentence for people, with the remedy where there is one
+}
