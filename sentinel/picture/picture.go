@@ -1,0 +1,74 @@
+// Package picture is the read model: what one agent knows at one instant, in the shape in which the doors to
+// the outside (Sentinel protocol, HTTP, command line) show it. One Picture answers one request, so
+// that no answer contradicts itself.
+package picture
+
+import (
+	"time"
+
+	"picket/config"
+	"picket/failover"
+	"picket/monitor"
+	"picket/sentinel/state"
+)
+
+// Picture is immutable once made. Its JSON is the body of GET /v1/status.
+type Picture struct {
+	At       time.Time     `json:"at"`
+	Version  string        `json:"version"`
+	Cluster  string        `json:"cluster"`
+	Agent    string        `json:"agent"`
+	Epoch    uint64        `json:"epoch"`
+	Role     string        `json:"role"`     // of this agent in Raft
+	Leader   string        `json:"leader"`   // agent id; empty: unknown
+	Majority bool          `json:"majority"` // this agent is in touch with a majority: decisions can be made
+	Stalled  bool          `json:"stalled"`  // this agent was late itself and distrusts its clocks (Sentinel's tilt)
+	Commit   uint64        `json:"commit"`
+	Applied  uint64        `json:"applied"`
+	Masters  []Master      `json:"masters"` // sorted by name
+	Agents   []Agent       `json:"agents"`  // sorted by id, this one included
+	Events   []state.Event `json:"events"`  // the latest committed ones, oldest first
+}
+
+// Agent is one member of the group as this agent sees it.
+type Agent struct {
+	ID           string        `json:"id"`
+	MyID         string        `json:"my_id"` // 40 hex digits, stable: Sentinel's run id
+	Host         string        `json:"host"`  // announced to clients
+	SentinelPort int           `json:"sentinel_port"`
+	Peer         config.Addr   `json:"peer"`
+	Zone         string        `json:"zone,omitempty"`
+	Self         bool          `json:"self,omitempty"`
+	Up           bool          `json:"up"`
+	Role         string        `json:"role"`  // as it last said
+	Epoch        uint64        `json:"epoch"` // as it last said
+	Heard        time.Duration `json:"heard"` // since it last spoke; negative: never
+}
+
+// Server is a Redis server as this agent sees it.
+type Server struct {
+	Addr     config.Addr          `json:"addr"`
+	RunID    string               `json:"run_id,omitempty"`
+	State    string               `json:"state"` // up, down, unknown
+	Down     bool                 `json:"down"`  // subjectively: Sentinel's s_down
+	Evidence string               `json:"evidence,omitempty"`
+	Watch    monitor.Server       `json:"-"` // the details that Sentinel's maps show
+	Last     *monitor.Observation `json:"last,omitempty"`
+	Lag      int64                `json:"lag"` // of a replica: bytes behind the master as last seen; -1: unknown
+}
+
+// Master is one watched master.
+type Master struct {
+	Name     string            `json:"name"`
+	Epoch    uint64            `json:"epoch"` // of its last failover: Sentinel's config-epoch
+	Settings *config.Master    `json:"-"`
+	Quorum   int               `json:"quorum"`
+	Server   Server            `json:"server"`
+	ODown    bool              `json:"objectively_down"`
+	ODownAt  time.Time         `json:"-"`
+	Verdict  monitor.Verdict   `json:"verdict"`
+	Blocker  *failover.Blocker `json:"blocker,omitempty"`
+	Replicas []Server          `json:"replicas"`           // sorted by address
+	Failover *failover.Record  `json:"failover,omitempty"` // running
+	Last     *failover.Record  `json:"last_failover,omitempty"`
+}

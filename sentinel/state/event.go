@@ -1,0 +1,50 @@
+package state
+
+import "picket/config"
+
+// EventType names a committed event. Types never change meaning.
+type EventType string
+
+const (
+	MasterAdded       EventType = "master.added"
+	ReplicaAdded      EventType = "replica.added"
+	AgentRegistered   EventType = "agent.registered"
+	FailoverBegun     EventType = "failover.begun"
+	FailoverResumed   EventType = "failover.resumed"
+	FailoverPromoting EventType = "failover.promoting"
+	FailoverSwitched  EventType = "failover.switched"
+	FailoverRepointed EventType = "failover.repointed"
+	FailoverEnded     EventType = "failover.ended"
+	FailoverAborted   EventType = "failover.aborted"
+)
+
+// Event is one committed thing that the outside is told. A log entry makes at most one, so its index
+// is a stable id and the order.
+type Event struct {
+	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+
+	ID     uint64 // log index
+	Type   EventType
+	Master string // empty for agents' events
+	Epoch  uint64 // term of the entry
+	At     int64  // the proposer's clock, Unix nanoseconds
+	Data   EventData
+}
+
+// EventData holds what the types add; unused fields are left out of the JSON.
+type EventData struct {
+	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+
+	Failover uint64        `json:"failover,omitempty"` // id of the failover: all its events share it
+	Cause    string        `json:"cause,omitempty"`
+	Evidence string        `json:"evidence,omitempty"`
+	From     config.Addr   `json:"from,omitempty"`    // old master
+	To       config.Addr   `json:"to,omitempty"`      // new master, or target
+	Replica  config.Addr   `json:"replica,omitempty"` // the one that was added or re-pointed
+	Replicas []config.Addr `json:"replicas,omitempty"`
+	Agent    string        `json:"agent,omitempty"`
+	Offset   int64         `json:"offset,omitempty"`
+	Why      string        `json:"why,omitempty"`
+	// Milliseconds since the master was first found down (failover.switched, failover.ended); 0 for manual ones.
+	ElapsedMS int64 `json:"elapsed_ms,omitempty"`
+}
