@@ -1,0 +1,233 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"text/template"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"picket/config"
+	"picket/sentinel/picture"
+)
+
+// MasterName is the name under which a cluster's agents watch its master.
+const MasterName = "mymaster"
+
+// ClusterOptions shapes a cluster: hosts with a Redis and an agent each.
+type ClusterOptions struct {
+	Program string // the picket binary
+	Hosts   int    // 0: three
+	// Of the watched master; zero values are the program's defaults.
+	DownAfter, CrashGrace, FailoverTimeout time.Duration
+	Cooldown                               *time.Duration
+	Webhook                                *config.Webhook
+	LogLevel                               string // default debug: logs go to files
+}
+
+// Cluster is n redis-servers, the first started as the master, and n agents.
+type Cluster struct {
+	Redis  []*Redis
+	Agents []*Agent
+}
+
+// Agent is one `picket run` process.
+type Agent struct {
+	*Process
+	ID                    string
+	Dir                   string // data directory, below it everything it keeps
+	Sentinel, Peers, HTTP config.Addr
+	Local                 config.Addr
+}
+
+//go:embed picket.yaml.tmpl
+var agentTemplate string
+
+// StartCluster starts everything and waits until every agent sees the whole topology and one leader.
+func (l *Lab) StartCluster(opts ClusterOptions) (*Cluster, error) {
+	if opts.Hosts == 0 {
+		opts.Hosts = 3
+	}
+	if opts.LogLevel == "" {
+		opts.LogLevel = "debug"
+	}
+	c := &Cluster{}
+	for i := range opts.Hosts {
+		var of config.Addr
+		if i > 0 {
+			of = c.Redis[0].Addr
+		}
+		r, err := l.StartRedis(RedisOptions{ReplicaOf: of})
+		if err != nil {
+			return nil, err
+		}
+		c.Redis = append(c.Redis, r)
+	}
+	if err := l.addAgents(c, opts); err != nil {
+		return nil, err
+	}
+	for _, a := range c.Agents {
+		if err := a.Start(); err != nil {
+			return nil, err
+		}
+	}
+	return c, c.AwaitSettled(20*time.Second, c.Redis[0].Addr)
+}
+
+// addAgents writes the agents' files; all of them must know all addresses.
+func (l *Lab) addAgents(c *Cluster, opts ClusterOptions) error {
+	for i, r := range c.Redis {
+		a := &Agent{ID: fmt.Sprintf("agent-%d", i+1), Local: r.Addr}
+		a.Dir = filepath.Join(l.Dir, a.ID)
+		for _, addr := range []*config.Addr{&a.Sentinel, &a.Peers, &a.HTTP} {
+			port, err := l.Port()
+			if err != nil {
+				return err
+			}
+			*addr = config.NewAddr("127.0.0.1", port)
+		}
+		conf := filepath.Join(l.Dir, a.ID+".yaml")
+		a.Process = l.process(a.ID, filepath.Join(l.Dir, a.ID+".log"), opts.Program, "run", "--config", conf)
+		c.Agents = append(c.Agents, a)
+	}
+	tmpl := template.Must(template.New("picket.yaml").Parse(agentTemplate))
+	for _, a := range c.Agents {
+		var text bytes.Buffer
+		err := tmpl.Execute(&text, map[string]any{
+			"Agent": a, "Agents": c.Agents, "Master": c.Redis[0].Addr, "Name": MasterName,
+			"Quorum": opts.Hosts/2 + 1, "Options": opts,
+		})
+		if err != nil {
+			return fmt.Errorf("configure %s: %w", a.ID, err)
+		}
+		if err := os.WriteFile(filepath.Join(l.Dir, a.ID+".yaml"), text.Bytes(), 0o600); err != nil {
+			return fmt.Errorf("configure %s: %w", a.ID, err)
+		}
+	}
+	return nil
+}
+
+// Status asks an agent for its picture.
+func (a *Agent) Status(ctx context.Context) (picture.Picture, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+string(a.HTTP)+"/v1/status", nil)
+	if err != nil {
+		return picture.Picture{}, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return picture.Picture{}, fmt.Errorf("status of %s: %w", a.ID, err)
+	}
+	defer response.Body.Close()
+	var p picture.Picture
+	if err := json.NewDecoder(response.Body).Decode(&p); err != nil {
+		return picture.Picture{}, fmt.Errorf("status of %s: %w", a.ID, err)
+	}
+	return p, nil
+}
+
+// AwaitSettled waits until the topology is whole and quiet: every running agent names master, in the same epoch, under
+// the same leader, without a failover going on, and every other running Redis follows it.
+func (c *Cluster) AwaitSettled(limit time.Duration, master config.Addr) error {
+	return Await(limit, "the cluster has settled on master "+string(master), func(ctx context.Context) error {
+		group, ctx := errgroup.WithContext(ctx)
+		for _, r := range c.Redis {
+			if r.Running() && r.Addr != master {
+				group.Go(func() error { return r.Follows(ctx, master) })
+			}
+		}
+		pictures := make([]picture.Picture, len(c.Agents))
+		for i, a := range c.Agents {
+			if a.Running() {
+				group.Go(func() (err error) { pictures[i], err = a.Status(ctx); return err })
+			}
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		return c.agree(pictures, master)
+	})
+}
+
+// agree compares what the running agents say.
+func (c *Cluster) agree(pictures []picture.Picture, master config.Addr) error {
+	first := picture.Picture{}
+	for i, p := range pictures {
+		if !c.Agents[i].Running() {
+			continue
+		}
+		if len(p.Masters) != 1 {
+			return fmt.Errorf("%s knows %d masters", p.Agent, len(p.Masters))
+		}
+		switch m := p.Masters[0]; {
+		case m.Server.Addr != master || m.Server.State != "up":
+			return fmt.Errorf("%s: master is %s (%s)", p.Agent, m.Server.Addr, m.Server.State)
+		case m.Failover != nil:
+			return fmt.Errorf("%s: failover %d is still running", p.Agent, m.Failover.ID)
+		case len(m.Replicas) != len(c.Redis)-1:
+			return fmt.Errorf("%s knows %d of %d replicas", p.Agent, len(m.Replicas), len(c.Redis)-1)
+		case p.Leader == "":
+			return fmt.Errorf("%s knows no leader", p.Agent)
+		case first.Agent == "":
+			first = p
+		case p.Epoch != first.Epoch || p.Leader != first.Leader || m.Epoch != first.Masters[0].Epoch:
+			return fmt.Errorf("%s is in epoch %d under %s, %s in epoch %d under %s",
+				p.Agent, p.Epoch, p.Leader, first.Agent, first.Epoch, first.Leader)
+		}
+	}
+	if first.Agent == "" {
+		return errors.New("no agent runs")
+	}
+	return nil
+}
+
+// Leader gives the agent that leads, as a running agent sees it.
+func (c *Cluster) Leader(ctx context.Context) (*Agent, error) {
+	for _, a := range c.Agents {
+		if !a.Running() {
+			continue
+		}
+		p, err := a.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, other := range c.Agents {
+			if other.ID == p.Leader {
+				return other, nil
+			}
+		}
+	}
+	return nil, errors.New("no running agent knows a leader")
+}
+
+// Sentinels lists the agents' Sentinel ports.
+func (c *Cluster) Sentinels() []string {
+	var addrs []string
+	for _, a := range c.Agents {
+		addrs = append(addrs, string(a.Sentinel))
+	}
+	return addrs
+}
+
+// FailoverClient is an ordinary Sentinel-aware client of the cluster that never retries by itself.
+func (c *Cluster) FailoverClient() *redis.Client { return failoverClient(c.Sentinels()) }
+
+// At gives the server with this address.
+func (c *Cluster) At(addr config.Addr) *Redis {
+	for _, r := range c.Redis {
+		if r.Addr == addr {
+			return r
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"picket/config"
+)
+
+// Redis is one redis-server with a configuration file of its own, so that CONFIG REWRITE works.
+type Redis struct {
+	*Process
+	Addr config.Addr
+	Dir  string
+	Conf string // path of its configuration file
+}
+
+// RedisOptions shapes a server. The zero value is a master without persistence.
+type RedisOptions struct {
+	ReplicaOf config.Addr
+	Lines     []string // more configuration lines
+}
+
+// ErrNoRedis says how to get redis-server.
+var ErrNoRedis = errors.New("redis-server is not installed: install it (Debian, Ubuntu: apt-get install redis-server; " +
+	"macOS: brew install redis) or put it into the PATH")
+
+// StartRedis starts a server on a free port and waits until it answers.
+func (l *Lab) StartRedis(opts RedisOptions) (*Redis, error) {
+	program, err := FindRedis()
+	if err != nil {
+		return nil, err
+	}
+	port, err := l.Port()
+	if err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("redis-%d", port)
+	r := &Redis{Addr: config.NewAddr("127.0.0.1", port), Dir: filepath.Join(l.Dir, name)}
+	r.Conf = filepath.Join(r.Dir, "redis.conf")
+	if err := r.writeConf(opts); err != nil {
+		return nil, fmt.Errorf("configure %s: %w", name, err)
+	}
+	r.Process = l.process(name, filepath.Join(r.Dir, "redis.log"), program, r.Conf)
+	return r, r.Start()
+}
+
+// FindRedis gives the path of the server's program. Valkey behaves the same here.
+func FindRedis() (string, error) {
+	for _, name := range []string{"redis-server", "valkey-server", "/usr/bin/redis-server"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", ErrNoRedis
+}
+
+func (r *Redis) writeConf(opts RedisOptions) error {
+	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
+		return err
+	}
+	lines := []string{
+		"bind 127.0.0.1",
+		fmt.Sprintf("port %d", r.Addr.Port()),
+		"dir " + r.Dir,
+		`save ""`,
+		"repl-diskless-sync-delay 0",
+	}
+	if opts.ReplicaOf != "" {
+		lines = append(lines, fmt.Sprintf("replicaof %s %d", opts.ReplicaOf.Host(), opts.ReplicaOf.Port()))
+	}
+	lines = append(lines, opts.Lines...)
+	return os.WriteFile(r.Conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600)
+}
+
+// Start starts the server again, with the configuration file as it now is, and waits until it answers.
+func (r *Redis) Start() error {
+	if err := r.Process.Start(); err != nil {
+		return err
+	}
+	client := r.Client()
+	defer client.Close()
+	return Await(5*time.Second, r.Name+" answers PING", func(ctx context.Context) error {
+		return client.Ping(ctx).Err()
+	})
+}
+
+// Client connects to the server; it never retries. The caller closes it.
+func (r *Redis) Client() *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Addr: string(r.Addr), MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: 2 * time.Second,
+		DisableIdentity: true, Protocol: 2,
+	})
+}
+
+// Info returns the fields of one INFO section.
+func (r *Redis) Info(ctx context.Context, section string) (map[string]string, error) {
+	client := r.Client()
+	defer client.Close()
+	text, err := client.Info(ctx, section).Result()
+	if err != nil {
+		return nil, fmt.Errorf("INFO %s of %s: %w", section, r.Name, err)
+	}
+	fields := map[string]string{}
+	for line := range strings.SplitSeq(text, "\r\n") {
+		if key, value, ok := strings.Cut(line, ":"); ok {
+			fields[key] = value
+		}
+	}
+	return fields, nil
+}
+
+// Follows returns nil when the server is a replica of master with its link up.
+func (r *Redis) Follows(ctx context.Context, master config.Addr) error {
+	info, err := r.Info(ctx, "replication")
+	if err != nil {
+		return err
+	}
+	if got := config.Addr(info["master_host"] + ":" + info["master_port"]); info["role"] != "slave" || got != master {
+		return fmt.Errorf("%s is a %s of %q, want a replica of %s", r.Name, info["role"], got, master)
+	}
+	if info["master_link_status"] != "up" {
+		return fmt.Errorf("%s: its link to %s is %s", r.Name, master, info["master_link_status"])
+	}
+	return nil
+}

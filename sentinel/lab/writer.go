@@ -1,0 +1,139 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// failoverClient is go-redis' Sentinel client as a careful user sets it up, without hidden retries, so that what
+// was acknowledged is known.
+func failoverClient(sentinels []string) *redis.Client {
+	return redis.NewFailoverClient(&redis.FailoverOptions{
+		MasterName: MasterName, SentinelAddrs: sentinels, MaxRetries: -1,
+		DialTimeout: 500 * time.Millisecond, ReadTimeout: 3 * time.Second, ContextTimeoutEnabled: true,
+		DisableIdentity: true,
+	})
+}
+
+// Writer writes one new key after the other, as fast as they are acknowledged, and remembers what was.
+type Writer struct {
+	client *redis.Client
+	prefix string
+	stop   context.CancelFunc
+	done   chan struct{}
+
+	mu    sync.Mutex
+	acked []Ack
+	wake  chan struct{} // closed and replaced at each acknowledgement
+}
+
+// Ack is one acknowledged write.
+type Ack struct {
+	Key string
+	At  time.Time
+}
+
+// NewWriter starts writing keys that begin with prefix. The writer closes the client when it stops.
+func NewWriter(client *redis.Client, prefix string) *Writer {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &Writer{client: client, prefix: prefix, stop: cancel, done: make(chan struct{}), wake: make(chan struct{})}
+	go w.run(ctx) // ends with Stop, which waits for it
+	return w
+}
+
+func (w *Writer) run(ctx context.Context) {
+	defer close(w.done)
+	pause := time.NewTicker(time.Millisecond) // between writes, so that the writer leaves the cores to the servers
+	defer pause.Stop()
+	for n := 0; ctx.Err() == nil; n++ {
+		key := fmt.Sprintf("%s:%d", w.prefix, n)
+		if w.client.Set(ctx, key, n, 0).Err() == nil {
+			w.add(Ack{Key: key, At: time.Now()})
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (w *Writer) add(a Ack) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.acked = append(w.acked, a)
+	close(w.wake)
+	w.wake = make(chan struct{})
+}
+
+// Stop ends the writing.
+func (w *Writer) Stop() {
+	w.stop()
+	<-w.done
+	_ = w.client.Close() // nothing is under way
+}
+
+// Acked gives everything acknowledged so far.
+func (w *Writer) Acked() []Ack {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]Ack(nil), w.acked...)
+}
+
+// FirstAfter waits for a write that was acknowledged later than t and gives the time of the first one. The caller takes t
+// when the old master can't answer any more: after a kill has been waited for.
+func (w *Writer) FirstAfter(ctx context.Context, t time.Time) (time.Time, error) {
+	for {
+		w.mu.Lock()
+		wake := w.wake
+		var last time.Time
+		if n := len(w.acked); n > 0 {
+			last = w.acked[n-1].At
+		}
+		w.mu.Unlock()
+		if last.After(t) {
+			return w.firstAfter(t), nil
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return time.Time{}, fmt.Errorf("no write was acknowledged: %w", ctx.Err())
+		}
+	}
+}
+
+func (w *Writer) firstAfter(t time.Time) time.Time {
+	for _, a := range w.Acked() {
+		if a.At.After(t) {
+			return a.At
+		}
+	}
+	return time.Time{}
+}
+
+// Lost counts the acknowledged writes that the server behind client does not hold.
+func Lost(ctx context.Context, client *redis.Client, acked []Ack) (int, error) {
+	lost := 0
+	for len(acked) > 0 {
+		n := min(len(acked), 1000)
+		found, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, a := range acked[:n] {
+				p.Exists(ctx, a.Key)
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, fmt.Errorf("look for acknowledged writes: %w", err)
+		}
+		for _, reply := range found {
+			if reply.(*redis.IntCmd).Val() == 0 {
+				lost++
+			}
+		}
+		acked = acked[n:]
+	}
+	return lost, nil
+}
