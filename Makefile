@@ -1,0 +1,52 @@
+# make demo   the main job, shown: three Redis, three agents, a master that dies
+# make test   everything that must hold before a change lands (CI runs this)
+# make bench  failover times beside Redis Sentinel's, in one run
+SHELL := bash
+GO ?= go
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+SIM_TIME ?= 2m# of seeds for the consensus simulator
+ARGS     ?=
+
+.PHONY: build demo test check unit sim smoke bench soak vuln fuzz redis clean
+
+build: ## the static binary, bin/picket
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/picket .
+
+demo: redis build ## one failover, told in milliseconds; ARGS=--once ends after it
+	bin/picket demo $(ARGS)
+
+test: check unit sim smoke ## all checks and tests
+
+check: ## formatting, vet, staticcheck
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+unit: redis ## all tests, with the race detector
+	$(GO) test -race -timeout 10m ./...
+
+sim: ## seeds of the consensus simulator for SIM_TIME
+	$(GO) test -timeout 30m ./consensus/sim -run TestSeeds -v -sim.time=$(SIM_TIME)
+
+smoke: redis build ## the demonstration and a short benchmark, on the real binary
+	bin/picket demo --once
+	$(GO) run ./sentinel/bench --picket bin/picket --crashes 3 --hangs 1
+
+bench: redis build ## failover times of Picket and Redis Sentinel, side by side
+	$(GO) run ./sentinel/bench --picket bin/picket $(ARGS)
+
+soak: ## an hour of seeds
+	$(MAKE) sim SIM_TIME=1h
+
+vuln: ## known vulnerabilities in what the binary calls; needs the vulnerability database's host
+	$(GO) run $(GOVULNCHECK) ./...
+
+redis: ## redis-server and redis-sentinel, where they are missing
+	@.ci/redis
+
+clean:
+	rm -rf bin

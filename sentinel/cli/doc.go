@@ -1,0 +1,3 @@
+// Package cli is what the command line says to people: it fetches an agent's picture over HTTP and shows it as
+// tables, and it asks for failovers through the Sentinel port, as any Sentinel client would.
+package cli
