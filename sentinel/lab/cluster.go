@@ -60,18 +60,11 @@ func (l *Lab) StartCluster(opts ClusterOptions) (*Cluster, error) {
 	if opts.LogLevel == "" {
 		opts.LogLevel = "debug"
 	}
-	c := &Cluster{}
-	for i := range opts.Hosts {
-		var of config.Addr
-		if i > 0 {
-			of = c.Redis[0].Addr
-		}
-		r, err := l.StartRedis(RedisOptions{ReplicaOf: of})
-		if err != nil {
-			return nil, err
-		}
-		c.Redis = append(c.Redis, r)
+	servers, err := l.startReplicated(opts.Hosts)
+	if err != nil {
+		return nil, err
 	}
+	c := &Cluster{Redis: servers}
 	if err := l.addAgents(c, opts); err != nil {
 		return nil, err
 	}
@@ -81,6 +74,23 @@ func (l *Lab) StartCluster(opts ClusterOptions) (*Cluster, error) {
 		}
 	}
 	return c, c.AwaitSettled(20*time.Second, c.Redis[0].Addr)
+}
+
+// startReplicated starts a master and its replicas.
+func (l *Lab) startReplicated(n int) ([]*Redis, error) {
+	var servers []*Redis
+	for range n {
+		var opts RedisOptions
+		if len(servers) > 0 {
+			opts.ReplicaOf = servers[0].Addr
+		}
+		r, err := l.StartRedis(opts)
+		if err != nil {
+			return nil, err
+		}
+		servers = append(servers, r)
+	}
+	return servers, nil
 }
 
 // addAgents writes the agents' files; all of them must know all addresses.
@@ -221,6 +231,9 @@ func (c *Cluster) Sentinels() []string {
 
 // FailoverClient is an ordinary Sentinel-aware client of the cluster that never retries by itself.
 func (c *Cluster) FailoverClient() *redis.Client { return failoverClient(c.Sentinels()) }
+
+// Servers gives the cluster's Redis servers.
+func (c *Cluster) Servers() []*Redis { return c.Redis }
 
 // At gives the server with this address.
 func (c *Cluster) At(addr config.Addr) *Redis {
