@@ -11,7 +11,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 SIM_TIME ?= 2m# of seeds for the consensus simulator
 ARGS     ?=
 
-.PHONY: build demo test check unit sim smoke bench soak vuln fuzz redis clean
+.PHONY: build demo test check unit sim smoke bench soak vuln redis tools clean
 
 build: ## the static binary, bin/picket
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/picket .
@@ -26,17 +26,17 @@ check: ## formatting, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 
-unit: redis ## all tests, with the race detector
+unit: tools ## all tests, with the race detector
 	$(GO) test -race -timeout 10m ./...
 
 sim: ## seeds of the consensus simulator for SIM_TIME
 	$(GO) test -timeout 30m ./consensus/sim -run TestSeeds -v -sim.time=$(SIM_TIME)
 
-smoke: redis build ## the demonstration and a short benchmark, on the real binary
+smoke: tools build ## the demonstration and a short benchmark, on the real binary
 	bin/picket demo --once
 	$(GO) run ./sentinel/bench --picket bin/picket --crashes 3 --hangs 1
 
-bench: redis build ## failover times of Picket and Redis Sentinel, side by side
+bench: tools build ## failover times of Picket and Redis Sentinel, side by side
 	$(GO) run ./sentinel/bench --picket bin/picket $(ARGS)
 
 soak: ## an hour of seeds
@@ -45,8 +45,11 @@ soak: ## an hour of seeds
 vuln: ## known vulnerabilities in what the binary calls; needs the vulnerability database's host
 	$(GO) run $(GOVULNCHECK) ./...
 
-redis: ## redis-server and redis-sentinel, where they are missing
-	@.ci/redis
+redis: ## redis-server, where it is missing
+	@.ci/setup run
+
+tools: ## what the tests need, where it is missing
+	@.ci/setup test
 
 clean:
 	rm -rf bin

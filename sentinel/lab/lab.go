@@ -6,6 +6,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -23,7 +24,7 @@ type Lab struct {
 
 	mu     sync.Mutex
 	procs  []*Process
-	ports  []*portLock
+	ports  []io.Closer // reservations
 	closed bool
 }
 
@@ -62,7 +63,7 @@ func (l *Lab) Close() {
 		p.Kill()
 	}
 	for _, p := range ports {
-		p.release()
+		_ = p.Close() // a socket that nobody uses
 	}
 	close(l.done)
 }

@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -66,23 +65,21 @@ func TestLab_CloseEndsItsProcesses(t *testing.T) {
 	}
 }
 
-func TestPort_IsReservedAcrossLabs(t *testing.T) {
-	a, b := New(t.TempDir()), New(t.TempDir())
+func TestPort_IsReservedUntilClose(t *testing.T) {
+	a := New(t.TempDir())
 	defer a.Close()
-	defer b.Close()
 	port, err := a.Port()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := os.TempDir() + "/picket-lab-ports"
-	if lock := tryPort(dir, port); lock != nil {
-		lock.release()
+	if reservation := reserve(port); reservation != nil {
+		_ = reservation.Close()
 		t.Errorf("port %d was given out twice", port)
 	}
 	a.Close()
-	lock := tryPort(dir, port)
-	if lock == nil {
-		t.Fatalf("port %d is still locked after Close", port)
+	reservation := reserve(port)
+	if reservation == nil {
+		t.Fatalf("port %d is still reserved after Close", port)
 	}
-	lock.release()
+	_ = reservation.Close()
 }
