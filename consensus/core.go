@@ -1,7 +1,10 @@
 package consensus
 
 import (
+	"errors"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -24,6 +27,22 @@ type CoreConfig struct {
 	Veto func(candidate ServerID, reason []byte) string
 }
 
+// Validate names what is wrong with the configuration.
+func (c CoreConfig) Validate() error {
+	switch {
+	case c.ID == "":
+		return errors.New("consensus: the server has no id")
+	case c.HeartbeatInterval <= 0 || c.ElectionTimeout < 3*c.HeartbeatInterval:
+		return fmt.Errorf("consensus: heartbeat interval %s must be positive and at most a third of the election timeout %s",
+			c.HeartbeatInterval, c.ElectionTimeout)
+	case c.MaxAppendBytes <= 0 || c.MaxInflight <= 0:
+		return fmt.Errorf("consensus: append limits %d bytes, %d in flight must be positive", c.MaxAppendBytes, c.MaxInflight)
+	case c.Rand == nil:
+		return errors.New("consensus: no source of randomness")
+	}
+	return nil
+}
+
 // Recovered is what a disk holds at start.
 type Recovered struct {
 	HardState HardState
@@ -33,47 +52,345 @@ type Recovered struct {
 
 // Core is Raft for one server, without I/O. It is not safe for concurrent use. Times are monotonic
 // durations since an arbitrary start of the process.
-type Core struct{ _ int }
+type Core struct {
+	cfg CoreConfig
+	now time.Duration // of the last call
 
-// NewCore starts as a follower of the recovered term.
-func NewCore(cfg CoreConfig, rec Recovered, now time.Duration) (*Core, error) { panic("stub") }
+	// What the disk holds, or will once the batches under way are written.
+	hard HardState
+	log  *raftLog
 
-// Step takes in a message from another server.
-func (c *Core) Step(now time.Duration, m Message) { panic("stub") }
+	role   Role
+	leader ServerID
+	reason []byte // what the election of this term was for; known to the winner and its voters
+	commit Index  // log.base <= commit <= log.last()
+	voters []ServerID
 
-// Tick lets time pass. It must be called no later than Deadline; more often is harmless.
-func (c *Core) Tick(now time.Duration) { panic("stub") }
+	electionDue time.Duration // followers and candidates: when to start an election
+	contact     time.Duration // when the leader was last heard; valid while leader is another server
+	ballots     map[ServerID]bool
+	lead        *leadership // of this server; nil unless role is Leader
 
-// Deadline is when the next Tick is due.
-func (c *Core) Deadline() time.Duration { panic("stub") }
-
-// Propose appends a command on the leader and returns its index and term; ErrNotLeader elsewhere.
-func (c *Core) Propose(now time.Duration, data ...[]byte) (first Index, t Term, err error) {
-	panic("stub")
+	disk      diskProgress
+	applied   Index // as the driver reports
+	handed    Index // committed entries up to here were given out to be applied
+	receiving *reception
+	reads     readQueue
+	out       outbox
 }
 
-// Campaign starts a failure election at once: past pre-vote and, at the voters, past stickiness. The new term is
-// returned; an error when this server's own Veto refuses or it may not campaign.
-func (c *Core) Campaign(now time.Duration, reason []byte) (Term, error) { panic("stub") }
+// diskProgress follows batches from Ready to Persisted.
+type diskProgress struct {
+	seq     uint64    // of the last Ready that held anything
+	saving  Index     // entries up to here were handed to the disk
+	stable  Index     // entries up to here are durable, and are the ones in the log
+	hard    HardState // durable
+	pending []batch   // handed out, not yet reported
+}
 
-// ReadIndex asks for a linearizable read point, answered later in Ready.Reads, on the leader and on followers.
-func (c *Core) ReadIndex(now time.Duration, id uint64) { panic("stub") }
+// batch is what one Ready asked the disk to write.
+type batch struct {
+	seq   uint64
+	hard  *HardState
+	last  Index // of its entries; 0: none
+	term  Term  // of the entry at last
+	reset Index // snapshot that it installs; 0: none
+}
+
+// outbox gathers the next Ready.
+type outbox struct {
+	now, later []Message
+	chunk      *SnapshotChunk
+	install    *SnapshotMeta
+	answers    []ReadReady
+}
+
+// NewCore starts as a follower of the recovered term.
+func NewCore(cfg CoreConfig, rec Recovered, now time.Duration) (*Core, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	log, err := newLog(rec)
+	if err != nil {
+		return nil, err
+	}
+	c := &Core{cfg: cfg, now: now, hard: rec.HardState, log: log, commit: rec.Snapshot.Index}
+	c.disk = diskProgress{saving: log.last(), stable: log.last(), hard: rec.HardState}
+	c.applied, c.handed = c.commit, c.commit
+	c.reconfigure()
+	c.armElection()
+	return c, nil
+}
+
+// reconfigure follows the log after each append and truncation.
+func (c *Core) reconfigure() { c.voters = c.log.configuration().Voters }
+
+func (c *Core) isVoter(id ServerID) bool {
+	_, found := slices.BinarySearch(c.voters, id)
+	return found
+}
+
+// Tick lets time pass. It must be called no later than Deadline; more often is harmless.
+func (c *Core) Tick(now time.Duration) {
+	c.advance(now)
+	c.expireReads()
+	if c.role == Leader {
+		c.tickLeader()
+	} else if c.now >= c.electionDue {
+		c.startPreVote()
+	}
+}
+
+// advance keeps time monotonic even if the caller's is not.
+func (c *Core) advance(now time.Duration) { c.now = max(c.now, now) }
+
+// Deadline is when the next Tick is due.
+func (c *Core) Deadline() time.Duration {
+	due := c.electionDue
+	if c.role == Leader {
+		due = min(c.lead.heartbeatDue, c.lead.quorumDue)
+	}
+	return c.reads.deadline(due)
+}
+
+// Step takes in a message from another server. What makes no sense is ignored: peers are not trusted to be correct,
+// only to be members.
+func (c *Core) Step(now time.Duration, m Message) {
+	c.advance(now)
+	if m.To != c.cfg.ID || m.From == c.cfg.ID {
+		return
+	}
+	switch body := m.Body.(type) {
+	case *VoteRequest:
+		c.handleVoteRequest(m, body)
+		return
+	case *VoteResponse:
+		c.handleVoteResponse(m, body)
+		return
+	}
+	if m.Term < c.hard.Term {
+		c.answerOldTerm(m)
+		return
+	}
+	if m.Term > c.hard.Term {
+		c.becomeFollower(m.Term, "")
+	}
+	switch body := m.Body.(type) {
+	case *AppendRequest:
+		c.handleAppend(m, body)
+	case *AppendResponse:
+		c.handleAppendResponse(m, body)
+	case *SnapshotChunk:
+		c.handleChunk(m, body)
+	case *SnapshotResponse:
+		c.handleSnapshotResponse(m, body)
+	case *ReadIndexRequest:
+		c.handleReadRequest(m, body)
+	case *ReadIndexResponse:
+		c.handleReadResponse(body)
+	}
+}
+
+// answerOldTerm tells a deposed leader of the newer term, so that a server that is ahead of its group is not stuck
+// outside it.
+func (c *Core) answerOldTerm(m Message) {
+	switch body := m.Body.(type) {
+	case *AppendRequest:
+		c.send(m.From, &AppendResponse{Rejected: true, PrevIndex: body.PrevIndex, Round: body.Round})
+	case *SnapshotChunk:
+		c.send(m.From, &AppendResponse{Rejected: true})
+	}
+}
+
+// becomeFollower enters a term, or steps back within the current one. It is the only place where a vote is forgotten, and only
+// because the term rises.
+func (c *Core) becomeFollower(t Term, leader ServerID) {
+	if t < c.hard.Term {
+		panic(fmt.Sprintf("consensus: term falls from %d to %d", c.hard.Term, t))
+	}
+	if t > c.hard.Term {
+		c.hard = HardState{Term: t}
+		c.reason = nil
+	}
+	if c.role == Leader {
+		c.armElection() // its own timer stood still while it led
+	}
+	c.role, c.leader, c.ballots, c.lead = Follower, leader, nil, nil
+	c.failReads()
+}
+
+// hear notes that the leader of this term spoke.
+func (c *Core) hear(leader ServerID) {
+	if c.role != Follower || c.leader != leader {
+		c.becomeFollower(c.hard.Term, leader)
+	}
+	c.contact = c.now
+	c.armElection()
+}
+
+// armElection draws a new timeout from [T, 2T).
+func (c *Core) armElection() {
+	t := c.cfg.ElectionTimeout
+	c.electionDue = c.now + t + time.Duration(c.cfg.Rand.Int64N(int64(t)))
+}
+
+// send queues a message that claims nothing but, by its term, the hard state. It may leave at once if that is
+// durable.
+func (c *Core) send(to ServerID, body Body) {
+	m := Message{From: c.cfg.ID, To: to, Term: c.hard.Term, Body: body}
+	if c.hard == c.disk.hard {
+		c.out.now = append(c.out.now, m)
+	} else {
+		c.out.later = append(c.out.later, m)
+	}
+}
+
+// sendLater queues a message that claims what the next batches write.
+func (c *Core) sendLater(to ServerID, body Body) {
+	c.out.later = append(c.out.later, Message{From: c.cfg.ID, To: to, Term: c.hard.Term, Body: body})
+}
+
+// Propose appends commands on the leader, in one batch, and returns the first index and the term; *NotLeaderError
+// elsewhere.
+func (c *Core) Propose(now time.Duration, data ...[]byte) (Index, Term, error) {
+	c.advance(now)
+	if c.role != Leader {
+		return 0, 0, &NotLeaderError{Leader: c.leader, Term: c.hard.Term}
+	}
+	first := c.log.last() + 1
+	for _, d := range data {
+		c.appendOwn(EntryCommand, d)
+	}
+	return first, c.hard.Term, nil
+}
+
+func (c *Core) appendOwn(kind EntryKind, data []byte) {
+	c.log.append([]Entry{{Term: c.hard.Term, Index: c.log.last() + 1, Kind: kind, Data: data}})
+	if kind == EntryConfiguration {
+		c.reconfigure()
+	}
+}
 
 // HasReady says whether Ready would hold any work.
-func (c *Core) HasReady() bool { panic("stub") }
+func (c *Core) HasReady() bool {
+	c.fillOutbox()
+	return len(c.out.now) > 0 || len(c.out.later) > 0 || c.out.chunk != nil || c.out.install != nil ||
+		len(c.out.answers) > 0 || c.disk.saving < c.log.last() || c.hardToSave() != nil || c.handed < c.commit
+}
+
+// fillOutbox lets a leader speak: it batches what was proposed since the last Ready.
+func (c *Core) fillOutbox() {
+	if c.role == Leader {
+		c.startReadRound()
+		for _, id := range c.voters {
+			c.replicate(id)
+		}
+	}
+}
+
+// hardToSave is the hard state if the disk was not asked to write it yet.
+func (c *Core) hardToSave() *HardState {
+	asked := c.disk.hard
+	for _, b := range c.disk.pending {
+		if b.hard != nil {
+			asked = *b.hard
+		}
+	}
+	if asked == c.hard {
+		return nil
+	}
+	hard := c.hard
+	return &hard
+}
 
 // Ready takes the pending work out of the core.
-func (c *Core) Ready() Ready { panic("stub") }
+func (c *Core) Ready() Ready {
+	c.fillOutbox()
+	r := Ready{
+		HardState: c.hardToSave(), Chunk: c.out.chunk, Install: c.out.install,
+		Messages: c.out.now, AfterPersist: c.out.later, Reads: c.out.answers,
+	}
+	if c.disk.saving < c.log.last() {
+		r.Entries = c.log.slice(c.disk.saving+1, c.log.last())
+	}
+	if c.handed < c.commit {
+		r.Committed = c.log.slice(c.handed+1, c.commit)
+		c.handed = c.commit
+	}
+	c.out = outbox{}
+	c.disk.seq++
+	r.Seq = c.disk.seq
+	c.noteBatch(r)
+	return r
+}
+
+func (c *Core) noteBatch(r Ready) {
+	b := batch{seq: r.Seq, hard: r.HardState}
+	if n := len(r.Entries); n > 0 {
+		b.last, b.term = r.Entries[n-1].Index, r.Entries[n-1].Term
+		c.disk.saving = b.last
+	}
+	if r.Install != nil {
+		b.reset = r.Install.Index
+	}
+	if b.hard != nil || b.last != 0 || b.reset != 0 {
+		c.disk.pending = append(c.disk.pending, b)
+	}
+}
 
 // Persisted reports that all batches up to seq are durable.
-func (c *Core) Persisted(now time.Duration, seq uint64) { panic("stub") }
+func (c *Core) Persisted(now time.Duration, seq uint64) {
+	c.advance(now)
+	for len(c.disk.pending) > 0 && c.disk.pending[0].seq <= seq {
+		b := c.disk.pending[0]
+		c.disk.pending = c.disk.pending[1:]
+		if b.hard != nil {
+			c.disk.hard = *b.hard
+		}
+		// A batch whose end was overwritten meanwhile proves nothing about the log as it is now; the batch that
+		// overwrote it will.
+		if b.last != 0 && c.log.has(b.last, b.term) {
+			c.disk.stable = max(c.disk.stable, b.last)
+		}
+		c.disk.stable = max(c.disk.stable, b.reset)
+	}
+	switch c.role {
+	case Candidate:
+		c.countOwnVote()
+	case Leader:
+		c.advanceCommit()
+	}
+}
 
 // Applied reports that the state machine has applied all up to i.
-func (c *Core) Applied(i Index) { panic("stub") }
+func (c *Core) Applied(i Index) { c.applied = max(c.applied, i) }
 
 // Compacted reports that a snapshot at meta is durable and the log may forget entries up to through,
 // which is at most meta.Index (a trailing part is kept for followers that are a little behind).
-func (c *Core) Compacted(meta SnapshotMeta, through Index) { panic("stub") }
+func (c *Core) Compacted(meta SnapshotMeta, through Index) {
+	if meta.Index < c.log.snapshot.Index {
+		return // a newer one was installed meanwhile
+	}
+	c.log.compact(meta, min(through, c.disk.stable))
+}
 
 // Status describes the core now.
-func (c *Core) Status(now time.Duration) Status { panic("stub") }
+func (c *Core) Status(now time.Duration) Status {
+	c.advance(now)
+	s := Status{
+		ID: c.cfg.ID, Role: c.role, Term: c.hard.Term, Leader: c.leader,
+		Commit: c.commit, Applied: c.applied, Last: c.log.last(), Snapshot: c.log.snapshot.Index,
+		Voters: slices.Clone(c.voters), Reason: slices.Clone(c.reason), Contact: map[ServerID]time.Duration{},
+	}
+	switch {
+	case c.role == Leader:
+		for _, id := range c.voters {
+			if p := c.lead.followers[id]; p != nil && p.heard > 0 {
+				s.Contact[id] = c.now - p.heard
+			}
+		}
+	case c.leader != "":
+		s.Contact[c.leader] = c.now - c.contact
+	}
+	return s
+}

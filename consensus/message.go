@@ -2,7 +2,7 @@ package consensus
 
 // Message is one envelope between two servers. Term is the sender's current term, but in requests
 // for a pre-vote, where it is the term that the sender would campaign in; a response to a pre-vote
-// carries the term of the request.
+// that grants it carries the term of the request, one that refuses the sender's own.
 type Message struct {
 	From, To ServerID
 	Term     Term

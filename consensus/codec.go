@@ -1,0 +1,118 @@
+package consensus
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+
+	"github.com/hashicorp/go-msgpack/v2/codec"
+)
+
+// wireVersion is the first byte of every message.
+const wireVersion = 1
+
+// handle is read-only after this. Structs are arrays, so fields may only be added at their ends.
+var handle = func() *codec.MsgpackHandle {
+	h := &codec.MsgpackHandle{WriteExt: true}
+	h.RawToString = true
+	h.Canonical = true
+	h.MaxInitLen = 1 << 16
+	h.StructToArray = true
+	return h
+}()
+
+// bodies lists the kinds of messages: a kind's place in the list is its number on the wire.
+var bodies = []func() Body{
+	func() Body { return new(VoteRequest) },
+	func() Body { return new(VoteResponse) },
+	func() Body { return new(AppendRequest) },
+	func() Body { return new(AppendResponse) },
+	func() Body { return new(SnapshotChunk) },
+	func() Body { return new(SnapshotResponse) },
+	func() Body { return new(ReadIndexRequest) },
+	func() Body { return new(ReadIndexResponse) },
+	func() Body { return new(ForwardRequest) },
+	func() Body { return new(ForwardResponse) },
+	func() Body { return new(Gossip) },
+}
+
+var kinds = func() map[reflect.Type]byte {
+	m := map[reflect.Type]byte{}
+	for i, make := range bodies {
+		m[reflect.TypeOf(make())] = byte(i)
+	}
+	return m
+}()
+
+// envelope is what stands before the body.
+type envelope struct {
+	_struct  bool `codec:",toarray"` //nolint:unused // read by the codec
+	From, To ServerID
+	Term     Term
+}
+
+var encoders = sync.Pool{New: func() any { return codec.NewEncoder(nil, handle) }}
+
+// EncodeMessage appends a message to buf: version, kind, envelope, body.
+func EncodeMessage(buf []byte, m *Message) ([]byte, error) {
+	kind, ok := kinds[reflect.TypeOf(m.Body)]
+	if !ok {
+		return nil, fmt.Errorf("encode a message: %T is not a body", m.Body)
+	}
+	out := bytes.NewBuffer(append(buf, wireVersion, kind))
+	e := encoders.Get().(*codec.Encoder)
+	defer encoders.Put(e)
+	e.Reset(out)
+	if err := e.Encode(envelope{From: m.From, To: m.To, Term: m.Term}); err != nil {
+		return nil, fmt.Errorf("encode a message: %w", err)
+	}
+	if err := e.Encode(m.Body); err != nil {
+		return nil, fmt.Errorf("encode a message: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// DecodeMessage reads exactly one message. It allocates no more than a small multiple of len(data).
+func DecodeMessage(data []byte) (Message, error) {
+	if len(data) < 2 {
+		return Message{}, errors.New("decode a message: it is cut short")
+	}
+	if data[0] != wireVersion {
+		return Message{}, fmt.Errorf("decode a message: version %d, this program speaks %d: run the same version on all agents",
+			data[0], wireVersion)
+	}
+	if int(data[1]) >= len(bodies) {
+		return Message{}, fmt.Errorf("decode a message: kind %d is not known", data[1])
+	}
+	d := codec.NewDecoderBytes(data[2:], handle)
+	var e envelope
+	if err := d.Decode(&e); err != nil {
+		return Message{}, fmt.Errorf("decode a message: %w", err)
+	}
+	body := bodies[data[1]]()
+	if err := d.Decode(body); err != nil {
+		return Message{}, fmt.Errorf("decode a message: %w", err)
+	}
+	if d.NumBytesRead() != len(data)-2 {
+		return Message{}, errors.New("decode a message: bytes are left over")
+	}
+	return Message{From: e.From, To: e.To, Term: e.Term, Body: body}, nil
+}
+
+// EncodeConfiguration is the Data of an EntryConfiguration.
+func EncodeConfiguration(c Configuration) []byte {
+	var out []byte
+	codec.NewEncoderBytes(&out, handle).MustEncode(c)
+	return out
+}
+
+// mustDecodeConfiguration reads what a leader appended; if that is broken, so is the log.
+func mustDecodeConfiguration(data []byte) Configuration {
+	var c Configuration
+	if err := codec.NewDecoderBytes(data, handle).Decode(&c); err != nil {
+		panic(fmt.Sprintf("consensus: a configuration in the log is not readable: %v", err))
+	}
+	return c
+}

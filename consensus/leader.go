@@ -1,0 +1,110 @@
+package consensus
+
+import (
+	"slices"
+	"time"
+)
+
+// leadership is what only a leader knows.
+type leadership struct {
+	followers    map[ServerID]*progress // every other voter
+	first        Index                  // of its no-op: what it may commit by counting begins here
+	round        uint64                 // of the last heartbeat broadcast
+	heartbeatDue time.Duration
+	quorumDue    time.Duration // when to check that a majority was heard
+}
+
+// becomeLeader appends the no-op that commits all entries of former terms, and speaks at once.
+func (c *Core) becomeLeader() {
+	c.role, c.leader, c.ballots = Leader, c.cfg.ID, nil
+	c.lead = &leadership{
+		followers:    map[ServerID]*progress{},
+		first:        c.log.last() + 1,
+		heartbeatDue: c.now + c.cfg.HeartbeatInterval,
+		quorumDue:    c.now + c.cfg.ElectionTimeout,
+	}
+	c.appendOwn(EntryNoop, nil)
+	for _, id := range c.voters {
+		if id != c.cfg.ID {
+			c.lead.followers[id] = &progress{next: c.lead.first}
+		}
+	}
+	c.broadcastHeartbeat()
+}
+
+func (c *Core) tickLeader() {
+	if c.now >= c.lead.quorumDue {
+		c.lead.quorumDue = c.now + c.cfg.ElectionTimeout
+		if !c.heardMajority() {
+			c.becomeFollower(c.hard.Term, "")
+			return
+		}
+	}
+	if c.now >= c.lead.heartbeatDue {
+		c.lead.heartbeatDue = c.now + c.cfg.HeartbeatInterval
+		c.noticeLosses()
+		c.broadcastHeartbeat()
+	}
+}
+
+// heardMajority within an election timeout: a leader that is cut off steps down, because its followers may have another.
+func (c *Core) heardMajority() bool {
+	heard := 0
+	for _, id := range c.voters {
+		if id == c.cfg.ID || c.lead.followers[id].heardWithin(c.now, c.cfg.ElectionTimeout) {
+			heard++
+		}
+	}
+	return heard >= majority(len(c.voters))
+}
+
+// broadcastHeartbeat starts a new round. Rounds for reads come beside those of the timer, which also notices losses.
+func (c *Core) broadcastHeartbeat() {
+	c.lead.round++
+	for _, id := range c.voters {
+		if id != c.cfg.ID {
+			c.heartbeat(id, c.lead.followers[id])
+		}
+	}
+}
+
+// heartbeat speaks of what the follower is known to hold, so that it is never rejected and may be answered without waiting for
+// the follower's disk; where that is compacted, of the log's very beginning.
+func (c *Core) heartbeat(to ServerID, p *progress) {
+	prev := p.match
+	term, ok := c.log.term(prev)
+	if !ok {
+		prev, term = 0, 0
+	}
+	c.sendAppend(to, prev, term, nil)
+}
+
+func (c *Core) sendAppend(to ServerID, prev Index, term Term, entries []Entry) {
+	c.send(to, &AppendRequest{PrevIndex: prev, PrevTerm: term, Commit: c.commit, Round: c.lead.round, Entries: entries})
+}
+
+// advanceCommit commits what a majority holds durably, but counts only entries of this leader's own term (Raft §5.4.2).
+func (c *Core) advanceCommit() {
+	matches := make([]Index, 0, len(c.voters))
+	for _, id := range c.voters {
+		if id == c.cfg.ID {
+			matches = append(matches, c.disk.stable)
+		} else {
+			matches = append(matches, c.lead.followers[id].match)
+		}
+	}
+	n := quorumIndex(matches)
+	if n <= c.commit || n < c.lead.first {
+		return
+	}
+	c.commit = n
+}
+
+// quorumIndex is the largest index that a majority has reached.
+func quorumIndex(matches []Index) Index {
+	if len(matches) == 0 {
+		return 0
+	}
+	slices.Sort(matches)
+	return matches[len(matches)-majority(len(matches))]
+}

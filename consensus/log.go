@@ -1,0 +1,166 @@
+package consensus
+
+import (
+	"fmt"
+	"slices"
+)
+
+// raftLog is the log's suffix behind the snapshot, in memory:
+//
+//	snapshot         entries
+//	|----------------|-----|-----|-----|
+//	1 …         base  base+1  …     last
+//
+// Entries at or before the snapshot's index may be kept (trailing), so base <= snapshot.Index. The term of the entry at
+// base is remembered.
+type raftLog struct {
+	base     Index
+	baseTerm Term
+	entries  []Entry // entries[i].Index == base+1+i
+	snapshot SnapshotMeta
+	configs  []Index // of EntryConfiguration entries in entries, ascending
+}
+
+func newLog(rec Recovered) (*raftLog, error) {
+	l := &raftLog{base: rec.Snapshot.Index, baseTerm: rec.Snapshot.Term, snapshot: rec.Snapshot}
+	entries := rec.Entries
+	if len(entries) > 0 {
+		first := entries[0].Index
+		if first > rec.Snapshot.Index+1 {
+			return nil, fmt.Errorf("recover the log: it begins at %d, behind the snapshot at %d: entries are missing",
+				first, rec.Snapshot.Index)
+		}
+		// What the snapshot covers is not needed again.
+		entries = entries[min(len(entries), int(rec.Snapshot.Index+1-first)):]
+	}
+	for i, e := range entries {
+		if want := l.base + 1 + Index(i); e.Index != want {
+			return nil, fmt.Errorf("recover the log: index %d stands where %d belongs", e.Index, want)
+		}
+	}
+	l.append(entries)
+	return l, nil
+}
+
+func (l *raftLog) last() Index { return l.base + Index(len(l.entries)) }
+
+func (l *raftLog) lastTerm() Term {
+	if n := len(l.entries); n > 0 {
+		return l.entries[n-1].Term
+	}
+	return l.baseTerm
+}
+
+// term of the entry at i; false when it is compacted or not there yet.
+func (l *raftLog) term(i Index) (Term, bool) {
+	switch {
+	case i == l.base:
+		return l.baseTerm, true
+	case i > l.base && i <= l.last():
+		return l.entries[i-l.base-1].Term, true
+	}
+	return 0, false
+}
+
+func (l *raftLog) has(i Index, t Term) bool {
+	got, ok := l.term(i)
+	return ok && got == t
+}
+
+// upToDate says whether a log that ends at (index, term) is at least as up to date as this one (Raft §5.4.1).
+func (l *raftLog) upToDate(i Index, t Term) bool {
+	return t > l.lastTerm() || t == l.lastTerm() && i >= l.last()
+}
+
+// slice gives the entries of [from, to]. It must not be written to.
+func (l *raftLog) slice(from, to Index) []Entry {
+	if from <= l.base || to > l.last() {
+		panic(fmt.Sprintf("consensus: entries %d to %d of a log that holds %d to %d", from, to, l.base+1, l.last()))
+	}
+	return l.entries[from-l.base-1 : to-l.base : to-l.base]
+}
+
+// batch gives entries from an index on, at least one if there is any, of about maxBytes.
+func (l *raftLog) batch(from Index, maxBytes int) []Entry {
+	size, to := 0, from
+	for ; to <= l.last(); to++ {
+		size += len(l.entries[to-l.base-1].Data)
+		if size > maxBytes && to > from {
+			break
+		}
+	}
+	if to == from {
+		return nil
+	}
+	return l.slice(from, to-1)
+}
+
+func (l *raftLog) append(entries []Entry) {
+	for _, e := range entries {
+		if e.Index != l.last()+1 {
+			panic(fmt.Sprintf("consensus: entry %d appended to a log that ends at %d", e.Index, l.last()))
+		}
+		if e.Kind == EntryConfiguration {
+			l.configs = append(l.configs, e.Index)
+		}
+		l.entries = append(l.entries, e)
+	}
+}
+
+// truncate drops the entries from i on. What was handed out before stays untouched: the next append reallocates.
+func (l *raftLog) truncate(i Index) {
+	n := i - l.base - 1
+	l.entries = l.entries[:n:n]
+	for len(l.configs) > 0 && l.configs[len(l.configs)-1] >= i {
+		l.configs = l.configs[:len(l.configs)-1]
+	}
+}
+
+// compact forgets entries up to through, which a snapshot at meta covers.
+func (l *raftLog) compact(meta SnapshotMeta, through Index) {
+	if through > meta.Index || meta.Index > l.last() {
+		panic(fmt.Sprintf("consensus: compact through %d with a snapshot at %d and a log to %d", through, meta.Index, l.last()))
+	}
+	if meta.Index > l.snapshot.Index {
+		l.snapshot = meta
+	}
+	if through <= l.base {
+		return
+	}
+	l.baseTerm, _ = l.term(through)
+	l.entries = slices.Clone(l.entries[through-l.base:])
+	l.base = through
+	for len(l.configs) > 0 && l.configs[0] <= through {
+		l.configs = l.configs[1:]
+	}
+}
+
+// restore replaces the log by a snapshot that a leader sent. A suffix that agrees with the snapshot is kept: its entries may be
+// acknowledged already.
+func (l *raftLog) restore(meta SnapshotMeta) {
+	l.snapshot = meta
+	if l.has(meta.Index, meta.Term) {
+		l.compact(meta, meta.Index)
+		return
+	}
+	*l = raftLog{base: meta.Index, baseTerm: meta.Term, snapshot: meta}
+}
+
+// configuration is a pure function of snapshot and log: the latest in the log, committed or not, else the snapshot's.
+func (l *raftLog) configuration() Configuration {
+	if len(l.configs) == 0 {
+		return l.snapshot.Configuration
+	}
+	return mustDecodeConfiguration(l.entries[l.configs[len(l.configs)-1]-l.base-1].Data)
+}
+
+// conflictHint gives the largest index at or before i whose entry's term is at most t: where two logs may still agree when they
+// do not at i with term t. Both sides skip whole terms with it.
+func (l *raftLog) conflictHint(i Index, t Term) (Index, Term) {
+	for ; i > l.base; i-- {
+		if got, ok := l.term(i); ok && got <= t {
+			return i, got
+		}
+	}
+	return min(i, l.base), l.baseTerm
+}

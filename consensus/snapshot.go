@@ -1,0 +1,94 @@
+package consensus
+
+// reception is a snapshot that is coming in.
+type reception struct {
+	meta SnapshotMeta
+	held int64 // bytes written so far
+}
+
+// startTransfer begins to send the snapshot, because the entries that the follower needs are compacted.
+func (c *Core) startTransfer(to ServerID, p *progress) {
+	p.state, p.flight, p.asked = snapshotting, nil, false
+	p.transfer, p.offset = c.log.snapshot.Index, 0
+	c.sendChunk(to, p)
+}
+
+// sendChunk asks the driver for the chunk at the follower's offset.
+func (c *Core) sendChunk(to ServerID, p *progress) {
+	p.sent = c.now
+	c.send(to, &SnapshotChunk{Meta: c.log.snapshot, Offset: p.offset})
+}
+
+// resumeTransfer sends the outstanding chunk again when no answer came for a while.
+func (c *Core) resumeTransfer(to ServerID, p *progress) {
+	if c.now-p.sent >= c.cfg.ElectionTimeout {
+		c.sendChunk(to, p)
+	}
+}
+
+// handleSnapshotResponse continues or ends a transfer. The follower may speak of a newer snapshot than this leader's
+// core knows: the driver sends what is current.
+func (c *Core) handleSnapshotResponse(m Message, r *SnapshotResponse) {
+	if c.role != Leader || c.lead.followers[m.From] == nil {
+		return
+	}
+	p := c.lead.followers[m.From]
+	p.heard = c.now
+	if p.state != snapshotting || r.Index > c.log.last() || r.Index < p.transfer {
+		return
+	}
+	if !r.Installed {
+		if p.transfer == r.Index && p.offset == r.Offset && c.now == p.sent {
+			return // a duplicate of the answer that was just acted on
+		}
+		p.transfer, p.offset = r.Index, r.Offset
+		c.sendChunk(m.From, p)
+		return
+	}
+	p.acknowledge(r.Index)
+	p.probe(p.match + 1)
+	c.advanceCommit()
+}
+
+// handleChunk takes in a piece of a leader's snapshot.
+func (c *Core) handleChunk(m Message, chunk *SnapshotChunk) {
+	if c.role == Leader {
+		return
+	}
+	c.hear(m.From)
+	switch {
+	case chunk.Meta.Index <= c.commit:
+		c.receiving = nil
+		c.sendLater(m.From, &SnapshotResponse{Index: chunk.Meta.Index, Installed: true})
+		return
+	case c.out.chunk != nil:
+		return // one at a time; it is sent again
+	}
+	if c.receiving == nil || c.receiving.meta.Index != chunk.Meta.Index || c.receiving.meta.Term != chunk.Meta.Term {
+		c.receiving = &reception{meta: chunk.Meta}
+	}
+	if chunk.Offset != c.receiving.held {
+		c.send(m.From, &SnapshotResponse{Index: chunk.Meta.Index, Offset: c.receiving.held})
+		return
+	}
+	c.out.chunk = chunk
+	c.receiving.held += int64(len(chunk.Data))
+	if !chunk.Done {
+		c.sendLater(m.From, &SnapshotResponse{Index: chunk.Meta.Index, Offset: c.receiving.held})
+		return
+	}
+	c.install(chunk.Meta)
+	c.sendLater(m.From, &SnapshotResponse{Index: chunk.Meta.Index, Installed: true})
+}
+
+// install makes a received snapshot the beginning of the log.
+func (c *Core) install(meta SnapshotMeta) {
+	c.receiving = nil
+	c.log.restore(meta)
+	c.commit = meta.Index
+	c.handed = max(c.handed, meta.Index)
+	c.disk.saving = max(min(c.disk.saving, c.log.last()), meta.Index)
+	c.disk.stable = min(c.disk.stable, c.log.last())
+	c.reconfigure()
+	c.out.install = &meta
+}
