@@ -136,7 +136,7 @@ func (c *Core) castVote(m Message, r *VoteRequest, refuse func(string)) {
 		refuse("it leads this term itself")
 		return
 	case c.hard.Vote != "" && c.hard.Vote != m.From:
-		refuse("it voted for "+string(c.hard.Vote))
+		refuse("it voted for " + string(c.hard.Vote))
 		return
 	}
 	c.hard.Vote = m.From

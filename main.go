@@ -1,0 +1,238 @@
+// Command picket keeps Redis and Valkey masters available: one agent beside every server.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"picket/config"
+	"picket/sentinel"
+	"picket/sentinel/cli"
+	"picket/sentinel/demo"
+)
+
+// version is set by the linker; see the Makefile.
+var version = ""
+
+// Exit codes.
+const (
+	exitFailure   = 1
+	exitBadConfig = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := command().ExecuteContext(ctx)
+	stop()
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "picket:", err)
+	if bad := (*config.Error)(nil); errors.As(err, &bad) {
+		os.Exit(exitBadConfig)
+	}
+	os.Exit(exitFailure)
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "picket",
+		Short:         "Failover for Redis and Valkey, decided by Raft, in the shape of Redis Sentinel",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), configCommand(), versionCommand())
+	return root
+}
+
+// configFlag adds the flag that all commands that read a configuration share.
+func configFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().StringP("config", "c", "/etc/picket/picket.yaml", "configuration file (YAML, TOML or JSON)")
+}
+
+func runCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "run", Short: "Run the agent of this host", Args: cobra.NoArgs}
+	path := configFlag(cmd)
+	config.RegisterFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := config.Load(*path, cmd.Flags())
+		if err != nil {
+			return err
+		}
+		log := newLogger(cfg.Log, cmd.ErrOrStderr())
+		for _, warning := range cfg.Warnings() {
+			log.Warn().Str("file", *path).Msg(warning)
+		}
+		agent, err := sentinel.New(cfg, log, buildVersion())
+		if err != nil {
+			return err
+		}
+		return agent.Run(cmd.Context())
+	}
+	return cmd
+}
+
+func newLogger(cfg config.Log, out io.Writer) zerolog.Logger {
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00" // a failover is told in milliseconds
+	if cfg.Format == "console" {
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000"}
+	}
+	level, err := zerolog.ParseLevel(cfg.Level)
+	if err != nil {
+		level = zerolog.InfoLevel // the configuration was validated; be loud rather than silent
+	}
+	return zerolog.New(out).Level(level).With().Timestamp().Logger()
+}
+
+func demoCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show a failover: three Redis servers and three agents on loopback, and a master that dies",
+		Args:  cobra.NoArgs,
+	}
+	once := cmd.Flags().Bool("once", false, "end after the failover")
+	keep := cmd.Flags().Bool("keep", false, "leave logs and configuration behind")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		program, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find this program, which runs the agents: %w", err)
+		}
+		return demo.Run(cmd.Context(), demo.Options{Program: program, Once: *once, Keep: *keep, Out: cmd.OutOrStdout()})
+	}
+	return cmd
+}
+
+func statusCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "status", Short: "Show masters, replicas and agents", Args: cobra.NoArgs}
+	path := configFlag(cmd)
+	agent := cmd.Flags().String("agent", "", "HTTP address of an agent (default: listen.http of the configuration)")
+	watch := cmd.Flags().BoolP("watch", "w", false, "show it again each second until Ctrl-C")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		addr := config.Addr(*agent)
+		if addr == "" {
+			cfg, err := config.Load(*path, nil)
+			if err != nil {
+				return err
+			}
+			addr = reachable(cfg.Listen.HTTP)
+		}
+		if *watch {
+			return cli.Watch(cmd.Context(), cmd.OutOrStdout(), addr, time.Second)
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), 5*time.Second)
+		defer cancel()
+		picture, err := cli.Fetch(ctx, addr)
+		if err != nil {
+			return err
+		}
+		return cli.Status(cmd.OutOrStdout(), picture)
+	}
+	return cmd
+}
+
+func failoverCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "failover NAME",
+		Short: "Hand a master over to its best replica",
+		Args:  cobra.ExactArgs(1),
+	}
+	path := configFlag(cmd)
+	addr := cmd.Flags().String("sentinel", "", "Sentinel address of an agent (default: listen.sentinel of the configuration)")
+	password := cmd.Flags().String("password-file", "", "file with the password of the Sentinel port, with --sentinel")
+	timeout := cmd.Flags().Duration("timeout", time.Minute, "how long to wait for its end")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		target, secret, err := sentinelDoor(*path, config.Addr(*addr), *password)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), *timeout)
+		defer cancel()
+		return cli.Failover(ctx, cmd.OutOrStdout(), target, secret, args[0])
+	}
+	return cmd
+}
+
+// sentinelDoor finds the Sentinel port and its password: as the flags say, else as the configuration says.
+func sentinelDoor(path string, addr config.Addr, passwordFile string) (config.Addr, config.Secret, error) {
+	if addr != "" {
+		if passwordFile == "" {
+			return addr, "", nil
+		}
+		secret, err := config.ReadSecret(passwordFile)
+		return addr, secret, err
+	}
+	cfg, err := config.Load(path, nil)
+	if err != nil {
+		return "", "", err
+	}
+	return reachable(cfg.Listen.Sentinel), cfg.Sentinel.Password, nil
+}
+
+// reachable turns a listening address on all interfaces into one that can be dialled from here.
+func reachable(a config.Addr) config.Addr {
+	switch a.Host() {
+	case "0.0.0.0", "":
+		return config.NewAddr("127.0.0.1", a.Port())
+	case "::":
+		return config.NewAddr("::1", a.Port())
+	}
+	return a
+}
+
+func configCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "config", Short: "Check a configuration, or print a documented one"}
+	check := &cobra.Command{Use: "check FILE", Short: "Say everything that is wrong with a file", Args: cobra.ExactArgs(1)}
+	config.RegisterFlags(check.Flags())
+	check.RunE = func(cmd *cobra.Command, args []string) error {
+		cfg, err := config.Load(args[0], cmd.Flags())
+		if err != nil {
+			return err
+		}
+		for _, warning := range cfg.Warnings() {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: warning: %s\n", args[0], warning)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: valid; agent %s of %d, %d masters\n",
+			args[0], cfg.Agent.ID, len(cfg.Agents), len(cfg.Masters))
+		return nil
+	}
+	example := &cobra.Command{Use: "example", Short: "Print a configuration with every key explained", Args: cobra.NoArgs}
+	example.RunE = func(cmd *cobra.Command, _ []string) error {
+		_, err := cmd.OutOrStdout().Write(config.Example())
+		return err
+	}
+	cmd.AddCommand(check, example)
+	return cmd
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "picket %s %s/%s %s\n", buildVersion(), runtime.GOOS, runtime.GOARCH,
+				runtime.Version())
+			return err
+		},
+	}
+}
+
+// buildVersion falls back to what the go tool recorded.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "devel"
+}
