@@ -102,6 +102,7 @@ type outbox struct {
 	now, later []Message
 	chunk      *SnapshotChunk
 	install    *SnapshotMeta
+	keepLog    bool
 	answers    []ReadReady
 }
 
@@ -307,7 +308,7 @@ func (c *Core) hardToSave() *HardState {
 func (c *Core) Ready() Ready {
 	c.fillOutbox()
 	r := Ready{
-		HardState: c.hardToSave(), Chunk: c.out.chunk, Install: c.out.install,
+		HardState: c.hardToSave(), Chunk: c.out.chunk, Install: c.out.install, KeepLog: c.out.keepLog,
 		Messages: c.out.now, AfterPersist: c.out.later, Reads: c.out.answers,
 	}
 	if c.disk.saving < c.log.last() {

@@ -13,9 +13,8 @@ type Disk interface {
 	WriteSnapshot(meta SnapshotMeta, write func(io.Writer) error) error
 	// ReceiveChunk adds to the snapshot that is being received, at chunk.Offset; a chunk at offset 0 starts anew.
 	ReceiveChunk(chunk *SnapshotChunk) error
-	// InstallReceived makes the received snapshot durable and current, and drops the log unless it holds the
-	// snapshot's last entry (then only what the snapshot covers may go).
-	InstallReceived(meta SnapshotMeta) error
+	// InstallReceived makes the received snapshot durable and current, and forgets the whole log unless keepLog.
+	InstallReceived(meta SnapshotMeta, keepLog bool) error
 	// OpenSnapshot pins the current snapshot for reading; it outlives later snapshots until Close.
 	OpenSnapshot() (SnapshotReader, error)
 	// Compact forgets log entries up to and including through; a durable snapshot covers them.

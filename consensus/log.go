@@ -136,14 +136,15 @@ func (l *raftLog) compact(meta SnapshotMeta, through Index) {
 }
 
 // restore replaces the log by a snapshot that a leader sent. A suffix that agrees with the snapshot is kept: its entries may be
-// acknowledged already.
-func (l *raftLog) restore(meta SnapshotMeta) {
-	l.snapshot = meta
+// acknowledged already. It says whether there was one.
+func (l *raftLog) restore(meta SnapshotMeta) bool {
 	if l.has(meta.Index, meta.Term) {
 		l.compact(meta, meta.Index)
-		return
+		l.snapshot = meta
+		return true
 	}
 	*l = raftLog{base: meta.Index, baseTerm: meta.Term, snapshot: meta}
+	return false
 }
 
 // configuration is a pure function of snapshot and log: the latest in the log, committed or not, else the snapshot's.

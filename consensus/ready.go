@@ -16,7 +16,8 @@ type Ready struct {
 	HardState    *HardState     // nil: unchanged
 	Entries      []Entry        // contiguous; the first may overwrite a conflicting suffix
 	Chunk        *SnapshotChunk // a piece of a snapshot that a leader sends us: write it down
-	Install      *SnapshotMeta  // the received snapshot is whole: make it current, cut the log, restore
+	Install      *SnapshotMeta  // the received snapshot is whole: make it current, restore
+	KeepLog      bool           // with Install: the log agrees with the snapshot, else forget it
 	Messages     []Message      // may leave at once
 	AfterPersist []Message      // must wait for the disk
 	Committed    []Entry        // to apply, in order, each exactly once

@@ -84,7 +84,7 @@ func (c *Core) handleChunk(m Message, chunk *SnapshotChunk) {
 // install makes a received snapshot the beginning of the log.
 func (c *Core) install(meta SnapshotMeta) {
 	c.receiving = nil
-	c.log.restore(meta)
+	c.out.keepLog = c.log.restore(meta)
 	c.commit = meta.Index
 	c.handed = max(c.handed, meta.Index)
 	c.disk.saving = max(min(c.disk.saving, c.log.last()), meta.Index)

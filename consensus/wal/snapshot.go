@@ -1,0 +1,306 @@
+package wal
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/go-msgpack/v2/codec"
+
+	"picket/consensus"
+	"picket/consensus/vfs"
+)
+
+// A snapshot file is: magic and version 4, length of meta 4, meta, the state machine's bytes, and at the end their
+// length 8 and a CRC-32C 4 of all before it. Its name orders it: snapshot-<index>-<term>, in hexadecimal.
+const (
+	snapshotMagic  = 0x504b5301 // "PKS", version 1
+	snapshotPrefix = "snapshot-"
+	incoming       = "incoming.tmp"
+	maxMeta        = 1 << 20
+	footerBytes    = 12
+)
+
+// snapshots keeps the current snapshot and the one that is coming in. Reading and writing may go on at the same time.
+type snapshots struct {
+	fs  vfs.FS
+	dir string
+
+	mu      sync.Mutex
+	current string // path; empty: none
+	meta    consensus.SnapshotMeta
+
+	writer *snapshotWriter // of the incoming one
+}
+
+// snapshotWriter writes one file from front to back.
+type snapshotWriter struct {
+	file vfs.File
+	path string
+	off  int64
+	data int64 // offset of the state machine's bytes
+	crc  hash.Hash32
+}
+
+func newSnapshotWriter(fs vfs.FS, path string, meta consensus.SnapshotMeta) (*snapshotWriter, error) {
+	var encoded []byte
+	if err := codec.NewEncoderBytes(&encoded, handle).Encode(meta); err != nil {
+		return nil, fmt.Errorf("encode a snapshot's meta data: %w", err)
+	}
+	file, err := fs.Create("SNAPSHOT", path)
+	if err != nil {
+		return nil, fmt.Errorf("create a snapshot: %w", err)
+	}
+	w := &snapshotWriter{file: file, path: path, crc: crc32.New(castagnoli)}
+	header := binary.LittleEndian.AppendUint32(nil, snapshotMagic)
+	header = binary.LittleEndian.AppendUint32(header, uint32(len(encoded)))
+	if _, err := w.Write(append(header, encoded...)); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	w.data = w.off
+	return w, nil
+}
+
+// Write appends.
+func (w *snapshotWriter) Write(p []byte) (int, error) {
+	if err := w.file.Write("SNAPSHOT", p, w.off); err != nil {
+		return 0, fmt.Errorf("write a snapshot: %w", err)
+	}
+	w.off += int64(len(p))
+	w.crc.Write(p)
+	return len(p), nil
+}
+
+// finish makes the file durable under its final name.
+func (w *snapshotWriter) finish(fs vfs.FS, path string) error {
+	footer := binary.LittleEndian.AppendUint64(nil, uint64(w.off-w.data))
+	footer = binary.LittleEndian.AppendUint32(footer, w.crc.Sum32())
+	err := w.file.Write("SNAPSHOT", footer, w.off)
+	if err == nil {
+		err = w.file.Sync("SNAPSHOT")
+	}
+	if closeErr := w.file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("write a snapshot: %w", err)
+	}
+	return vfs.Publish(fs, "SNAPSHOT", w.path, path)
+}
+
+// open finds the newest snapshot, checks it and removes what a crash left behind.
+func (s *snapshots) open(fs vfs.FS, dir string) (consensus.SnapshotMeta, error) {
+	s.fs, s.dir = fs, dir
+	names, err := fs.ReadDir("OPEN", dir)
+	if err != nil {
+		return consensus.SnapshotMeta{}, fmt.Errorf("list the data directory: %w", err)
+	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		return !strings.HasPrefix(name, snapshotPrefix) || strings.HasSuffix(name, ".tmp")
+	})
+	if len(names) == 0 {
+		return consensus.SnapshotMeta{}, nil
+	}
+	path := filepath.Join(dir, names[len(names)-1])
+	r, err := openSnapshot(fs, path)
+	if err != nil {
+		return consensus.SnapshotMeta{}, fmt.Errorf("%w; %s", err, remedy)
+	}
+	defer r.Close()
+	if err := r.verify(); err != nil {
+		return consensus.SnapshotMeta{}, fmt.Errorf("%w; %s", err, remedy)
+	}
+	s.current, s.meta = path, r.meta
+	return r.meta, nil
+}
+
+// adopt makes a durable file the current snapshot and removes older ones; a reader that has one open keeps it.
+func (s *snapshots) adopt(path string, meta consensus.SnapshotMeta) error {
+	s.mu.Lock()
+	old := s.current
+	if meta.Index < s.meta.Index {
+		old = path // a newer one was installed meanwhile
+	} else {
+		s.current, s.meta = path, meta
+	}
+	s.mu.Unlock()
+	if old == "" || old == s.path(s.meta) {
+		return nil
+	}
+	if err := s.fs.Remove("SNAPSHOT", old); err != nil {
+		return fmt.Errorf("remove an old snapshot: %w", err)
+	}
+	return nil
+}
+
+func (s *snapshots) path(meta consensus.SnapshotMeta) string {
+	return filepath.Join(s.dir, fmt.Sprintf("%s%016x-%016x", snapshotPrefix, uint64(meta.Index), uint64(meta.Term)))
+}
+
+// abort gives up the incoming snapshot.
+func (s *snapshots) abort() {
+	if s.writer != nil {
+		_ = s.writer.file.Close() // its content is given up
+		s.writer = nil
+	}
+}
+
+// WriteSnapshot stores a snapshot durably and makes it the current one. It may run while the log is written.
+func (l *Log) WriteSnapshot(meta consensus.SnapshotMeta, write func(io.Writer) error) error {
+	path := l.snaps.path(meta)
+	w, err := newSnapshotWriter(l.cfg.FS, path+".tmp", meta)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewWriterSize(w, 64<<10)
+	err = write(buffered)
+	if err == nil {
+		err = buffered.Flush()
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("take a snapshot: %w", err), w.file.Close())
+	}
+	if err := w.finish(l.cfg.FS, path); err != nil {
+		return err
+	}
+	return l.snaps.adopt(path, meta)
+}
+
+// ReceiveChunk adds to the snapshot that is being received; a chunk at offset 0 starts anew.
+func (l *Log) ReceiveChunk(chunk *consensus.SnapshotChunk) error {
+	if l.err != nil {
+		return l.err
+	}
+	if chunk.Offset == 0 {
+		l.snaps.abort()
+		w, err := newSnapshotWriter(l.cfg.FS, filepath.Join(l.cfg.Dir, incoming), chunk.Meta)
+		if err != nil {
+			l.err = err
+			return err
+		}
+		l.snaps.writer = w
+	}
+	w := l.snaps.writer
+	if w == nil || w.off-w.data != chunk.Offset {
+		return fmt.Errorf("a chunk of snapshot %d at %d does not follow what was received", chunk.Meta.Index, chunk.Offset)
+	}
+	_, l.err = w.Write(chunk.Data)
+	return l.err
+}
+
+// InstallReceived makes the received snapshot durable and current, and forgets the log unless it holds the snapshot's last entry: keep
+// says so.
+func (l *Log) InstallReceived(meta consensus.SnapshotMeta, keep bool) error {
+	if l.err != nil {
+		return l.err
+	}
+	w := l.snaps.writer
+	if w == nil {
+		return fmt.Errorf("install snapshot %d: none was received", meta.Index)
+	}
+	l.snaps.writer = nil
+	path := l.snaps.path(meta)
+	if l.err = w.finish(l.cfg.FS, path); l.err != nil {
+		return l.err
+	}
+	if l.err = l.snaps.adopt(path, meta); l.err != nil {
+		return l.err
+	}
+	if !keep {
+		return l.save(&batch{Reset: meta.Index})
+	}
+	return nil
+}
+
+// OpenSnapshot pins the current snapshot for reading.
+func (l *Log) OpenSnapshot() (consensus.SnapshotReader, error) {
+	l.snaps.mu.Lock()
+	defer l.snaps.mu.Unlock()
+	if l.snaps.current == "" {
+		return nil, errors.New("open the snapshot: there is none")
+	}
+	return openSnapshot(l.cfg.FS, l.snaps.current)
+}
+
+// snapshotReader reads the state machine's bytes of one file.
+type snapshotReader struct {
+	*io.SectionReader
+	file vfs.File
+	path string
+	meta consensus.SnapshotMeta
+	data int64
+}
+
+func (r *snapshotReader) Meta() consensus.SnapshotMeta { return r.meta }
+func (r *snapshotReader) Close() error                 { return r.file.Close() }
+
+func openSnapshot(fs vfs.FS, path string) (*snapshotReader, error) {
+	file, err := fs.Open("SNAPSHOT", path)
+	if err != nil {
+		return nil, fmt.Errorf("open a snapshot: %w", err)
+	}
+	r := &snapshotReader{file: file, path: path}
+	if err := r.readHeader(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s is damaged: %w", path, err), file.Close())
+	}
+	return r, nil
+}
+
+func (r *snapshotReader) readHeader() error {
+	size, err := r.file.Size()
+	if err != nil {
+		return err
+	}
+	header := make([]byte, 8)
+	if _, err := r.file.ReadAt(header, 0); err != nil {
+		return err
+	}
+	length := int64(binary.LittleEndian.Uint32(header[4:]))
+	if binary.LittleEndian.Uint32(header) != snapshotMagic || length > maxMeta || 8+length+footerBytes > size {
+		return errors.New("its header makes no sense")
+	}
+	encoded := make([]byte, length)
+	if _, err := r.file.ReadAt(encoded, 8); err != nil && err != io.EOF {
+		return err
+	}
+	if err := codec.NewDecoderBytes(encoded, handle).Decode(&r.meta); err != nil {
+		return err
+	}
+	footer := make([]byte, footerBytes)
+	if _, err := r.file.ReadAt(footer, size-footerBytes); err != nil && err != io.EOF {
+		return err
+	}
+	r.data = 8 + length
+	want := binary.LittleEndian.Uint64(footer)
+	if want > math.MaxInt64 || r.data+int64(want)+footerBytes != size {
+		return errors.New("its length makes no sense")
+	}
+	r.SectionReader = io.NewSectionReader(r.file, r.data, int64(want))
+	return nil
+}
+
+// verify reads the whole file and compares its checksum.
+func (r *snapshotReader) verify() error {
+	end := r.data + r.Size()
+	crc := crc32.New(castagnoli)
+	if _, err := io.Copy(crc, io.NewSectionReader(r.file, 0, end)); err != nil {
+		return fmt.Errorf("read %s: %w", r.path, err)
+	}
+	footer := make([]byte, footerBytes)
+	if _, err := r.file.ReadAt(footer, end); err != nil && err != io.EOF {
+		return fmt.Errorf("read %s: %w", r.path, err)
+	}
+	if binary.LittleEndian.Uint32(footer[8:]) != crc.Sum32() {
+		return fmt.Errorf("%s is damaged: its checksum is wrong", r.path)
+	}
+	return nil
+}
