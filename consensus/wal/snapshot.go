@@ -123,20 +123,21 @@ func (s *snapshots) open(fs vfs.FS, dir string) (consensus.SnapshotMeta, error) 
 	return r.meta, nil
 }
 
-// adopt makes a durable file the current snapshot and removes older ones; a reader that has one open keeps it.
+// adopt makes a durable file the current snapshot and removes the other one; a reader that has it open keeps it.
 func (s *snapshots) adopt(path string, meta consensus.SnapshotMeta) error {
 	s.mu.Lock()
-	old := s.current
+	obsolete := s.current
 	if meta.Index < s.meta.Index {
-		old = path // a newer one was installed meanwhile
+		obsolete = path // a newer one was installed meanwhile
 	} else {
 		s.current, s.meta = path, meta
 	}
+	keep := s.current
 	s.mu.Unlock()
-	if old == "" || old == s.path(s.meta) {
+	if obsolete == "" || obsolete == keep {
 		return nil
 	}
-	if err := s.fs.Remove("SNAPSHOT", old); err != nil {
+	if err := s.fs.Remove("SNAPSHOT", obsolete); err != nil {
 		return fmt.Errorf("remove an old snapshot: %w", err)
 	}
 	return nil
