@@ -2,8 +2,12 @@ package failover
 
 import (
 	"context"
+	"maps"
+	"sync"
+	"time"
 
 	"picket/config"
+	"picket/monitor"
 )
 
 // Env is what a Runner needs of its surroundings.
@@ -42,3 +46,228 @@ const (
 	Blocked
 	ActionFailed
 )
+
+// actionLimit bounds one action: a server that takes longer hangs, and is tried again or left out.
+const actionLimit = 2 * time.Second
+
+// Runner carries failovers and repairs out, for one leader in one term.
+type Runner struct {
+	env   Env
+	redis Redis
+}
+
+// NewRunner makes a runner.
+func NewRunner(env Env, redis Redis) *Runner { return &Runner{env: env, redis: redis} }
+
+// finished is an action that has come to its end.
+type finished struct {
+	action Action
+	seen   *monitor.Observation
+	remark string
+	err    error
+}
+
+// Run takes the failover of a master from the phase that it is in to its end. It returns nil when it has ended, or when this agent
+// does not lead any more; the context's error when that ends first.
+func (r *Runner) Run(ctx context.Context, master string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var actions sync.WaitGroup
+	defer actions.Wait()
+	defer cancel()
+
+	k := newKnowledge(time.Now())
+	results := make(chan finished)
+	var blocked *Blocker
+	for ctx.Err() == nil {
+		changed := r.env.Changed(master)
+		s, leads := r.env.Situation(master)
+		if !leads {
+			return nil
+		}
+		move := Next(s, k)
+		if move.Done {
+			return nil
+		}
+		if move.Blocker != nil && (blocked == nil || *blocked != *move.Blocker) {
+			r.env.Report(Progress{Master: master, Kind: Blocked, Blocker: move.Blocker})
+		}
+		blocked = move.Blocker
+		if move.Commit != nil {
+			if r.commit(ctx, *move.Commit) {
+				r.committed(s, &k, *move.Commit)
+				continue
+			}
+			// It may be in the log all the same. The situation tells, when something has changed or after a while.
+			move.Until = s.Now.Add(retryAfter)
+		}
+		for _, a := range move.Actions {
+			k.Busy[a.Server] = true
+			actions.Go(func() { r.act(ctx, master, a, results) }) // ends within actionLimit
+		}
+		r.wait(ctx, changed, move.Until, results, master, &k)
+	}
+	return ctx.Err()
+}
+
+// commit says whether the step is certainly in the log.
+func (r *Runner) commit(ctx context.Context, s Step) bool {
+	ctx, cancel := context.WithTimeout(ctx, actionLimit)
+	defer cancel()
+	if err := r.env.Commit(ctx, s); err != nil {
+		r.env.Report(Progress{Master: s.Master, Kind: ActionFailed, Err: err})
+		return false
+	}
+	return true
+}
+
+// committed notes that a new phase began, which is given its own time.
+func (r *Runner) committed(s Situation, k *Knowledge, step Step) {
+	k.Since = time.Now()
+	switch step.Kind {
+	case StepSwitch:
+		// What was read in the phases before says nothing about who follows the new master.
+		k.Seen = map[config.Addr]*monitor.Observation{}
+		k.Tried = map[config.Addr]Attempt{}
+	case StepRepoint:
+		r.env.Report(Progress{Master: s.Record.Master, Kind: RepointDone, Server: step.Replica})
+	}
+}
+
+func (r *Runner) act(ctx context.Context, master string, a Action, results chan<- finished) {
+	limit, cancel := context.WithTimeout(ctx, actionLimit)
+	defer cancel()
+	seen, remark, err := r.redis.Do(limit, master, a)
+	select {
+	case results <- finished{a, seen, remark, err}:
+	case <-ctx.Done():
+	}
+}
+
+// wait returns when something may be different.
+func (r *Runner) wait(ctx context.Context, changed <-chan struct{}, until time.Time, results <-chan finished, master string, k *Knowledge) {
+	var due <-chan time.Time
+	if !until.IsZero() {
+		timer := time.NewTimer(time.Until(until))
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-changed:
+	case f := <-results:
+		r.learn(f, master, k)
+	case <-due:
+	case <-ctx.Done():
+	}
+}
+
+// learn adds an action's outcome to what is known.
+func (r *Runner) learn(f finished, master string, k *Knowledge) {
+	now := time.Now()
+	a := f.action
+	delete(k.Busy, a.Server)
+	k.Tried[a.Server] = Attempt{At: now, Err: f.err}
+	if f.remark != "" {
+		k.Remarks = append(k.Remarks, f.remark)
+	}
+	if f.err != nil {
+		r.env.Report(Progress{Master: master, Kind: ActionFailed, Server: a.Server, Err: f.err})
+		return
+	}
+	switch a.Kind {
+	case Cut:
+		if len(k.Read) == 0 {
+			k.FirstRead = now
+		}
+		k.Read[a.Server] = f.seen
+		r.env.Report(Progress{Master: master, Kind: ServerCut, Server: a.Server})
+	case Hold:
+		k.HeldAt = now
+		k.held, k.Held = a.Server, nil
+	case Release:
+		k.Released = true
+	case Read:
+		if a.Server == k.held {
+			k.Held = append(k.Held, f.seen)
+			if len(k.Held) > 2 {
+				k.Held = k.Held[1:]
+			}
+		} else {
+			r.follows(f, master, k)
+		}
+		k.Seen[a.Server] = f.seen
+	case Promote:
+		k.Promoted = true
+		r.env.Report(Progress{Master: master, Kind: ServerPromoted, Server: a.Server})
+	case Follow:
+		k.Told[a.Server], k.Seen[a.Server] = true, f.seen
+		r.env.Report(Progress{Master: master, Kind: a.Note, Server: a.Server})
+	}
+}
+
+// follows reports the first sight of a replica that follows the new master, its link not yet up.
+func (r *Runner) follows(f finished, master string, k *Knowledge) {
+	before := k.Seen[f.action.Server]
+	if k.Told[f.action.Server] && before != nil && f.seen.Role == "slave" && f.seen.Master != before.Master {
+		r.env.Report(Progress{Master: master, Kind: RepointSyncing, Server: f.action.Server})
+	}
+}
+
+func newKnowledge(now time.Time) Knowledge {
+	return Knowledge{
+		Since: now, Busy: map[config.Addr]bool{}, Tried: map[config.Addr]Attempt{},
+		Read: map[config.Addr]*monitor.Observation{}, Seen: map[config.Addr]*monitor.Observation{}, Told: map[config.Addr]bool{},
+	}
+}
+
+// Repair carries out what Repair finds, once, after another look: what the monitor saw may be older than what was done
+// about it.
+func (r *Runner) Repair(ctx context.Context, master string) error {
+	s, leads := r.env.Situation(master)
+	if !leads {
+		return nil
+	}
+	s = r.lookAgain(ctx, master, s)
+	var group sync.WaitGroup
+	for _, a := range Repair(s) {
+		group.Go(func() { // ends within actionLimit
+			if _, err := r.do(ctx, master, a); err == nil {
+				r.env.Report(Progress{Master: master, Kind: a.Note, Server: a.Server})
+			}
+		})
+	}
+	group.Wait()
+	return ctx.Err()
+}
+
+// do is one action of a repair; its failure is reported.
+func (r *Runner) do(ctx context.Context, master string, a Action) (*monitor.Observation, error) {
+	limit, cancel := context.WithTimeout(ctx, actionLimit)
+	defer cancel()
+	o, _, err := r.redis.Do(limit, master, a)
+	if err != nil {
+		r.env.Report(Progress{Master: master, Kind: ActionFailed, Server: a.Server, Err: err})
+	}
+	return o, err
+}
+
+// lookAgain reads the master and the strays. A server that does not answer now is left out.
+func (r *Runner) lookAgain(ctx context.Context, master string, s Situation) Situation {
+	servers := maps.Clone(s.View.Servers)
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for _, a := range append(Repair(s), Action{Server: s.Master}) {
+		group.Go(func() { // ends within actionLimit
+			o, err := r.do(ctx, master, Action{Kind: Read, Server: a.Server})
+			mu.Lock()
+			defer mu.Unlock()
+			server := servers[a.Server]
+			if server.Last = o; err != nil {
+				server.State = monitor.Unknown
+			}
+			servers[a.Server] = server
+		})
+	}
+	group.Wait()
+	s.View.Servers, s.Now = servers, time.Now()
+	return s
+}

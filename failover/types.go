@@ -56,6 +56,9 @@ type Step struct {
 	Why    string      // promote: why this one; abort: why; end: remarks
 
 	Replica config.Addr // repoint: this one follows the new master
+
+	OldRunID  string // begin: of the old master's process, as last seen; empty: never seen
+	OldReplID string // begin: the history that it wrote
 }
 
 // StepKind says what a Step does.
@@ -96,6 +99,8 @@ type Record struct {
 	PromoteAt int64
 	SwitchAt  int64
 	EndAt     int64
+	OldRunID  string
+	OldReplID string
 }
 
 // Situation is all that a decision depends on.

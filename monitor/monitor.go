@@ -2,6 +2,10 @@ package monitor
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 
 	"picket/config"
@@ -45,30 +49,161 @@ type Event struct {
 }
 
 // Monitor watches servers. Its methods are safe for concurrent use.
-type Monitor struct{ _ int }
+type Monitor struct {
+	cfg     Config
+	events  chan event
+	changed chan struct{} // the set of servers is different
+	boot    uint64
+	seq     uint64
+
+	mu       sync.Mutex
+	watched  map[config.Addr]*watched
+	opinions opinions
+	stalled  bool
+	unseen   map[config.Addr]bool // servers that must answer, or fail anew, before a stall is over
+	closed   bool
+	probers  sync.WaitGroup
+	ctx      context.Context // of Run; nil before it
+}
+
+// watched is one server with its prober.
+type watched struct {
+	facts  *facts
+	prober *prober
+	stop   context.CancelFunc // nil before Run
+	told   Opinion            // what the peers were last told
+}
+
+// event is what a prober saw.
+type event struct {
+	server *watched
+	at     time.Time
+	apply  func(*facts, time.Time)
+}
+
+const (
+	heartbeat = 500 * time.Millisecond // opinions are repeated
+	expiry    = 3 * heartbeat          // and forgotten
+	pulse     = 50 * time.Millisecond  // the loop looks at its own lateness at least so often
+)
 
 // New makes a monitor that watches nothing yet.
-func New(cfg Config) *Monitor { panic("stub") }
-
-// Run watches until ctx ends and has closed every connection when it returns.
-func (m *Monitor) Run(ctx context.Context) { panic("stub") }
+func New(cfg Config) *Monitor {
+	return &Monitor{
+		cfg: cfg, events: make(chan event, 1024), changed: make(chan struct{}, 1), boot: rand.Uint64(),
+		watched: map[config.Addr]*watched{}, opinions: opinions{}, unseen: map[config.Addr]bool{},
+	}
+}
 
 // Watch sets what is watched. Servers that stay keep their state.
-func (m *Monitor) Watch(targets []Target) { panic("stub") }
+func (m *Monitor) Watch(targets []Target) {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	wanted := map[config.Addr]bool{}
+	for _, t := range targets {
+		wanted[t.Addr] = true
+		if w := m.watched[t.Addr]; w != nil {
+			w.facts.retarget(t)
+			continue
+		}
+		w := &watched{facts: newFacts(t, now)}
+		w.prober = newProber(m, w, t)
+		m.watched[t.Addr] = w
+		m.startProber(w)
+	}
+	for addr, w := range m.watched {
+		if !wanted[addr] {
+			if w.stop != nil {
+				w.stop()
+			}
+			delete(m.watched, addr)
+			delete(m.unseen, addr)
+			m.opinions.forget(addr)
+		}
+	}
+}
+
+// startProber is called with mu held.
+func (m *Monitor) startProber(w *watched) {
+	if m.ctx == nil || m.closed {
+		return
+	}
+	ctx, stop := context.WithCancel(m.ctx)
+	w.stop = stop
+	m.probers.Go(func() { w.prober.run(ctx) }) // asks one server; ends when it is not watched any more
+}
 
 // Attend has the named servers looked at with every ping, as during a failover; the others' INFO comes once a second.
-func (m *Monitor) Attend(servers []config.Addr) { panic("stub") }
+func (m *Monitor) Attend(servers []config.Addr) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for addr, w := range m.watched {
+		w.prober.attended.Store(slices.Contains(servers, addr))
+	}
+}
 
 // Refresh probes a server at once and returns what it said, after the call began.
 func (m *Monitor) Refresh(ctx context.Context, server config.Addr) (*Observation, error) {
-	panic("stub")
+	m.mu.Lock()
+	w := m.watched[server]
+	m.mu.Unlock()
+	if w == nil {
+		return nil, fmt.Errorf("refresh %s: it is not watched", server)
+	}
+	answer := make(chan *Observation, 1)
+	select {
+	case w.prober.refresh <- answer:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("refresh %s: %w", server, ctx.Err())
+	}
+	select {
+	case o := <-answer:
+		if o == nil {
+			return nil, fmt.Errorf("refresh %s: no answer", server)
+		}
+		return o, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("refresh %s: %w", server, ctx.Err())
+	}
 }
 
-// Heard takes in opinions from a peer.
-func (m *Monitor) Heard(opinions []Opinion) { panic("stub") }
+// Heard takes in opinions from a peer. Those on servers that are not watched here are ignored.
+func (m *Monitor) Heard(heard []Opinion) {
+	now := time.Now()
+	m.mu.Lock()
+	news := false
+	for _, o := range heard {
+		if m.watched[o.Server] != nil && o.Agent != m.cfg.Self {
+			news = m.opinions.take(o, now) || news
+		}
+	}
+	m.mu.Unlock()
+	if news {
+		m.cfg.Changed()
+	}
+}
 
 // View is the picture now.
-func (m *Monitor) View() View { panic("stub") }
+func (m *Monitor) View() View {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v := View{Now: now, Self: m.cfg.Self, Stalled: m.stalled,
+		Servers: make(map[config.Addr]Server, len(m.watched)), Opinions: make(map[config.Addr][]Opinion, len(m.watched))}
+	for addr, w := range m.watched {
+		v.Servers[addr] = w.facts.view(now)
+		v.Opinions[addr] = m.opinions.fresh(addr, now, m.opinion(w, now))
+	}
+	return v
+}
 
-// Judge says how a master is. It is a pure function.
-func Judge(q Question, v View) Verdict { panic("stub") }
+// opinion is this agent's own. It is called with mu held.
+func (m *Monitor) opinion(w *watched, now time.Time) Opinion {
+	f := w.facts
+	o := Opinion{Agent: m.cfg.Self, Server: f.Addr, State: f.State, Evidence: f.Evidence, Age: now.Sub(f.Since), Boot: m.boot}
+	if f.Last != nil {
+		o.RunID = f.Last.RunID
+	}
+	return o
+}

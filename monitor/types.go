@@ -85,7 +85,10 @@ type Server struct {
 	Since     time.Time    // of State
 	Suspect   bool         // something is wrong (connection lost, refused, reply late) but not long enough
 	Last      *Observation // newest INFO; nil: none yet
-	Prior     *Observation // the newest one whose offset differed or that is older by a probe: what Last is compared with
+	Prior     *Observation // of a replica: the one before it was last seen to have received something
+	Advanced  time.Time    // when that was seen
+	Lost      time.Time    // since when a valid answer is missing; zero: none is
+	Text      string       // what was wrong with the last reply or dial
 	Connected bool
 	PingSent  time.Time // of the oldest unanswered PING; zero: none
 	LastOK    time.Time // last valid reply

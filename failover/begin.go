@@ -1,0 +1,56 @@
+package failover
+
+import (
+	"fmt"
+	"time"
+)
+
+// afterAbort separates a failover that was given up from the next attempt, so that what failed at once is not repeated in a
+// spin.
+const afterAbort = time.Second
+
+// MayBegin says what keeps a failover from beginning; nil: nothing. last is the latest one that has ended, nil if there was
+// none. It is a pure function.
+func MayBegin(s Situation, cause Cause, last *Record) *Blocker {
+	switch {
+	case s.Record != nil:
+		return &Blocker{"in-progress", fmt.Sprintf("failover %d is running", s.Record.ID), "wait for its end"}
+	case len(s.Replicas) == 0:
+		return &Blocker{"no-replica", "no replica of " + string(s.Master) + " is known", "attach a replica to the master"}
+	case cause == CauseManual:
+		return nil
+	case !s.Verdict.ObjectivelyDown:
+		return &Blocker{"not-down", s.Verdict.Text, "nothing is to be done"}
+	case last == nil:
+		return nil
+	}
+	pause, since := s.Settings.Cooldown, "the last failover"
+	if last.Outcome == Aborted {
+		pause, since = afterAbort, "an attempt that was given up ("+last.Why+")"
+	}
+	if left := pause - s.Now.Sub(time.Unix(0, last.EndAt)); left > 0 && left <= pause {
+		return &Blocker{"cooldown", fmt.Sprintf("%s was less than %s ago", since, pause),
+			"it passes by itself; or order a failover by hand"}
+	}
+	return nil
+}
+
+// BeginStep is the first step of a failover in the situation.
+func BeginStep(s Situation, cause Cause) Step {
+	step := Step{
+		Kind: StepBegin, Master: s.Settings.Name, Epoch: s.Epoch, At: s.Now.UnixNano(), Cause: cause, Old: s.Master,
+		Replicas: s.Replicas,
+	}
+	if old, ok := s.View.Servers[s.Master]; ok && old.Last != nil {
+		step.OldRunID, step.OldReplID = old.Last.RunID, old.Last.ReplID
+	}
+	if cause == CauseManual {
+		step.Evidence = "ordered by hand"
+		return step
+	}
+	step.Evidence = s.Verdict.Text
+	if !s.Verdict.Since.IsZero() {
+		step.Down = s.Verdict.Since.UnixNano()
+	}
+	return step
+}

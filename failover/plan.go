@@ -1,0 +1,309 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"picket/config"
+	"picket/monitor"
+)
+
+const (
+	// patience is how long the choice waits, after the first replica was read, for others that seem to be alive: they may
+	// hold more.
+	patience = 200 * time.Millisecond
+	// retryAfter separates attempts to do the same to a server.
+	retryAfter = 100 * time.Millisecond
+	// pollEvery separates looks at a server whose state is awaited.
+	pollEvery = 20 * time.Millisecond
+	// holdFor is how long writers are held at most when a healthy master is handed over; the hand-over is given up well before.
+	holdFor    = 3 * time.Second
+	holdGiveUp = holdFor / 2
+)
+
+// Knowledge is what a runner has found out and done itself, since it took the failover over. It is not in the log: a
+// successor finds it out again.
+type Knowledge struct {
+	Since     time.Time // when the runner began
+	Busy      map[config.Addr]bool
+	Tried     map[config.Addr]Attempt              // the latest finished action on a server
+	Read      map[config.Addr]*monitor.Observation // replicas that were cut and read
+	FirstRead time.Time
+	HeldAt    time.Time                            // the old master's writers are held since
+	Held      []*monitor.Observation               // the old master, as read while held; the latest two
+	Seen      map[config.Addr]*monitor.Observation // replicas, as read while the master was held, or after they were told to follow
+	Promoted  bool                                 // ROLE of the target says master
+	Told      map[config.Addr]bool                 // told to follow the new master
+	Released  bool                                 // the old master's writers are not held any more
+	Remarks   []string
+
+	held config.Addr // whose writers are held
+}
+
+// Attempt is a finished action.
+type Attempt struct {
+	At  time.Time
+	Err error
+}
+
+// ActionKind says what is to be done to a server.
+type ActionKind uint8
+
+const (
+	Cut     ActionKind = iota + 1 // detach from its master, and read
+	Read                          // read
+	Promote                       // make it a master
+	Follow                        // make it a replica of Master
+	Hold                          // hold its writers, and read
+	Release                       // let them go on
+)
+
+// Action is one thing to do to one server.
+type Action struct {
+	Kind   ActionKind
+	Server config.Addr
+	Master config.Addr   // to follow
+	For    time.Duration // to hold
+	Note   ProgressKind  // what a finished Follow is reported as
+}
+
+// Move is what to do now: commit a step, do actions side by side, or wait.
+type Move struct {
+	Commit  *Step
+	Actions []Action
+	Until   time.Time // look again then, at the latest; zero: when something changes
+	Blocker *Blocker
+	Done    bool
+}
+
+// Next says what to do now. It is a pure function.
+func Next(s Situation, k Knowledge) Move {
+	r := s.Record
+	switch {
+	case r == nil || r.Phase == Ended:
+		return Move{Done: true}
+	case r.Epoch < s.Epoch:
+		return s.commit(Step{Kind: StepResume})
+	case r.Phase == Promoting:
+		return nextPromote(s, k)
+	case r.Phase == Switched:
+		return nextRepoint(s, k)
+	case r.Cause == CauseManual && s.alive(r.Old):
+		return nextHandOver(s, k)
+	}
+	return nextChoose(s, k)
+}
+
+// commit completes a step with what every step has.
+func (s Situation) commit(step Step) Move {
+	step.Master, step.Epoch, step.At = s.Record.Master, s.Epoch, s.Now.UnixNano()
+	return Move{Commit: &step}
+}
+
+// alive says whether a server is up and says that it is a master.
+func (s Situation) alive(a config.Addr) bool {
+	server := s.View.Servers[a]
+	return server.State == monitor.Up && server.Last != nil && server.Last.Role == "master"
+}
+
+func (s Situation) down(a config.Addr) bool { return s.View.Servers[a].State == monitor.Down }
+
+// idle says whether something may be done to a server now: nothing is under way, and the last attempt is not too fresh.
+func (k Knowledge) idle(a config.Addr, now time.Time, pause time.Duration) bool {
+	last, tried := k.Tried[a]
+	return !k.Busy[a] && (!tried || now.Sub(last.At) >= pause)
+}
+
+// late says whether the runner has taken longer than a step may.
+func (s Situation) late(k Knowledge) bool { return s.Now.Sub(k.Since) >= s.Settings.FailoverTimeout }
+
+// candidates are the replicas that may be cut.
+func (s Situation) candidates() []config.Addr {
+	all := append(slices.Clone(s.Record.Replicas), s.Replicas...)
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(a config.Addr) bool { return a == s.Record.Old })
+}
+
+// nextChoose detaches every replica that is not known to be down, reads what it holds, and chooses. The old master is never
+// asked.
+func nextChoose(s Situation, k Knowledge) Move {
+	old := s.View.Servers[s.Record.Old]
+	if s.Record.Cause == CauseDown && s.alive(s.Record.Old) && old.Last.RunID == s.Record.OldRunID {
+		// The same process, so nothing is lost by going back. One that was restarted may be empty: its replicas know more.
+		return s.commit(Step{Kind: StepAbort, Why: "the old master answers again"})
+	}
+	move := Move{Until: s.Now.Add(retryAfter)}
+	waiting := false
+	var read []*monitor.Observation
+	for _, a := range s.candidates() {
+		switch {
+		case k.Read[a] != nil:
+			read = append(read, k.Read[a])
+		case k.Busy[a]:
+			waiting = waiting || !s.down(a)
+		case s.down(a) && len(k.Tried) > 0:
+		case k.idle(a, s.Now, retryAfter):
+			move.Actions = append(move.Actions, Action{Kind: Cut, Server: a})
+			waiting = waiting || !s.down(a)
+		}
+	}
+	if len(read) > 0 && (!waiting || s.Now.Sub(k.FirstRead) >= patience) {
+		if c := choose(s, read); c.best != nil {
+			return s.commit(Step{Kind: StepPromote, Target: c.best.Server, RunID: c.best.RunID, ReplID: c.best.ReplID,
+				Offset: c.best.Offset, Why: c.why})
+		} else if !waiting {
+			move.Blocker = noCandidate(c.list())
+		}
+	} else if len(read) > 0 {
+		move.Until = k.FirstRead.Add(patience)
+	}
+	if len(read) == 0 && !waiting && len(move.Actions) == 0 {
+		move.Blocker = noCandidate("no replica can be reached")
+	}
+	if s.late(k) {
+		why := "no replica could be promoted"
+		if move.Blocker != nil {
+			why = move.Blocker.Text
+		}
+		return s.commit(Step{Kind: StepAbort, Why: why})
+	}
+	return move
+}
+
+func noCandidate(why string) *Blocker {
+	return &Blocker{Reason: "no-candidate", Text: "no replica can be promoted: " + why,
+		Remedy: "start a replica, or bring the old master back"}
+}
+
+// nextHandOver is for a healthy master: its writers are held, and when a replica has everything, that one is chosen. Nothing is cut, so
+// giving up leaves everything as it was.
+func nextHandOver(s Situation, k Knowledge) Move {
+	old := s.Record.Old
+	if s.Now.Sub(k.Since) >= min(holdGiveUp, s.Settings.FailoverTimeout) {
+		if !k.HeldAt.IsZero() && !k.Released && k.idle(old, s.Now, retryAfter) {
+			return Move{Actions: []Action{{Kind: Release, Server: old}}}
+		}
+		if k.Busy[old] {
+			return Move{Until: s.Now.Add(retryAfter)}
+		}
+		return s.commit(Step{Kind: StepAbort, Why: "no replica caught up with the master in time"})
+	}
+	if k.HeldAt.IsZero() {
+		if k.idle(old, s.Now, retryAfter) {
+			return Move{Actions: []Action{{Kind: Hold, Server: old, For: holdFor}}}
+		}
+		return Move{Until: s.Now.Add(retryAfter)}
+	}
+	if c := caughtUp(s, k); c != nil {
+		return s.commit(Step{Kind: StepPromote, Target: c.Server, RunID: c.RunID, ReplID: c.ReplID, Offset: c.Offset,
+			Why: fmt.Sprintf("it holds all that the master wrote, offset %d", c.Offset)})
+	}
+	move := Move{Until: s.Now.Add(time.Millisecond)}
+	for _, a := range append(s.candidates(), old) {
+		if !s.down(a) && k.idle(a, s.Now, time.Millisecond) {
+			move.Actions = append(move.Actions, Action{Kind: Read, Server: a})
+		}
+	}
+	return move
+}
+
+// caughtUp gives the best replica that holds everything. The master must have been read twice without having moved: a script that
+// was running when the hold began may still have written.
+func caughtUp(s Situation, k Knowledge) *monitor.Observation {
+	n := len(k.Held)
+	if n < 2 || k.Held[n-1].Offset != k.Held[n-2].Offset {
+		return nil
+	}
+	var full []*monitor.Observation
+	for _, a := range s.candidates() {
+		if o := k.Seen[a]; o != nil && o.Offset == k.Held[n-1].Offset && o.ReplID == k.Held[n-1].ReplID {
+			full = append(full, o)
+		}
+	}
+	return choose(s, full).best
+}
+
+// nextPromote makes the chosen replica the master and has that committed. The choice stands: a successor promotes the same one, also if
+// it is not known whether it was promoted already.
+func nextPromote(s Situation, k Knowledge) Move {
+	target := s.Record.Target
+	switch {
+	case k.Promoted:
+		return s.commit(Step{Kind: StepSwitch, Target: target})
+	case s.late(k) && s.down(target):
+		// It may have been promoted, but no client was told. When it comes back as a master it is a stray, and is made a replica.
+		return s.commit(Step{Kind: StepAbort, Why: fmt.Sprintf("%s, which had been chosen, is down", target)})
+	case k.idle(target, s.Now, retryAfter):
+		return Move{Actions: []Action{{Kind: Promote, Server: target}}}
+	}
+	return Move{Until: s.Now.Add(retryAfter)}
+}
+
+// nextRepoint has the others follow the new master: all at once where a partial resync will do, else at most parallel-syncs at a time.
+func nextRepoint(s Situation, k Knowledge) Move {
+	r := s.Record
+	move := Move{Until: s.Now.Add(pollEvery)}
+	var open []config.Addr
+	syncing := 0
+	for _, a := range r.followers(s.Replicas) {
+		if slices.Contains(r.Repointed, a) {
+			continue
+		}
+		if o := k.Seen[a]; o != nil && k.Told[a] && o.Role == "slave" && o.Master == r.Target && o.LinkUp {
+			return s.commit(Step{Kind: StepRepoint, Replica: a})
+		}
+		if s.down(a) && !(a == r.Old && r.Cause == CauseManual && !k.Told[a]) {
+			continue // it is made a replica when it is back
+		}
+		open = append(open, a)
+		if k.Told[a] && needsFullSync(s, k, a) {
+			syncing++
+		}
+	}
+	if len(open) == 0 || s.late(k) {
+		return s.commit(Step{Kind: StepEnd, Why: remarks(k, open)})
+	}
+	for _, a := range open {
+		full := needsFullSync(s, k, a)
+		switch {
+		case k.Told[a]:
+			if k.idle(a, s.Now, pollEvery) {
+				move.Actions = append(move.Actions, Action{Kind: Read, Server: a})
+			}
+		case full && syncing >= s.Settings.ParallelSyncs:
+		case k.idle(a, s.Now, retryAfter):
+			move.Actions = append(move.Actions, Action{Kind: Follow, Server: a, Master: r.Target, Note: RepointSent})
+			if full {
+				syncing++
+			}
+		}
+	}
+	return move
+}
+
+// needsFullSync is a guess from what was read before the switch: a replica of the same history that is not ahead of the new master gets
+// away with a partial resync.
+func needsFullSync(s Situation, k Knowledge, a config.Addr) bool {
+	o := k.Read[a]
+	if o == nil {
+		o = s.View.Servers[a].Last
+	}
+	return o == nil || o.ReplID != s.Record.ReplID || o.Offset > s.Record.Offset
+}
+
+func remarks(k Knowledge, open []config.Addr) string {
+	all := slices.Clone(k.Remarks)
+	for _, a := range open {
+		all = append(all, fmt.Sprintf("%s does not follow yet", a))
+	}
+	slices.Sort(all)
+	text := ""
+	for i, remark := range slices.Compact(all) {
+		if i > 0 {
+			text += "; "
+		}
+		text += remark
+	}
+	return text
+}

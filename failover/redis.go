@@ -1,0 +1,181 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"picket/config"
+	"picket/monitor"
+)
+
+// A replica is detached by having it follow an address at which nobody listens. It keeps its history, so that a later partial
+// resync works, and refused connections cost it nothing.
+const (
+	silentHost = "127.0.0.1"
+	silentPort = 1
+)
+
+// Silent is the address that detached replicas follow.
+var Silent = config.NewAddr(silentHost, silentPort)
+
+// Redis does actions to servers.
+type Redis interface {
+	// Do carries out one action on a server of the named master's group and returns what the server said afterwards, where
+	// the action reads it. A remark is something that did not work but does not matter enough to fail.
+	Do(ctx context.Context, master string, a Action) (o *monitor.Observation, remark string, err error)
+	// Close lets go of all connections.
+	Close() error
+}
+
+// servers is Redis over go-redis: one small client for each server, kept for the next time.
+type servers struct {
+	masters map[string]*config.Master
+
+	mu      sync.Mutex
+	clients map[clientKey]*redis.Client
+}
+
+type clientKey struct {
+	master string
+	server config.Addr
+}
+
+// NewRedis talks to the servers of the configured masters, with their credentials.
+func NewRedis(masters map[string]*config.Master) Redis {
+	return &servers{masters: masters, clients: map[clientKey]*redis.Client{}}
+}
+
+func (s *servers) client(master string, server config.Addr) (*redis.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := clientKey{master, server}
+	if c := s.clients[key]; c != nil {
+		return c, nil
+	}
+	settings := s.masters[master]
+	if settings == nil {
+		return nil, fmt.Errorf("no master %q in the configuration of this agent", master)
+	}
+	opts, err := monitor.RedisOptions(settings, server)
+	if err != nil {
+		return nil, err
+	}
+	opts.PoolSize = 2
+	opts.ClientName = "picket-failover"
+	opts.DialTimeout = time.Second
+	opts.ConnMaxIdleTime = time.Minute
+	c := redis.NewClient(opts)
+	s.clients[key] = c
+	return c, nil
+}
+
+func (s *servers) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for key, c := range s.clients {
+		errs = append(errs, c.Close())
+		delete(s.clients, key)
+	}
+	return errors.Join(errs...)
+}
+
+func (s *servers) Do(ctx context.Context, master string, a Action) (*monitor.Observation, string, error) {
+	c, err := s.client(master, a.Server)
+	if err != nil {
+		return nil, "", err
+	}
+	var o *monitor.Observation
+	var remark string
+	switch a.Kind {
+	case Cut:
+		o, err = commandAndInfo(ctx, c, a.Server, "REPLICAOF", silentHost, strconv.Itoa(silentPort))
+	case Read:
+		o, err = commandAndInfo(ctx, c, a.Server)
+	case Hold:
+		o, err = commandAndInfo(ctx, c, a.Server, "CLIENT", "PAUSE", strconv.FormatInt(a.For.Milliseconds(), 10), "WRITE")
+	case Release:
+		err = c.Do(ctx, "CLIENT", "UNPAUSE").Err()
+	case Promote:
+		o, remark, err = transform(ctx, c, a.Server, "NO", "ONE")
+		if err == nil && o.Role != "master" {
+			err = errors.New("it still says that it is a replica")
+		}
+	case Follow:
+		o, remark, err = transform(ctx, c, a.Server, a.Master.Host(), strconv.Itoa(a.Master.Port()))
+	}
+	if err != nil {
+		return nil, remark, fmt.Errorf("%s %s: %w", a.Kind, a.Server, err)
+	}
+	return o, remark, nil
+}
+
+func (k ActionKind) String() string {
+	return map[ActionKind]string{
+		Cut: "detach", Read: "read", Promote: "promote", Follow: "re-point", Hold: "hold the writers of", Release: "release the writers of",
+	}[k]
+}
+
+// commandAndInfo sends a command, if any, and INFO in one round trip.
+func commandAndInfo(ctx context.Context, c *redis.Client, server config.Addr, command ...any) (*monitor.Observation, error) {
+	pipe := c.Pipeline()
+	var first *redis.Cmd
+	if len(command) > 0 {
+		first = pipe.Do(ctx, command...)
+	}
+	info := pipe.Info(ctx)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	if first != nil && first.Err() != nil {
+		return nil, first.Err()
+	}
+	return parse(server, info)
+}
+
+func parse(server config.Addr, info *redis.StringCmd) (*monitor.Observation, error) {
+	if info.Err() != nil {
+		return nil, info.Err()
+	}
+	o, err := monitor.ParseInfo(server, time.Now(), info.Val())
+	if err != nil {
+		return nil, err
+	}
+	return &o, nil
+}
+
+// transform changes whom a server follows and disconnects its clients, so that they look for their master anew, in one transaction;
+// INFO behind it confirms the role. That the configuration file can't be rewritten is a remark, not a failure: the server may have none.
+func transform(ctx context.Context, c *redis.Client, server config.Addr, host, port string) (*monitor.Observation, string, error) {
+	tx := c.TxPipeline()
+	follow := tx.Do(ctx, "REPLICAOF", host, port)
+	rewrite := tx.Do(ctx, "CONFIG", "REWRITE")
+	tx.Do(ctx, "CLIENT", "KILL", "TYPE", "normal")
+	tx.Do(ctx, "CLIENT", "KILL", "TYPE", "pubsub")
+	info := tx.Info(ctx)
+	_, err := tx.Exec(ctx)
+	var reply redis.Error
+	if err != nil && !errors.As(err, &reply) {
+		return nil, "", err
+	}
+	if follow.Err() != nil {
+		return nil, "", follow.Err()
+	}
+	remark := ""
+	if err := rewrite.Err(); err != nil {
+		remark = fmt.Sprintf("%s did not rewrite its configuration file (%v): after a restart it will not know its role", server, err)
+	}
+	// Writers that were held for a hand-over get their answer now: that this is a replica. Servers older than 6.2 don't know the command,
+	// and have held nobody.
+	if host != "NO" {
+		_ = c.Do(ctx, "CLIENT", "UNPAUSE").Err()
+	}
+	o, err := parse(server, info)
+	return o, remark, err
+}

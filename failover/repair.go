@@ -1,0 +1,55 @@
+package failover
+
+import (
+	"slices"
+	"time"
+
+	"picket/config"
+	"picket/monitor"
+)
+
+// fresh is how old an observation may be that a repair acts on.
+const fresh = 3 * time.Second
+
+// Repair says what brings stray servers back to their master, outside a failover: an old master that has returned, any other
+// server that claims to be one, and replicas that follow nobody or somebody else. It is a pure function.
+//
+// Nothing is attached to a master that is not certainly alive. A replica that knows more than a master which has been
+// restarted is left alone: following would wipe it.
+func Repair(s Situation) []Action {
+	master := s.View.Servers[s.Master]
+	if s.Record != nil || !s.alive(s.Master) || master.Last.Loading || stale(s, master) {
+		return nil
+	}
+	var actions []Action
+	for _, a := range s.Replicas {
+		server := s.View.Servers[a]
+		if a == s.Master || server.State != monitor.Up || server.Last == nil || server.Last.Loading || stale(s, server) {
+			continue
+		}
+		follow := Action{Kind: Follow, Server: a, Master: s.Master, Note: Reattached}
+		switch {
+		case server.Last.Role == "master":
+			follow.Note = ConvertedToSlave
+		case server.Last.Master == s.Master, cascades(s, server.Last.Master), outlives(server.Last, master.Last):
+			continue
+		}
+		actions = append(actions, follow)
+	}
+	return actions
+}
+
+func stale(s Situation, server monitor.Server) bool { return s.Now.Sub(server.Last.At) > fresh }
+
+// cascades says whether a replica's master is itself a healthy replica of the group: a chain that somebody built on purpose.
+func cascades(s Situation, of config.Addr) bool {
+	up := s.View.Servers[of]
+	return slices.Contains(s.Replicas, of) && up.State == monitor.Up && up.Last != nil && up.Last.Role == "slave"
+}
+
+// outlives says whether a replica holds more than a master of another history: that master was restarted, and has lost
+// what the replica still has.
+func outlives(replica, master *monitor.Observation) bool {
+	shared := replica.ReplID == master.ReplID || replica.ReplID == master.ReplID2
+	return !shared && replica.Offset > master.Offset
+}

@@ -1,0 +1,120 @@
+package monitor
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"picket/config"
+)
+
+// Judge says how a master is. It is a pure function.
+func Judge(q Question, v View) Verdict {
+	own, known := v.Servers[q.Master]
+	verdict := Verdict{Quorum: q.Quorum}
+	speak := 0
+	for _, o := range v.Opinions[q.Master] {
+		speak++
+		if o.State == Down {
+			verdict.Down = append(verdict.Down, o)
+		}
+	}
+	switch {
+	case v.Stalled || !known || own.State == Unknown:
+		verdict.Code = UnknownMaster
+		verdict.Text = "this agent has not seen the master yet, or was late itself and looks again"
+	case len(verdict.Down) == 0:
+		verdict.Code, verdict.Text = alive(own)
+	case own.State != Down || len(verdict.Down) < q.Quorum:
+		verdict.suspected(q, speak)
+	default:
+		verdict.Since = own.Since
+		verdict.Life = proofs(q, v, own)
+		verdict.down(q, own)
+	}
+	return verdict
+}
+
+// alive tells how a master is that nobody finds down.
+func alive(s Server) (Code, string) {
+	switch {
+	case s.Last != nil && s.Last.Loading:
+		return LoadingMaster, "the master answers, but still loads its data"
+	case s.Last != nil && s.Last.Role != "master":
+		return RoleMismatch, fmt.Sprintf("the server at %s says that it is a replica of %s", s.Addr, s.Last.Master)
+	}
+	return Healthy, "the master answers"
+}
+
+func (d *Verdict) suspected(q Question, speak int) {
+	d.Code = SuspectedMaster
+	d.Text = fmt.Sprintf("%s find %s down, %d are needed", agents(d.Down), q.Master, q.Quorum)
+	if speak < q.Quorum {
+		d.Code = NoQuorum
+		d.Text += fmt.Sprintf(", and only %d of %d speak: start the other agents, or mend the network between them", speak, q.Agents)
+	}
+}
+
+func (d *Verdict) down(q Question, own Server) {
+	if len(d.Life) > 0 {
+		d.Code = UnreachableMaster
+		d.Text = fmt.Sprintf("%s find %s down, but replica %s %s: the agents are cut off from it, not its replicas; mend the network "+
+			"between the agents and the master", agents(d.Down), q.Master, d.Life[0].Replica, d.Life[0].Text)
+		return
+	}
+	d.ObjectivelyDown = true
+	switch own.Evidence {
+	case Refused:
+		d.Code = DeadMaster
+		d.Text = fmt.Sprintf("%s find %s dead: connections are refused", agents(d.Down), q.Master)
+	case WrongRole:
+		d.Code = RoleMismatch
+		d.Text = fmt.Sprintf("%s find that %s is no master any more: it says it is a replica of %s", agents(d.Down), q.Master, own.Last.Master)
+	case BadReply:
+		d.Code = HungMaster
+		d.Text = fmt.Sprintf("%s get no valid answer from %s: %s", agents(d.Down), q.Master, own.Text)
+	default:
+		d.Code = HungMaster
+		d.Text = fmt.Sprintf("%s have no answer from %s for %s", agents(d.Down), q.Master, own.DownAfter)
+	}
+}
+
+func agents(opinions []Opinion) string {
+	names := make([]string, 0, len(opinions))
+	for _, o := range opinions {
+		names = append(names, o.Agent)
+	}
+	return strings.Join(names, ", ")
+}
+
+// proofs gathers signs that the master lives although it does not answer the agents: a replica that received something since then. What
+// was under way when the answers ceased may arrive for a while, which proves nothing; and an old proof does not count.
+func proofs(q Question, v View, master Server) []Proof {
+	slack := 2 * PingPeriod(&config.Master{DownAfter: master.DownAfter})
+	lost := master.Lost.Add(slack)
+	var life []Proof
+	for _, addr := range q.Replicas {
+		r, ok := v.Servers[addr]
+		if !ok || r.State != Up || r.Last == nil || r.Last.Role != "slave" || r.Last.Master != q.Master {
+			continue
+		}
+		if text := received(r, lost, v.Now.Add(-master.DownAfter)); text != "" {
+			life = append(life, Proof{Replica: addr, Text: text})
+		}
+	}
+	return life
+}
+
+// received says what a replica got after lost, as seen not before fresh; empty: nothing that is certain.
+func received(r Server, lost, fresh time.Time) string {
+	if r.Prior != nil && r.Prior.At.After(lost) && r.Advanced.After(fresh) {
+		return fmt.Sprintf("received %d bytes from it since", r.Last.Received-r.Prior.Received)
+	}
+	// The last byte came at most LastIO, rounded down to seconds, before the reply.
+	if r.Last.LinkUp && r.Last.LastIO >= 0 {
+		if earliest := r.Last.At.Add(-r.Last.LastIO - time.Second); earliest.After(lost) && r.Last.At.After(fresh) {
+			return fmt.Sprintf("heard from it within the last %s", r.Last.LastIO+time.Second)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,190 @@
+package monitor
+
+import (
+	"context"
+	"time"
+)
+
+// Run watches until ctx ends and has closed every connection when it returns.
+func (m *Monitor) Run(ctx context.Context) {
+	m.mu.Lock()
+	m.ctx = ctx
+	for _, w := range m.watched {
+		m.startProber(w)
+	}
+	m.mu.Unlock()
+	m.loop(ctx)
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.probers.Wait()
+}
+
+// loop is the one goroutine that judges. Its timer also tells whether it runs on time itself.
+func (m *Monitor) loop(ctx context.Context) {
+	timer := time.NewTimer(pulse)
+	defer timer.Stop()
+	due, shared := time.Now().Add(pulse), time.Time{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-m.events:
+			m.take(e)
+		case <-timer.C:
+		}
+		for range len(m.events) { // what was seen counts before what the clock says
+			m.take(<-m.events)
+		}
+		now := time.Now()
+		if late := now.Sub(due); late > m.tolerance() {
+			m.stall(now)
+		}
+		next := m.judgeAll(now)
+		if now.Sub(shared) >= heartbeat {
+			m.share(now, true)
+			shared = now
+		}
+		due = earlier(next, now.Add(pulse))
+		timer.Reset(max(0, due.Sub(now)))
+	}
+}
+
+// tolerance is how late the loop may be before it distrusts itself: long enough for a busy machine, short against every down-after.
+func (m *Monitor) tolerance() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	shortest := time.Duration(0)
+	for _, w := range m.watched {
+		if d := w.facts.target.Settings.DownAfter; shortest == 0 || d < shortest {
+			shortest = d
+		}
+	}
+	return max(shortest/4, 2*pulse)
+}
+
+// take applies an event to its server's facts.
+func (m *Monitor) take(e event) {
+	m.mu.Lock()
+	f := e.server.facts
+	before, restarted, role := f.State, "", ""
+	if f.Last != nil {
+		restarted, role = f.Last.RunID, f.Last.Role
+	}
+	last := f.Last
+	e.apply(f, e.at)
+	m.seen(e.server)
+	var events []Event
+	view := f.view(e.at)
+	if f.Last != last && f.Last != nil && last != nil {
+		if f.Last.RunID != restarted {
+			events = append(events, Event{Kind: ServerReboot, At: e.at, Server: view})
+		}
+		if f.Last.Role != role {
+			events = append(events, Event{Kind: RoleChanged, At: e.at, Server: view})
+		}
+	}
+	news := before != f.State || f.Last != last
+	m.mu.Unlock()
+	m.tell(before, view, e.at, events)
+	if before != view.State {
+		m.share(e.at, false)
+	}
+	if news {
+		m.cfg.Changed()
+	}
+}
+
+// seen ends a stall when every server has answered, or failed, since. It is called with mu held.
+func (m *Monitor) seen(w *watched) {
+	if w.facts.State != Unknown {
+		delete(m.unseen, w.facts.Addr)
+	}
+}
+
+// tell reports a change of state and what goes with it.
+func (m *Monitor) tell(before State, s Server, at time.Time, events []Event) {
+	switch {
+	case s.State == Down && before != Down:
+		events = append(events, Event{Kind: ServerDown, At: at, Server: s})
+	case s.State == Up && before == Down:
+		events = append(events, Event{Kind: ServerUp, At: at, Server: s})
+	}
+	for _, e := range events {
+		m.cfg.Observe(e)
+	}
+}
+
+// judgeAll lets time pass for every server, and says when to look again.
+func (m *Monitor) judgeAll(now time.Time) time.Time {
+	type change struct {
+		before State
+		server Server
+	}
+	var next time.Time
+	var changes []change
+	m.mu.Lock()
+	for _, w := range m.watched {
+		before := w.facts.State
+		next = earlier(next, w.facts.tick(now))
+		if w.facts.State != before {
+			changes = append(changes, change{before, w.facts.view(now)})
+			m.seen(w)
+		}
+	}
+	over := m.stalled && len(m.unseen) == 0
+	if over {
+		m.stalled = false
+	}
+	m.mu.Unlock()
+	for _, c := range changes {
+		m.tell(c.before, c.server, now, nil)
+	}
+	if over {
+		m.cfg.Observe(Event{Kind: StallEnded, At: now})
+	}
+	if len(changes) > 0 {
+		m.share(now, false)
+	}
+	if len(changes) > 0 || over {
+		m.cfg.Changed()
+	}
+	return next
+}
+
+// stall throws away what this agent's clock said: it was frozen or starved, so silence proves nothing about the servers.
+func (m *Monitor) stall(now time.Time) {
+	m.mu.Lock()
+	begun := !m.stalled
+	m.stalled = true
+	for addr, w := range m.watched {
+		w.facts.stalled(now)
+		m.unseen[addr] = true
+	}
+	m.mu.Unlock()
+	if begun {
+		m.cfg.Observe(Event{Kind: StallBegun, At: now})
+	}
+	m.share(now, false)
+	m.cfg.Changed()
+}
+
+// share tells the peers: all opinions, or those that changed.
+func (m *Monitor) share(now time.Time, all bool) {
+	m.mu.Lock()
+	var list []Opinion
+	for _, w := range m.watched {
+		o := m.opinion(w, now)
+		if !all && o.State == w.told.State && o.Evidence == w.told.Evidence {
+			continue
+		}
+		m.seq++
+		o.Seq = m.seq
+		w.told = o
+		list = append(list, o)
+	}
+	m.mu.Unlock()
+	if len(list) > 0 {
+		m.cfg.Share(list)
+	}
+}

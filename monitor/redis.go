@@ -1,0 +1,118 @@
+package monitor
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"picket/config"
+)
+
+// go-redis logs failed dials by itself; whoever watches servers that die is told through errors already.
+func init() { redis.SetLogger(silence{}) }
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+// RedisOptions are the options with which Picket talks to a server of a master's group: credentials and TLS as configured, no
+// retries, no hidden commands. Callers add time-outs.
+func RedisOptions(m *config.Master, addr config.Addr) (*redis.Options, error) {
+	opts := &redis.Options{
+		Addr:                  string(addr),
+		Username:              m.Username,
+		Password:              string(m.Password),
+		Protocol:              2,
+		PoolSize:              1,
+		MaxRetries:            -1,
+		DialerRetries:         1,
+		ContextTimeoutEnabled: true,
+		DisableIdentity:       true,
+		MaintNotificationsConfig: &maintnotifications.Config{
+			Mode: maintnotifications.ModeDisabled,
+		},
+	}
+	if !m.TLS.Enabled {
+		return opts, nil
+	}
+	var err error
+	opts.TLSConfig, err = tlsConfig(m.TLS, addr.Host())
+	return opts, err
+}
+
+// tlsConfig reads the files of one TLS identity.
+func tlsConfig(t config.TLS, host string) (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if cfg.ServerName == "" {
+		cfg.ServerName = host
+	}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read the certificate authorities: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate in PEM form", t.CA)
+		}
+	}
+	if t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("load the certificate: %w", err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return cfg, nil
+}
+
+// watchedConn is a connection whose end is noticed the moment the kernel knows it, not at the next command: one goroutine
+// reads it all the time into a pipe, from which go-redis reads.
+type watchedConn struct {
+	net.Conn          // written to directly
+	reader   net.Conn // what was read
+}
+
+// watch starts the reading; broken is called once, when the connection has ended.
+func watch(conn net.Conn, broken func(error)) *watchedConn {
+	near, far := net.Pipe()
+	go func() { // ends with the connection, which its owner closes
+		buf := make([]byte, 16<<10)
+		var err error
+		for err == nil {
+			var n int
+			n, err = conn.Read(buf)
+			if n > 0 {
+				if _, writeErr := far.Write(buf[:n]); err == nil {
+					err = writeErr
+				}
+			}
+		}
+		_ = far.Close() // go-redis reads EOF behind what came
+		broken(err)
+	}()
+	return &watchedConn{Conn: conn, reader: near}
+}
+
+func (c *watchedConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
+
+func (c *watchedConn) Close() error {
+	_ = c.reader.Close() // a pipe
+	return c.Conn.Close()
+}
+
+func (c *watchedConn) SetDeadline(t time.Time) error {
+	if err := c.reader.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+func (c *watchedConn) SetReadDeadline(t time.Time) error { return c.reader.SetReadDeadline(t) }
