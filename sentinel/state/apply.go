@@ -1,0 +1,242 @@
+package state
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"picket/config"
+	"picket/failover"
+)
+
+// Limits of what commands can make the state hold. They stop a runaway, they are not meant to be reached.
+const (
+	maxMasters  = 10_000
+	maxReplicas = 1_000 // of one master
+	maxAgents   = 1_000
+	maxCursors  = 1_000
+)
+
+// position is where in the log a command stands.
+type position struct{ index, term uint64 }
+
+// apply gives the state after a command, nil if nothing changes.
+func (s *State) apply(c Command, at position) (*State, error) {
+	switch {
+	case c.AddMaster != nil:
+		return s.addMaster(c, at)
+	case c.AddReplica != nil:
+		return s.addReplica(c, at)
+	case c.RegisterAgent != nil:
+		return s.registerAgent(c, at)
+	case c.Step != nil:
+		return s.step(c, at)
+	case c.AdvanceCursor != nil:
+		return s.advanceCursor(*c.AdvanceCursor)
+	}
+	return nil, fmt.Errorf("%w: it is not known to this version; run the same version on all agents", ErrInvalid)
+}
+
+func (s *State) addMaster(c Command, at position) (*State, error) {
+	add := c.AddMaster
+	switch {
+	case add.Name == "" || add.Addr.Port() == 0:
+		return nil, fmt.Errorf("%w: master %q at %q", ErrInvalid, add.Name, add.Addr)
+	case s.Master(add.Name) != nil:
+		return nil, nil
+	case s.Owner(add.Addr) != nil:
+		return nil, fmt.Errorf("%w: %s belongs to %s already", ErrInvalid, add.Addr, s.Owner(add.Addr).Name)
+	case len(s.Masters) >= maxMasters:
+		return nil, fmt.Errorf("%w: there are %d masters already", ErrInvalid, maxMasters)
+	}
+	return s.withMaster(Master{Name: add.Name, Addr: add.Addr}).withEvent(Event{
+		ID: at.index, Type: MasterAdded, Master: add.Name, Epoch: at.term, At: c.At,
+		Data: EventData{To: add.Addr, Quorum: add.Quorum},
+	}), nil
+}
+
+func (s *State) addReplica(c Command, at position) (*State, error) {
+	add := c.AddReplica
+	m := s.Master(add.Master)
+	switch {
+	case m == nil || add.Addr.Port() == 0:
+		return nil, fmt.Errorf("%w: replica %q of master %q", ErrInvalid, add.Addr, add.Master)
+	case m.Owns(add.Addr):
+		return nil, nil
+	case s.Owner(add.Addr) != nil:
+		return nil, fmt.Errorf("%w: %s belongs to %s", ErrInvalid, add.Addr, s.Owner(add.Addr).Name)
+	case len(m.Replicas) >= maxReplicas:
+		return nil, fmt.Errorf("%w: %s has %d replicas already", ErrInvalid, add.Master, maxReplicas)
+	}
+	next := *m
+	next.Replicas = withAddr(m.Replicas, add.Addr)
+	return s.withMaster(next).withEvent(Event{
+		ID: at.index, Type: ReplicaAdded, Master: add.Master, Epoch: at.term, At: c.At,
+		Data: EventData{From: m.Addr, Replica: add.Addr},
+	}), nil
+}
+
+func (s *State) registerAgent(c Command, at position) (*State, error) {
+	agent := *c.RegisterAgent
+	known := s.Agent(agent.ID)
+	switch {
+	case agent.ID == "":
+		return nil, fmt.Errorf("%w: an agent without an id", ErrInvalid)
+	case known != nil && *known == agent:
+		return nil, nil
+	case known == nil && len(s.Agents) >= maxAgents:
+		return nil, fmt.Errorf("%w: there are %d agents already", ErrInvalid, maxAgents)
+	}
+	next := *s
+	next.Agents = with(s.Agents, agent, agentKey)
+	if known != nil && known.rebooted(agent.Boot) == agent {
+		return &next, nil // nothing to tell anybody
+	}
+	return next.withEvent(Event{
+		ID: at.index, Type: AgentRegistered, Epoch: at.term, At: c.At,
+		Data: EventData{Agent: agent.ID, Host: agent.Host, Port: agent.SentinelPort},
+	}), nil
+}
+
+// rebooted is the agent after a restart.
+func (a Agent) rebooted(boot uint64) Agent {
+	a.Boot = boot
+	return a
+}
+
+func (s *State) advanceCursor(c Cursor) (*State, error) {
+	id, known := s.Cursor(c.Endpoint)
+	switch {
+	case c.Endpoint == "":
+		return nil, fmt.Errorf("%w: a cursor without an endpoint", ErrInvalid)
+	case known && c.ID <= id:
+		return nil, nil
+	case !known && len(s.Cursors) >= maxCursors:
+		return nil, fmt.Errorf("%w: there are %d cursors already", ErrInvalid, maxCursors)
+	}
+	next := *s
+	next.Cursors = with(s.Cursors, c, cursorKey)
+	next.forget()
+	return &next, nil
+}
+
+// step lets a failover go on. A leader that is deposed meanwhile can't slip one in: the entry's term is the term
+// of the leader that appended it.
+func (s *State) step(c Command, at position) (*State, error) {
+	step := *c.Step
+	m := s.Master(step.Master)
+	switch {
+	case m == nil:
+		return nil, fmt.Errorf("%w: a failover of %q, which is not known", ErrInvalid, step.Master)
+	case step.Epoch != at.term:
+		return nil, fmt.Errorf("%w: a step of epoch %d in term %d", ErrStale, step.Epoch, at.term)
+	}
+	record, err := m.next(step, at)
+	if err != nil {
+		return nil, err
+	}
+	next := *m
+	next.Failover = record
+	switch {
+	case record.Phase == failover.Ended:
+		next.Failover, next.Last = nil, record
+	case step.Kind == failover.StepSwitch:
+		next.Addr, next.Epoch = record.Target, step.Epoch
+		next.Replicas = withAddr(withoutAddr(m.Replicas, record.Target), record.Old)
+	}
+	return s.withMaster(next).withEvent(event(step, record, &next, at)), nil
+}
+
+// next is the record of the failover after a step.
+func (m *Master) next(step failover.Step, at position) (*failover.Record, error) {
+	if step.Kind == failover.StepBegin {
+		switch {
+		case m.Failover != nil:
+			return nil, fmt.Errorf("%w: failover %d of %s is running", ErrStale, m.Failover.ID, m.Name)
+		case step.Old != m.Addr:
+			return nil, fmt.Errorf("%w: the master of %s is %s, not %s", ErrStale, m.Name, m.Addr, step.Old)
+		case step.Epoch <= m.LastEpoch():
+			// One failover per master and term: otherwise one epoch would name two masters.
+			return nil, fmt.Errorf("%w: %s has failed over in term %d already", ErrStale, m.Name, m.LastEpoch())
+		}
+		return failover.Begin(step, at.index)
+	}
+	if m.Failover == nil {
+		return nil, fmt.Errorf("%w: no failover of %s is running", ErrStale, m.Name)
+	}
+	record := *m.Failover
+	record.Replicas = slices.Clone(record.Replicas)
+	record.Repointed = slices.Clone(record.Repointed)
+	record.Leaders = slices.Clone(record.Leaders)
+	if err := record.Apply(step, at.index); err != nil {
+		return nil, err
+	}
+	return &record, nil
+}
+
+// LastEpoch is the newest term in which a failover of the master was worked on, whatever became of it.
+func (m *Master) LastEpoch() uint64 {
+	if m.Last == nil {
+		return m.Epoch
+	}
+	return max(m.Epoch, m.Last.Epoch)
+}
+
+// types are the events that the steps make.
+var types = map[failover.StepKind]EventType{
+	failover.StepBegin:   FailoverBegun,
+	failover.StepResume:  FailoverResumed,
+	failover.StepPromote: FailoverPromoting,
+	failover.StepSwitch:  FailoverSwitched,
+	failover.StepRepoint: FailoverRepointed,
+	failover.StepEnd:     FailoverEnded,
+	failover.StepAbort:   FailoverAborted,
+}
+
+// event tells of a step that led to the record and the master.
+func event(step failover.Step, r *failover.Record, m *Master, at position) Event {
+	data := EventData{Failover: r.ID, Cause: string(r.Cause), From: r.Old, To: r.Target}
+	switch step.Kind {
+	case failover.StepBegin:
+		data.Evidence, data.Replicas = r.Evidence, r.Replicas
+	case failover.StepPromote:
+		data.Offset, data.Why = r.Offset, step.Why
+	case failover.StepSwitch:
+		data.Replicas, data.ElapsedMS = m.Replicas, elapsed(r.DownAt, step.At)
+	case failover.StepRepoint:
+		data.Replica = step.Replica
+	case failover.StepEnd, failover.StepAbort:
+		data.Why, data.ElapsedMS = step.Why, elapsed(r.DownAt, step.At)
+	}
+	return Event{ID: at.index, Type: types[step.Kind], Master: m.Name, Epoch: at.term, At: step.At, Data: data}
+}
+
+// elapsed is for people: the two clocks may be of different agents.
+func elapsed(since, now int64) int64 {
+	if since == 0 || now < since {
+		return 0
+	}
+	return (now - since) / int64(time.Millisecond)
+}
+
+func (s *State) withMaster(m Master) *State {
+	next := *s
+	next.Masters = with(s.Masters, m, masterKey)
+	return &next
+}
+
+func masterKey(m *Master) string { return m.Name }
+
+func agentKey(a *Agent) string { return a.ID }
+
+func withAddr(sorted []config.Addr, a config.Addr) []config.Addr {
+	i, found := slices.BinarySearch(sorted, a)
+	if found {
+		return sorted
+	}
+	return slices.Insert(slices.Clip(sorted), i, a)
+}
+
+func withoutAddr(sorted []config.Addr, a config.Addr) []config.Addr {
+	return slices.DeleteFunc(slices.Clone(sorted), func(b config.Addr) bool { return a == b })
+}

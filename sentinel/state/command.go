@@ -1,0 +1,85 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/go-msgpack/v2/codec"
+
+	"picket/config"
+	"picket/failover"
+)
+
+// Command is what an agent proposes: exactly one of the pointers is set.
+type Command struct {
+	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+
+	At            int64 // the proposer's clock, Unix nanoseconds: for people
+	AddMaster     *AddMaster
+	AddReplica    *AddReplica
+	RegisterAgent *Agent
+	Step          *failover.Step // the entry's term must be the step's epoch
+	AdvanceCursor *Cursor
+}
+
+// AddMaster makes a master known, under the address that a configuration file gives. A known name keeps what it has.
+type AddMaster struct {
+	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+
+	Name   string
+	Addr   config.Addr
+	Quorum int // for people
+}
+
+// AddReplica makes a replica of a master known.
+type AddReplica struct {
+	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+
+	Master string
+	Addr   config.Addr
+}
+
+// version is the first byte of a command and of a snapshot.
+const version = 1
+
+// handle is read-only after this. Structs are arrays: fields may only be added at their ends. There are no maps, so that
+// equal values have equal bytes.
+var handle = func() *codec.MsgpackHandle {
+	h := &codec.MsgpackHandle{WriteExt: true}
+	h.RawToString = true
+	h.MaxInitLen = 1 << 16
+	return h
+}()
+
+// Encode is the Data of the entry that carries the command.
+func (c *Command) Encode() ([]byte, error) { return encode(c) }
+
+func encode(v any) ([]byte, error) {
+	var out bytes.Buffer
+	out.WriteByte(version)
+	if err := codec.NewEncoder(&out, handle).Encode(v); err != nil {
+		return nil, fmt.Errorf("encode %T: %w", v, err)
+	}
+	return out.Bytes(), nil
+}
+
+// DecodeCommand reads exactly one command.
+func DecodeCommand(data []byte) (Command, error) {
+	var c Command
+	return c, decode(data, &c)
+}
+
+func decode(data []byte, v any) error {
+	if len(data) == 0 || data[0] != version {
+		return fmt.Errorf("decode %T: not of version %d: run the same version on all agents", v, version)
+	}
+	d := codec.NewDecoderBytes(data[1:], handle)
+	if err := d.Decode(v); err != nil {
+		return fmt.Errorf("decode %T: %w", v, err)
+	}
+	if d.NumBytesRead() != len(data)-1 {
+		return errors.New("decode: bytes are left over")
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"picket/consensus"
+)
+
+// Machine is the replicated state machine. The log drives it through consensus.StateMachine; State and Changed are for
+// everybody, from any goroutine.
+type Machine struct {
+	state atomic.Pointer[State]
+
+	mu      sync.Mutex
+	changed chan struct{} // closed when state is replaced
+}
+
+// NewMachine makes a machine in the state before the first command.
+func NewMachine() *Machine {
+	m := &Machine{changed: make(chan struct{})}
+	m.state.Store(&State{})
+	return m
+}
+
+// State is the state now.
+func (m *Machine) State() *State { return m.state.Load() }
+
+// Changed is closed at the next change. Take it before the State that it is to be compared with.
+func (m *Machine) Changed() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.changed
+}
+
+// Apply carries out a committed command. Its result is nil, or the error for which nothing was changed.
+func (m *Machine) Apply(e consensus.Entry) any {
+	c, err := DecodeCommand(e.Data)
+	if err != nil {
+		return fmt.Errorf("entry %d: %w", e.Index, err)
+	}
+	next, err := m.State().apply(c, position{index: uint64(e.Index), term: uint64(e.Term)})
+	if err != nil {
+		return err
+	}
+	if next != nil {
+		m.replace(next)
+	}
+	return nil
+}
+
+func (m *Machine) replace(s *State) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state.Store(s)
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// Snapshot captures the state; equal states give equal bytes.
+func (m *Machine) Snapshot() (func(io.Writer) error, error) {
+	s := m.State()
+	return func(w io.Writer) error {
+		data, err := encode(s)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(data)
+		return err
+	}, nil
+}
+
+// Restore replaces the state by a snapshot's.
+func (m *Machine) Restore(r io.Reader) error {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return fmt.Errorf("restore the state: %w", err)
+	}
+	s := &State{}
+	if err := decode(data, s); err != nil {
+		return fmt.Errorf("restore the state: %w", err)
+	}
+	m.replace(s)
+	return nil
+}
+
+// Refusals of commands. They wrap the reason.
+var (
+	// ErrInvalid: the command makes no sense, and never will.
+	ErrInvalid = errors.New("state: the command is not valid")
+	// ErrStale: the command came too late.
+	ErrStale = errors.New("state: the command is overtaken")
+)

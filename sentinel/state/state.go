@@ -1,0 +1,120 @@
+package state
+
+import (
+	"cmp"
+	"slices"
+
+	"picket/config"
+	"picket/failover"
+)
+
+// State is the replicated state after some entry. It is immutable: whoever reads it shares it with everybody.
+type State struct {
+	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+
+	Masters []Master // sorted by name
+	Agents  []Agent  // sorted by id
+	Cursors []Cursor // sorted by endpoint
+	Events  []Event  // the latest, oldest first
+	// Forgotten is the id of the newest event that the history does not hold any more; 0: none yet.
+	Forgotten uint64
+}
+
+// Master is one watched master, as agreed.
+type Master struct {
+	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+
+	Name     string
+	Addr     config.Addr
+	Epoch    uint64           // term of the last switch; 0: none yet
+	Replicas []config.Addr    // sorted
+	Failover *failover.Record // running; nil: none
+	Last     *failover.Record // the last one that ended; nil: none yet
+}
+
+// Agent is how an agent can be reached.
+type Agent struct {
+	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+
+	ID           string
+	Host         string // as clients are told
+	SentinelPort int
+	Peer         config.Addr // of its port for other agents
+	Local        config.Addr // the Redis beside it; empty: none
+	Zone         string
+	Boot         uint64 // of its process
+}
+
+// Cursor is how far an endpoint has been told: of all events up to and including ID.
+type Cursor struct {
+	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+
+	Endpoint string
+	ID       uint64
+}
+
+// Master finds a master by name; nil if there is none.
+func (s *State) Master(name string) *Master {
+	return find(s.Masters, name, func(m *Master) string { return m.Name })
+}
+
+// Owns says whether a server is the master or one of its replicas.
+func (m *Master) Owns(a config.Addr) bool {
+	_, replica := slices.BinarySearch(m.Replicas, a)
+	return replica || m.Addr == a
+}
+
+// Owner finds the master to which a server belongs; nil if there is none. No server belongs to two.
+func (s *State) Owner(a config.Addr) *Master {
+	for i := range s.Masters {
+		if s.Masters[i].Owns(a) {
+			return &s.Masters[i]
+		}
+	}
+	return nil
+}
+
+// Agent finds an agent by id; nil if it never registered.
+func (s *State) Agent(id string) *Agent {
+	return find(s.Agents, id, func(a *Agent) string { return a.ID })
+}
+
+// Cursor is how far an endpoint has been told; ok is false for one that never was.
+func (s *State) Cursor(endpoint string) (id uint64, ok bool) {
+	if c := find(s.Cursors, endpoint, cursorKey); c != nil {
+		return c.ID, true
+	}
+	return 0, false
+}
+
+// After gives at most limit events that are newer than id, oldest first.
+func (s *State) After(id uint64, limit int) []Event {
+	i, _ := slices.BinarySearchFunc(s.Events, id+1, func(e Event, id uint64) int { return cmp.Compare(e.ID, id) })
+	end := min(i+limit, len(s.Events))
+	return s.Events[i:end:end]
+}
+
+func cursorKey(c *Cursor) string { return c.Endpoint }
+
+// find looks an element up in a slice that is sorted by key.
+func find[T any](sorted []T, key string, of func(*T) string) *T {
+	if i, ok := search(sorted, key, of); ok {
+		return &sorted[i]
+	}
+	return nil
+}
+
+func search[T any](sorted []T, key string, of func(*T) string) (int, bool) {
+	return slices.BinarySearchFunc(sorted, key, func(e T, key string) int { return cmp.Compare(of(&e), key) })
+}
+
+// with returns a copy of a sorted slice in which the element stands at its place, instead of one with the same key.
+func with[T any](sorted []T, element T, of func(*T) string) []T {
+	i, found := search(sorted, of(&element), of)
+	if found {
+		sorted = slices.Clone(sorted)
+		sorted[i] = element
+		return sorted
+	}
+	return slices.Insert(slices.Clip(sorted), i, element)
+}

@@ -1,0 +1,427 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"pgregory.net/rapid"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/failover"
+)
+
+// apply encodes a command and applies it as the entry at (index, term).
+func apply(t testing.TB, m *Machine, index, term uint64, c Command) error {
+	t.Helper()
+	data, err := c.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := m.Apply(consensus.Entry{Index: consensus.Index(index), Term: consensus.Term(term), Kind: consensus.EntryCommand, Data: data})
+	if result == nil {
+		return nil
+	}
+	return result.(error)
+}
+
+func snapshot(t testing.TB, m *Machine) []byte {
+	t.Helper()
+	write, err := m.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := write(&out); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func restored(t testing.TB, data []byte) *Machine {
+	t.Helper()
+	m := NewMachine()
+	if err := m.Restore(bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestScripts runs command sequences and shows what each makes: an event, a refusal, or nothing.
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
+		m, index := NewMachine(), uint64(0)
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			if d.Cmd == "state" {
+				return show(m.State())
+			}
+			index++
+			term := uint64(1)
+			d.MaybeScanArgs(t, "term", &term)
+			before := m.State()
+			if err := apply(t, m, index, term, command(t, d, term)); err != nil {
+				if m.State() != before {
+					t.Errorf("%s: a refused command changed the state", d.Pos)
+				}
+				return fmt.Sprintf("refused: %v\n", err)
+			}
+			if !bytes.Equal(snapshot(t, m), snapshot(t, restored(t, snapshot(t, m)))) {
+				t.Errorf("%s: the state does not survive a snapshot", d.Pos)
+			}
+			return events(m.State().After(index-1, 10))
+		})
+	})
+}
+
+func command(t *testing.T, d *datadriven.TestData, term uint64) Command {
+	text := func(key string) (s string) { d.MaybeScanArgs(t, key, &s); return s }
+	number := func(key string) (n int64) { d.MaybeScanArgs(t, key, &n); return n }
+	addr := func(key string) config.Addr { return config.Addr(text(key)) }
+	epoch := term
+	d.MaybeScanArgs(t, "epoch", &epoch)
+	step := failover.Step{
+		Master: text("master"), Epoch: epoch, At: number("at"), Cause: failover.Cause(text("cause")), Old: addr("old"),
+		Evidence: text("evidence"), Down: number("down"), Target: addr("target"), RunID: text("runid"), ReplID: text("replid"),
+		Offset: number("offset"), Why: text("why"), Replica: addr("replica"),
+	}
+	if list := text("replicas"); list != "" {
+		for a := range strings.SplitSeq(list, "+") {
+			step.Replicas = append(step.Replicas, config.Addr(a))
+		}
+	}
+	kinds := map[string]failover.StepKind{
+		"begin": failover.StepBegin, "resume": failover.StepResume, "promote": failover.StepPromote, "switch": failover.StepSwitch,
+		"repoint": failover.StepRepoint, "end": failover.StepEnd, "abort": failover.StepAbort,
+	}
+	if kind, ok := kinds[d.Cmd]; ok {
+		step.Kind = kind
+		return Command{At: step.At, Step: &step}
+	}
+	switch d.Cmd {
+	case "add-master":
+		return Command{AddMaster: &AddMaster{Name: text("name"), Addr: addr("addr"), Quorum: 2}}
+	case "add-replica":
+		return Command{AddReplica: &AddReplica{Master: text("master"), Addr: addr("addr")}}
+	case "register":
+		return Command{RegisterAgent: &Agent{ID: text("id"), Host: text("host"), SentinelPort: 26379, Boot: uint64(number("boot"))}}
+	case "advance":
+		return Command{AdvanceCursor: &Cursor{Endpoint: text("endpoint"), ID: uint64(number("id"))}}
+	case "nothing":
+		return Command{}
+	}
+	t.Fatalf("%s: unknown directive %q", d.Pos, d.Cmd)
+	return Command{}
+}
+
+func events(list []Event) string {
+	var b strings.Builder
+	for _, e := range list {
+		fmt.Fprintf(&b, "event %d %s master=%s epoch=%d at=%d %s\n", e.ID, e.Type, e.Master, e.Epoch, e.At, data(e.Data))
+	}
+	if b.Len() == 0 {
+		return "no event\n"
+	}
+	return b.String()
+}
+
+// data shows the fields that are set.
+func data(d EventData) string {
+	var parts []string
+	add := func(name string, value any, set bool) {
+		if set {
+			parts = append(parts, fmt.Sprintf("%s=%v", name, value))
+		}
+	}
+	add("failover", d.Failover, d.Failover != 0)
+	add("cause", d.Cause, d.Cause != "")
+	add("evidence", d.Evidence, d.Evidence != "")
+	add("from", d.From, d.From != "")
+	add("to", d.To, d.To != "")
+	add("replica", d.Replica, d.Replica != "")
+	add("replicas", d.Replicas, len(d.Replicas) > 0)
+	add("quorum", d.Quorum, d.Quorum != 0)
+	add("agent", d.Agent, d.Agent != "")
+	add("host", d.Host, d.Host != "")
+	add("port", d.Port, d.Port != 0)
+	add("offset", d.Offset, d.Offset != 0)
+	add("why", d.Why, d.Why != "")
+	add("elapsed", d.ElapsedMS, d.ElapsedMS != 0)
+	return strings.Join(parts, " ")
+}
+
+func show(s *State) string {
+	var b strings.Builder
+	for _, m := range s.Masters {
+		fmt.Fprintf(&b, "master %s %s epoch=%d replicas=%v", m.Name, m.Addr, m.Epoch, m.Replicas)
+		if m.Failover != nil {
+			fmt.Fprintf(&b, " running=%d/%d", m.Failover.ID, m.Failover.Phase)
+		}
+		if m.Last != nil {
+			fmt.Fprintf(&b, " last=%d/%s", m.Last.ID, m.Last.Outcome)
+		}
+		fmt.Fprintln(&b)
+	}
+	for _, a := range s.Agents {
+		fmt.Fprintf(&b, "agent %s %s:%d boot=%d\n", a.ID, a.Host, a.SentinelPort, a.Boot)
+	}
+	for _, c := range s.Cursors {
+		fmt.Fprintf(&b, "cursor %s %d\n", c.Endpoint, c.ID)
+	}
+	return b.String()
+}
+
+// draw makes commands of all kinds over a few names, most of which make no sense at any one time.
+func draw(t *rapid.T, term uint64) Command {
+	names := []string{"a", "b"}
+	addrs := []config.Addr{"h:1", "h:2", "h:3", "h:4"}
+	addr := func(label string) config.Addr { return rapid.SampledFrom(addrs).Draw(t, label) }
+	name := rapid.SampledFrom(names).Draw(t, "name")
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	case 0:
+		return Command{AddMaster: &AddMaster{Name: name, Addr: addr("addr")}}
+	case 1, 2:
+		return Command{AddReplica: &AddReplica{Master: name, Addr: addr("addr")}}
+	case 3:
+		return Command{RegisterAgent: &Agent{ID: name, Boot: rapid.Uint64Range(0, 2).Draw(t, "boot")}}
+	case 4:
+		return Command{AdvanceCursor: &Cursor{Endpoint: name, ID: rapid.Uint64Range(0, 50).Draw(t, "id")}}
+	}
+	return Command{Step: &failover.Step{
+		Kind: failover.StepKind(rapid.IntRange(0, 8).Draw(t, "step")), Master: name, Epoch: term - uint64(rapid.IntRange(0, 1).Draw(t, "late")),
+		Cause: failover.CauseDown, Old: addr("old"), Target: addr("target"), Replica: addr("replica"), Replicas: addrs,
+		RunID: "run", ReplID: "replication",
+	}}
+}
+
+func TestDeterminism_SnapshotAndSuffixEqualFullReplay(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		first, second := NewMachine(), NewMachine()
+		term := uint64(1)
+		n := rapid.IntRange(0, 60).Draw(rt, "n")
+		cut := rapid.IntRange(0, n).Draw(rt, "cut")
+		for i := range n {
+			if i == cut {
+				second = restored(t, snapshot(t, second))
+			}
+			term += uint64(rapid.IntRange(0, 1).Draw(rt, "term"))
+			c := draw(rt, term)
+			epochs := switchEpochs(first.State())
+			err1, err2 := apply(t, first, uint64(i+1), term, c), apply(t, second, uint64(i+1), term, c)
+			if fmt.Sprint(err1) != fmt.Sprint(err2) {
+				rt.Fatalf("results differ: %v, %v", err1, err2)
+			}
+			if !bytes.Equal(snapshot(t, first), snapshot(t, second)) {
+				rt.Fatalf("states differ after command %d", i+1)
+			}
+			for name, e := range switchEpochs(first.State()) {
+				if old, ok := epochs[name]; ok && e.addr != old.addr && e.epoch <= old.epoch {
+					rt.Fatalf("%s moves from %v to %v", name, old, e)
+				}
+			}
+		}
+	})
+}
+
+type named struct {
+	addr  config.Addr
+	epoch uint64
+}
+
+func switchEpochs(s *State) map[string]named {
+	epochs := map[string]named{}
+	for _, m := range s.Masters {
+		epochs[m.Name] = named{m.Addr, m.Epoch}
+	}
+	return epochs
+}
+
+func TestHistory_IsBoundedAndKeepsWhatNobodyWasTold(t *testing.T) {
+	m := NewMachine()
+	index := uint64(0)
+	do := func(c Command) {
+		t.Helper()
+		index++
+		if err := apply(t, m, index, 1, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	register := func(n int) {
+		for range n {
+			do(Command{RegisterAgent: &Agent{ID: "a", Host: fmt.Sprint(index)}})
+		}
+	}
+	register(keptEvents + 10)
+	if got := len(m.State().Events); got != keptEvents {
+		t.Errorf("%d events without endpoints, want %d", got, keptEvents)
+	}
+	if got := m.State().Forgotten; got != 10 {
+		t.Errorf("forgotten up to %d, want 10", got)
+	}
+	told := index
+	do(Command{AdvanceCursor: &Cursor{Endpoint: "ops", ID: told}})
+	register(keptEvents + 500)
+	if first := m.State().Events[0].ID; first > told+2 {
+		t.Errorf("event %d is the oldest, but the endpoint was told up to %d only", first, told)
+	}
+	do(Command{AdvanceCursor: &Cursor{Endpoint: "ops", ID: index}})
+	if got := len(m.State().Events); got != keptEvents {
+		t.Errorf("%d events after the endpoint was told, want %d", got, keptEvents)
+	}
+	register(maxEvents + 1)
+	if got := len(m.State().Events); got != maxEvents {
+		t.Errorf("%d events while the endpoint is gone, want %d", got, maxEvents)
+	}
+}
+
+func TestAfter_GivesEventsInOrderFromAnyID(t *testing.T) {
+	m := NewMachine()
+	for i := range uint64(5) {
+		if err := apply(t, m, (i+1)*10, 1, Command{RegisterAgent: &Agent{ID: fmt.Sprint(i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		id    uint64
+		limit int
+		want  []uint64
+	}{
+		{0, 10, []uint64{10, 20, 30, 40, 50}}, {10, 2, []uint64{20, 30}}, {15, 1, []uint64{20}}, {50, 10, nil}, {49, 0, nil},
+	} {
+		var got []uint64
+		for _, e := range m.State().After(tc.id, tc.limit) {
+			got = append(got, e.ID)
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("After(%d, %d) = %v, want %v", tc.id, tc.limit, got, tc.want)
+		}
+	}
+}
+
+func TestMachine_OldStatesStayAsTheyWere(t *testing.T) {
+	m := NewMachine()
+	changed := m.Changed()
+	if err := apply(t, m, 1, 1, Command{AddMaster: &AddMaster{Name: "m", Addr: "h:1"}}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-changed:
+	default:
+		t.Error("a change was not told")
+	}
+	old := m.State()
+	want := show(old) + events(old.Events)
+	for i, c := range []Command{
+		{AddReplica: &AddReplica{Master: "m", Addr: "h:2"}},
+		{AddMaster: &AddMaster{Name: "a", Addr: "h:5"}},
+		{RegisterAgent: &Agent{ID: "x"}},
+		{AdvanceCursor: &Cursor{Endpoint: "e", ID: 1}},
+		{Step: &failover.Step{Kind: failover.StepBegin, Master: "m", Epoch: 2, Old: "h:1", Replicas: []config.Addr{"h:2"}, Cause: failover.CauseDown}},
+	} {
+		if err := apply(t, m, uint64(i+2), 2, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := show(old) + events(old.Events); got != want {
+		t.Errorf("an old state changed:\n%s\nwant\n%s", got, want)
+	}
+}
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// TestGolden pins the format: what an agent of today writes, one of tomorrow must read.
+func TestGolden(t *testing.T) {
+	m := NewMachine()
+	replicas := []config.Addr{"h:2", "h:3"}
+	for i, c := range []Command{
+		{At: 1, AddMaster: &AddMaster{Name: "m", Addr: "h:1", Quorum: 2}},
+		{At: 2, AddReplica: &AddReplica{Master: "m", Addr: "h:2"}},
+		{At: 3, AddReplica: &AddReplica{Master: "m", Addr: "h:3"}},
+		{At: 4, RegisterAgent: &Agent{ID: "x", Host: "h", SentinelPort: 26379, Peer: "h:26380", Local: "h:1", Zone: "z", Boot: 7}},
+		{At: 5, Step: &failover.Step{Kind: failover.StepBegin, Master: "m", Epoch: 3, At: 5, Cause: failover.CauseDown, Old: "h:1",
+			Replicas: replicas, Evidence: "refused", Down: 4}},
+		{At: 6, Step: &failover.Step{Kind: failover.StepPromote, Master: "m", Epoch: 3, At: 6, Target: "h:2", RunID: "r", ReplID: "i",
+			Offset: 9, Why: "it holds the most"}},
+		{At: 7, Step: &failover.Step{Kind: failover.StepSwitch, Master: "m", Epoch: 3, At: 7, Target: "h:2"}},
+		{At: 8, AdvanceCursor: &Cursor{Endpoint: "ops", ID: 5}},
+	} {
+		if err := apply(t, m, uint64(i+1), 3, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join("testdata", "snapshot.v1.golden")
+	if *update {
+		if err := os.WriteFile(path, snapshot(t, m), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(snapshot(t, m), golden) {
+		t.Error("the snapshot's bytes differ from the golden file's: a change of the format needs a new version")
+	}
+	if got, want := show(restored(t, golden).State()), show(m.State()); got != want {
+		t.Errorf("restored:\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestRestore_RefusesWhatItCannotRead(t *testing.T) {
+	whole := snapshot(t, NewMachine())
+	for name, data := range map[string][]byte{
+		"empty": {}, "cut": whole[:len(whole)-1], "longer": append(slices.Clone(whole), 0), "other version": {99},
+	} {
+		m := NewMachine()
+		before := m.State()
+		if err := m.Restore(bytes.NewReader(data)); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if m.State() != before {
+			t.Errorf("%s: the state changed", name)
+		}
+	}
+	if err := NewMachine().Restore(failing{}); !errors.Is(err, errFailing) {
+		t.Errorf("error %v, want the reader's", err)
+	}
+}
+
+var errFailing = errors.New("failing")
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, errFailing }
+
+func FuzzCommand(f *testing.F) {
+	for _, c := range []Command{
+		{AddMaster: &AddMaster{Name: "b", Addr: "h:9"}},
+		{AddReplica: &AddReplica{Master: "m", Addr: "h:2"}},
+		{RegisterAgent: &Agent{ID: "x"}},
+		{AdvanceCursor: &Cursor{Endpoint: "e", ID: 1}},
+		{Step: &failover.Step{Kind: failover.StepBegin, Master: "m", Epoch: 2, Old: "h:1", Replicas: []config.Addr{"h:2"}}},
+	} {
+		data, err := c.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m := NewMachine()
+		if err := apply(t, m, 1, 1, Command{AddMaster: &AddMaster{Name: "m", Addr: "h:1"}}); err != nil {
+			t.Fatal(err)
+		}
+		before := m.State()
+		if m.Apply(consensus.Entry{Index: 2, Term: 2, Data: data}) != nil && m.State() != before {
+			t.Error("a refused command changed the state")
+		}
+		restored(t, snapshot(t, m))
+	})
+}
