@@ -1,0 +1,115 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"picket/sentinel/picture"
+)
+
+// Backend is the agent.
+type Backend interface {
+	Picture() picture.Picture
+	Alive() bool // its loops run
+}
+
+// Config of a server.
+type Config struct {
+	Addr    string
+	Backend Backend
+	Metrics *Metrics
+}
+
+// Limits of one request; there is nothing to upload.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 5 * time.Second
+	writeTimeout  = 30 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 16 << 10
+	maxBody       = 1 << 10
+	closeTimeout  = time.Second
+)
+
+// Server answers HTTP requests until it is closed.
+type Server struct {
+	http     http.Server
+	listener net.Listener
+	done     chan error
+}
+
+// Listen starts a server.
+func Listen(cfg Config) (*Server, error) {
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for HTTP: %w; change listen.http, or leave it empty", err)
+	}
+	s := &Server{listener: listener, done: make(chan error, 1)}
+	s.http = http.Server{
+		Handler:           http.MaxBytesHandler(routes(cfg), maxBody),
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader,
+	}
+	go func() { s.done <- s.http.Serve(listener) }() // accepts; Close waits for it
+	return s, nil
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Close ends the server; requests under way have a moment to end.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if s.http.Shutdown(ctx) != nil {
+		_ = s.http.Close() // the connections that were too slow
+	}
+	if err := <-s.done; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve HTTP: %w", err)
+	}
+	return nil
+}
+
+func routes(cfg Config) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		code, h := health(cfg.Backend)
+		reply(w, code, h)
+	})
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, cfg.Backend.Picture())
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// Health is the body of /healthz.
+type Health struct {
+	Status   string `json:"status"` // ok or stuck
+	Agent    string `json:"agent"`
+	Role     string `json:"role"`
+	Leader   string `json:"leader"`
+	Majority bool   `json:"majority"`
+}
+
+func health(b Backend) (int, Health) {
+	if !b.Alive() {
+		return http.StatusServiceUnavailable, Health{Status: "stuck"}
+	}
+	p := b.Picture()
+	return http.StatusOK, Health{Status: "ok", Agent: p.Agent, Role: p.Role, Leader: p.Leader, Majority: p.Majority}
+}
+
+func reply(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(body) // the client is gone
+}
