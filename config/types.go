@@ -42,6 +42,8 @@ type Config struct {
 	Masters  []Master  // what is watched
 	Webhooks []Webhook // where failover events go
 	Log      Log
+
+	warnings []string // what Load noticed
 }
 
 // Agent is this agent's identity.
@@ -118,6 +120,3 @@ type Log struct {
 	Level  string // debug, info, warn, error
 	Format string // console or json
 }
-
-// Secret is text that must never be printed: every formatting verb and encoder shows stars.
-type Secret string

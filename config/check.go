@@ -1,0 +1,170 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// Limits of durations: below, the agents' own jitter looks like a failure; above, it is surely a slip.
+const (
+	minElectionTimeout = 50 * time.Millisecond
+	maxElectionTimeout = 10 * time.Second
+	minDownAfter       = 100 * time.Millisecond
+	minCrashGrace      = 10 * time.Millisecond
+	minFailoverTimeout = time.Second
+	maxWebhookTimeout  = 5 * time.Minute
+)
+
+// names are what ids and names may look like: they stand in URLs, in Sentinel's line protocol and in file names.
+var names = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
+
+// check reports what makes no sense although each value is of the right type, and reads the secrets' files.
+func (c *Config) check(r *report) {
+	r.name("cluster", c.Cluster)
+	c.checkAgents(r)
+	c.checkListen(r)
+	if c.Local.unspecified() {
+		r.add("local", c.Local, "is not the address of one server", "write 127.0.0.1 for a Redis on the same host")
+	}
+	c.secret(r, "sentinel.password", &c.Sentinel.Password, c.Sentinel.PasswordFile)
+	c.PeerTLS.check(r, "peer-tls")
+	c.PeerTLS.checkMutual(r, "peer-tls")
+	c.checkMasters(r)
+	c.checkWebhooks(r)
+	r.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	r.oneOf("log.format", c.Log.Format, "console", "json")
+}
+
+func (c *Config) checkAgents(r *report) {
+	r.name("agent.id", c.Agent.ID)
+	if c.Agent.DataDir == "" {
+		r.add("agent.data-dir", nil, "is missing", "name a directory that survives restarts")
+	}
+	r.between("agent.election-timeout", c.Agent.ElectionTimeout, minElectionTimeout, maxElectionTimeout)
+	if len(c.Agents) == 0 {
+		r.add("agents", nil, "is missing", "list all agents of the cluster, this one included")
+	}
+	ids, addresses := unique[string]{}, unique[Addr]{}
+	for i, p := range c.Agents {
+		key := element("agents", i)
+		r.name(key+".id", p.ID)
+		c.server(r, key+".address", p.Address)
+		ids.check(r, key+".id", p.ID)
+		addresses.check(r, key+".address", p.Address)
+	}
+	if _, known := ids[c.Agent.ID]; !known && r.sound("agents") {
+		r.add("agent.id", c.Agent.ID, "is not among the agents", didYouMean(c.Agent.ID, slices.Sorted(maps.Keys(ids))))
+	}
+}
+
+func (c *Config) checkListen(r *report) {
+	listeners := []struct {
+		key  string
+		addr Addr
+	}{{"listen.sentinel", c.Listen.Sentinel}, {"listen.peers", c.Listen.Peers}, {"listen.http", c.Listen.HTTP}}
+	for i, l := range listeners {
+		if l.addr == "" && l.key != "listen.http" {
+			r.add(l.key, nil, "is missing", "leave the key away for the default")
+		}
+		for _, other := range listeners[:i] {
+			if l.addr.Port() == other.addr.Port() && l.addr != "" &&
+				(l.addr.Host() == other.addr.Host() || l.addr.unspecified() || other.addr.unspecified()) {
+				r.add(l.key, l.addr, "has the same port as "+other.key, "give each its own")
+			}
+		}
+	}
+	if c.Announce.Host != "" {
+		if _, err := parseHost(c.Announce.Host); err != nil || NewAddr(c.Announce.Host, 1).unspecified() {
+			r.add("announce.host", c.Announce.Host, "is not a host that clients can reach", "write a name or an IP address, without a port")
+		}
+	}
+	if c.Announce.SentinelPort < 0 || c.Announce.SentinelPort > 65535 {
+		r.add("announce.sentinel-port", c.Announce.SentinelPort, "is not a port from 1 to 65535", "")
+	}
+}
+
+func (c *Config) checkMasters(r *report) {
+	if len(c.Masters) == 0 {
+		r.add("masters", nil, "is missing", "list at least one master: there is nothing to watch")
+	}
+	known, addresses := unique[string]{}, unique[Addr]{}
+	for i := range c.Masters {
+		key := element("masters", i)
+		c.checkMaster(r, key, &c.Masters[i])
+		known.check(r, key+".name", c.Masters[i].Name)
+		addresses.check(r, key+".address", c.Masters[i].Address)
+	}
+}
+
+func (c *Config) checkMaster(r *report, key string, m *Master) {
+	r.name(key+".name", m.Name)
+	c.server(r, key+".address", m.Address)
+	if m.Quorum < 1 || m.Quorum > len(c.Agents) && r.sound("agents") {
+		r.add(key+".quorum", m.Quorum, fmt.Sprintf("is not a number from 1 to %d, the number of agents", len(c.Agents)),
+			fmt.Sprintf("a majority is %d", len(c.Agents)/2+1))
+	}
+	r.atLeast(key+".down-after", m.DownAfter, minDownAfter)
+	r.atLeast(key+".crash-grace", m.CrashGrace, minCrashGrace)
+	r.shorter(key+".crash-grace", m.CrashGrace, m)
+	r.shorter(key+".lease", m.Lease, m)
+	r.atLeast(key+".failover-timeout", m.FailoverTimeout, max(minFailoverTimeout, m.DownAfter))
+	if m.ParallelSyncs < 1 {
+		r.add(key+".parallel-syncs", m.ParallelSyncs, "is less than 1", "1 is the gentlest: one replica at a time")
+	}
+	c.secret(r, key+".password", &m.Password, m.PasswordFile)
+	m.TLS.check(r, key+".tls")
+}
+
+func (c *Config) checkWebhooks(r *report) {
+	known := unique[string]{}
+	for i := range c.Webhooks {
+		key := element("webhooks", i)
+		c.checkWebhook(r, key, &c.Webhooks[i])
+		known.check(r, key+".name", c.Webhooks[i].Name)
+	}
+}
+
+func (c *Config) checkWebhook(r *report, key string, w *Webhook) {
+	r.name(key+".name", w.Name)
+	switch u, err := url.Parse(w.URL); {
+	case w.URL == "":
+		r.add(key+".url", nil, "is missing", "")
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		r.add(key+".url", Secret(w.URL), "is not an http or https URL", "write it like https://example.com/hooks/redis") // it may hold a token
+	}
+	c.secret(r, key+".secret", &w.Secret, w.SecretFile)
+	if _, err := w.SigningKey(); r.sound(key+".secret") && r.sound(key+".secret-file") && err != nil {
+		problem, value := err.Error(), any(w.Secret)
+		if w.Secret == "" {
+			problem, value = "is missing", nil
+		}
+		r.add(key+".secret", value, problem, "make one: echo whsec_$(head -c 32 /dev/urandom | base64)")
+	}
+	for i, pattern := range w.Events {
+		if !slices.ContainsFunc(eventTypes, func(t string) bool { return match(pattern, t) }) {
+			r.add(element(key+".events", i), pattern, "is not the type of an event", didYouMean(pattern, eventTypes))
+		}
+	}
+	for i, name := range w.Masters {
+		if !slices.ContainsFunc(c.Masters, func(m Master) bool { return m.Name == name }) && r.sound("masters") {
+			r.add(element(key+".masters", i), name, "is not among the masters", "")
+		}
+	}
+	r.between(key+".timeout", w.Timeout, time.Millisecond, maxWebhookTimeout)
+}
+
+// Warnings tells what is allowed but hardly meant. It is empty for a Config that was not loaded.
+func (c *Config) Warnings() []string {
+	warnings := slices.Clone(c.warnings)
+	switch n := len(c.Agents); {
+	case n == 1:
+		warnings = append(warnings, "agents: one agent decides alone, and nobody does when it is down; use three")
+	case n%2 == 0:
+		warnings = append(warnings, fmt.Sprintf("agents: %d agents survive no more failures than %d; use an odd number", n, n-1))
+	}
+	return warnings
+}

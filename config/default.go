@@ -1,0 +1,37 @@
+package config
+
+import "time"
+
+// Default is the configuration of an empty file. It is not complete: cluster, agents and masters have no default.
+func Default() Config {
+	return Config{
+		Agent:  Agent{DataDir: "/var/lib/picket", ElectionTimeout: 300 * time.Millisecond},
+		Listen: Listen{Sentinel: "0.0.0.0:26379", Peers: "0.0.0.0:26380", HTTP: "127.0.0.1:26381"},
+		Log:    Log{Level: "info", Format: "console"},
+	}
+}
+
+// DefaultMaster holds what a master has that says nothing of itself. Two defaults depend on other keys, and Load fills them in:
+// the quorum is a majority of the agents, and the lease stays below a shorter down-after.
+func DefaultMaster() Master {
+	return Master{
+		DownAfter: time.Second, CrashGrace: 50 * time.Millisecond, FailoverTimeout: 10 * time.Second, ParallelSyncs: 1,
+		Cooldown: 10 * time.Second, Lease: 600 * time.Millisecond,
+	}
+}
+
+// DefaultWebhook holds what a webhook has that says nothing of itself.
+func DefaultWebhook() Webhook { return Webhook{Timeout: 10 * time.Second} }
+
+// derive fills in the defaults that depend on other keys, where the file does not set them.
+func (c *Config) derive(set map[string]bool) {
+	for i := range c.Masters {
+		m, key := &c.Masters[i], element("masters", i)
+		if !set[key+".quorum"] {
+			m.Quorum = len(c.Agents)/2 + 1
+		}
+		if !set[key+".lease"] {
+			m.Lease = min(m.Lease, m.DownAfter*6/10)
+		}
+	}
+}

@@ -1,0 +1,25 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// eventTypes are the types of the events that webhooks may ask for.
+var eventTypes = []string{
+	"master.added", "replica.added", "agent.registered",
+	"failover.begun", "failover.resumed", "failover.promoting", "failover.switched", "failover.repointed", "failover.ended",
+	"failover.aborted",
+}
+
+// Wants says whether events of a type that concern a master go to the webhook. Events of agents concern no master.
+func (w Webhook) Wants(eventType, master string) bool {
+	return (len(w.Masters) == 0 || slices.Contains(w.Masters, master)) &&
+		(len(w.Events) == 0 || slices.ContainsFunc(w.Events, func(pattern string) bool { return match(pattern, eventType) }))
+}
+
+// match says whether a type is the one of the pattern, or begins with what stands before the pattern's final star.
+func match(pattern, eventType string) bool {
+	prefix, open := strings.CutSuffix(pattern, "*")
+	return pattern == eventType || open && strings.HasPrefix(eventType, prefix)
+}

@@ -1,0 +1,89 @@
+package config
+
+import (
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+)
+
+// flagged lists the keys that have a flag: what differs between hosts that share a file, and what one changes to look closer.
+var flagged = []struct{ key, flag, usage string }{
+	{"agent.id", "agent-id", "id of this agent"},
+	{"agent.zone", "zone", "zone of this agent"},
+	{"agent.data-dir", "data-dir", "directory for what the agent must remember"},
+	{"local", "local", "address of the Redis beside this agent"},
+	{"listen.sentinel", "listen-sentinel", "where to listen for clients"},
+	{"listen.peers", "listen-peers", "where to listen for other agents"},
+	{"listen.http", "listen-http", "where to serve status and metrics"},
+	{"announce.host", "announce-host", "host that clients are told"},
+	{"announce.sentinel-port", "announce-sentinel-port", "port that clients are told"},
+	{"log.level", "log-level", "debug, info, warn or error"},
+	{"log.format", "log-format", "console or json"},
+}
+
+// RegisterFlags makes the flags that Load knows. Flags win over the environment and the file.
+func RegisterFlags(flags *pflag.FlagSet) {
+	for _, f := range flagged {
+		flags.String(f.flag, "", f.usage+" ("+f.key+")")
+	}
+}
+
+// variable is the name of a key's environment variable.
+func variable(key string) string {
+	return "PICKET_" + strings.NewReplacer(".", "_", "-", "_").Replace(strings.ToUpper(key))
+}
+
+// overlay puts what flags and the environment say over what the file says.
+func (r *report) overlay(tree map[string]any, flags *pflag.FlagSet) {
+	v := viper.New()
+	changed := map[string]string{}
+	for _, f := range flagged {
+		if flags == nil || !flags.Changed(f.flag) {
+			continue
+		}
+		_ = v.BindPFlag(f.key, flags.Lookup(f.flag)) // fails only without a flag
+		changed[f.key] = "--" + f.flag
+	}
+	scalars("", reflect.ValueOf(Default()), func(key string, old reflect.Value) {
+		_ = v.BindEnv(key, variable(key)) // fails only without a key
+		text, ok := v.Get(key).(string)
+		if !ok || !put(tree, strings.Split(key, "."), parse(text, old)) {
+			return
+		}
+		r.origins[key] = variable(key)
+		if flag, ok := changed[key]; ok {
+			r.origins[key] = flag
+		}
+	})
+}
+
+// parse gives a text as a file's parser would have, for a value of the type of old.
+func parse(text string, old reflect.Value) any {
+	switch old.Interface().(type) {
+	case int:
+		if n, err := strconv.Atoi(text); err == nil {
+			return n
+		}
+	case bool:
+		if b, err := strconv.ParseBool(text); err == nil {
+			return b
+		}
+	}
+	return text
+}
+
+// put sets a value in a tree. It fails where the file has something else than a group of keys: that is wrong anyway.
+func put(tree map[string]any, path []string, value any) bool {
+	if len(path) == 1 {
+		tree[path[0]] = value
+		return true
+	}
+	if tree[path[0]] == nil {
+		tree[path[0]] = map[string]any{}
+	}
+	group, ok := tree[path[0]].(map[string]any)
+	return ok && put(group, path[1:], value)
+}
