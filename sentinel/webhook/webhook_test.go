@@ -86,6 +86,11 @@ func (l *log) Advance(_ context.Context, endpoint string, index uint64) error {
 	return nil
 }
 
+func (l *log) position() uint64 {
+	told, _ := l.Cursor("ops")
+	return told
+}
+
 // receiver answers requests as the test says, and checks each signature.
 type receiver struct {
 	t      *testing.T
@@ -145,16 +150,16 @@ func (r *receiver) taken() []string {
 }
 
 // lead runs a dispatcher as a leader would.
-func lead(t *testing.T, l *log, r *receiver, hook config.Webhook) (reports *[]Report, stop func()) {
+func lead(t *testing.T, l *log, r *receiver, hook config.Webhook) (reports func() []Report, stop func()) {
 	t.Helper()
 	hook.Name, hook.URL = "ops", "https://user:password@example.test/hook?token=secret"
 	hook.Secret = config.Secret("whsec_" + base64.StdEncoding.EncodeToString([]byte(testKey)))
-	reports = new([]Report)
 	var mu sync.Mutex
+	var all []Report
 	d, err := New(Config{Cluster: "c", Webhooks: []config.Webhook{hook}, Source: l, Transport: r, Report: func(report Report) {
 		mu.Lock()
 		defer mu.Unlock()
-		*reports = append(*reports, report)
+		all = append(all, report)
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -162,6 +167,11 @@ func lead(t *testing.T, l *log, r *receiver, hook config.Webhook) (reports *[]Re
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { d.Run(ctx); close(done) }()
+	reports = func() []Report {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
+	}
 	return reports, func() { cancel(); <-done }
 }
 
@@ -181,8 +191,8 @@ func TestDispatcher_DeliversInOrderFromThePresentOn(t *testing.T) {
 		if got := fmt.Sprint(r.taken()); got != "[failover.begun failover.promoting failover.switched]" {
 			t.Errorf("delivered %s", got)
 		}
-		if l.cursors["ops"] != 40 {
-			t.Errorf("position %d", l.cursors["ops"])
+		if l.position() != 40 {
+			t.Errorf("position %d", l.position())
 		}
 	})
 }
@@ -218,7 +228,7 @@ func TestDispatcher_DownForAWhileAndTheLeaderDies(t *testing.T) {
 		if r.tries < 10 || r.tries > 60 {
 			t.Errorf("%d attempts in 70 minutes", r.tries)
 		}
-		for _, report := range *reports {
+		for _, report := range reports() {
 			if report.Err != nil && strings.Contains(report.Err.Error(), "secret") {
 				t.Errorf("a secret in %v", report.Err)
 			}
@@ -252,14 +262,14 @@ func TestDispatcher_Answers(t *testing.T) {
 				synctest.Wait()
 				l.add(state.FailoverBegun)
 				time.Sleep(c.after)
-				if len(*reports) > 0 && (*reports)[len(*reports)-1].Kind == Delivered && c.after > 0 {
+				if all := reports(); len(all) > 0 && all[len(all)-1].Kind == Delivered && c.after > 0 {
 					t.Errorf("delivered before %s", c.after)
 				}
 				time.Sleep(max(c.by, 24*time.Hour*btoi(c.by == 0)) - c.after)
 				stop()
-				delivered := (*reports)[len(*reports)-1].Kind == Delivered
-				if delivered != (c.by != 0) {
-					t.Errorf("delivered: %v; reports %+v", delivered, *reports)
+				all := reports()
+				if delivered := all[len(all)-1].Kind == Delivered; delivered != (c.by != 0) {
+					t.Errorf("delivered: %v; reports %+v", delivered, all)
 				}
 			})
 		})
@@ -280,13 +290,13 @@ func TestDispatcher_FiltersAndCommitsSkippedEventsLazily(t *testing.T) {
 		synctest.Wait()
 		l.add(state.FailoverBegun, state.FailoverSwitched, state.FailoverEnded, state.ReplicaAdded)
 		synctest.Wait()
-		if l.cursors["ops"] != 30 {
-			t.Errorf("position %d at once", l.cursors["ops"])
+		if l.position() != 30 {
+			t.Errorf("position %d at once", l.position())
 		}
 		time.Sleep(time.Minute)
 		stop()
-		if got := fmt.Sprint(r.taken()); got != "[failover.switched failover.ended]" || l.cursors["ops"] != 40 {
-			t.Errorf("delivered %s, position %d", got, l.cursors["ops"])
+		if got := fmt.Sprint(r.taken()); got != "[failover.switched failover.ended]" || l.position() != 40 {
+			t.Errorf("delivered %s, position %d", got, l.position())
 		}
 	})
 }
