@@ -149,9 +149,13 @@ func (c *Config) checkWebhook(r *report, key string, w *Webhook) {
 			r.add(element(key+".events", i), pattern, "is not the type of an event", didYouMean(pattern, eventTypes))
 		}
 	}
+	var masters []string
+	for _, m := range c.Masters {
+		masters = append(masters, m.Name)
+	}
 	for i, name := range w.Masters {
-		if !slices.ContainsFunc(c.Masters, func(m Master) bool { return m.Name == name }) && r.sound("masters") {
-			r.add(element(key+".masters", i), name, "is not among the masters", "")
+		if !slices.Contains(masters, name) && r.sound("masters") {
+			r.add(element(key+".masters", i), name, "is not among the masters", didYouMean(name, masters))
 		}
 	}
 	r.between(key+".timeout", w.Timeout, time.Millisecond, maxWebhookTimeout)

@@ -37,7 +37,7 @@ func (d *decoder) decode(key string, in any, out reflect.Value) {
 func (d *decoder) decodeGroup(key string, in any, out reflect.Value) {
 	tree, ok := in.(map[string]any)
 	if !ok {
-		d.add(key, nil, "is "+kind(in)+", not a group of keys", "its keys are "+strings.Join(keys(out.Type()), ", "))
+		d.add(key, nil, "is "+kind(in)+", not a group of known keys", "they are "+strings.Join(keys(out.Type()), ", "))
 		return
 	}
 	unknown := maps.Clone(tree)
@@ -73,16 +73,14 @@ func (d *decoder) decodeList(key string, in any, out reflect.Value) {
 func (d *decoder) decodeScalar(key string, in any, out reflect.Value) {
 	switch out := out.Addr().Interface().(type) {
 	case *string:
-		if text, ok := d.text(key, in); ok {
+		if text, ok := d.text(key, in, in); ok {
 			*out = text
 		}
 	case *Addr:
 		d.decodeAddr(key, in, out)
 	case *Secret:
-		if text, ok := in.(string); ok {
+		if text, ok := d.text(key, in, Secret(stars)); ok {
 			*out = Secret(text)
-		} else {
-			d.add(key, Secret(stars), "is "+kind(in)+", not text", "write it in quotes")
 		}
 	case *time.Duration:
 		d.decodeDuration(key, in, out)
@@ -101,9 +99,14 @@ func (d *decoder) decodeScalar(key string, in any, out reflect.Value) {
 	}
 }
 
-func (d *decoder) text(key string, in any) (text string, ok bool) {
+// text reads text, or reports that it is none and shows the other value instead.
+func (d *decoder) text(key string, in, shown any) (text string, ok bool) {
 	if text, ok = in.(string); !ok {
-		d.add(key, in, "is "+kind(in)+", not text", "write it in quotes")
+		remedy := "write it in quotes"
+		if show(in) == "" {
+			shown, remedy = nil, ""
+		}
+		d.add(key, shown, "is "+kind(in)+", not text", remedy)
 	}
 	return text, ok
 }
@@ -126,7 +129,7 @@ func (d *decoder) decodeDuration(key string, in any, out *time.Duration) {
 }
 
 func (d *decoder) decodeAddr(key string, in any, out *Addr) {
-	text, ok := d.text(key, in)
+	text, ok := d.text(key, in, in)
 	if !ok {
 		return
 	}
@@ -160,7 +163,7 @@ func parseAddr(text string) (Addr, error) {
 
 func parseHost(host string) (string, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.String(), nil
+		return ip.Unmap().String(), nil
 	}
 	const digits, others = "0123456789.", "-_abcdefghijklmnopqrstuvwxyz"
 	switch lower := strings.ToLower(host); {
@@ -200,8 +203,10 @@ func kind(in any) string {
 		return aNumber
 	case []any:
 		return "a list"
-	case map[string]any, map[any]any:
+	case map[string]any:
 		return "a group of keys"
+	case map[any]any:
+		return "a group with a key that is not text"
 	}
 	return "a date"
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -73,14 +74,24 @@ func (r *report) parse(format string, data []byte) map[string]any {
 	}
 	if err != nil && len(r.problems) == 0 {
 		r.add("", nil, strings.Join(strings.Fields(err.Error()), " "), "") // YAML's take several lines
-		if at := (interface{ Position() (row, column int) })(nil); errors.As(err, &at) {
-			r.problems[0].Line, _ = at.Position() // TOML's do not say where
-		}
+		r.problems[0].Line = lineOf(err, data)
 	}
 	return tree
 }
 
-// locate notes the lines of the keys in a YAML file, and also in a JSON file, as far as it is YAML, too.
+// lineOf says where a parser stopped, if its error's text does not.
+func lineOf(err error, data []byte) int {
+	line := 0
+	if toml := (interface{ Position() (row, column int) })(nil); errors.As(err, &toml) {
+		line, _ = toml.Position()
+	}
+	if json := (*json.SyntaxError)(nil); errors.As(err, &json) {
+		line = 1 + bytes.Count(data[:json.Offset], []byte("\n"))
+	}
+	return line
+}
+
+// locate notes the lines of the keys in a YAML file, and in a JSON file as far as it is YAML, too.
 func (r *report) locate(format string, data []byte) {
 	if format == "toml" {
 		return

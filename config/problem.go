@@ -62,9 +62,9 @@ type report struct {
 
 func newReport(file string) *report { return &report{file: file, origins: map[string]string{}} }
 
-// add notes what is wrong with a key. Only the first problem of a key counts: the others follow from it.
+// add notes what is wrong with a key. After that, problems of the key and of what is below it follow from the first.
 func (r *report) add(key string, value any, message, remedy string) {
-	if slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Key == key }) {
+	if slices.ContainsFunc(r.problems, func(p Problem) bool { return within(key, p.Key) }) {
 		return
 	}
 	p := Problem{File: r.file, Line: r.line(key), Key: key, Value: show(value), Message: message, Remedy: remedy}
@@ -106,10 +106,10 @@ func (r *report) err() error {
 	return &Error{Problems: r.problems}
 }
 
-// show prints a value as an operator would write it.
+// show prints a value as an operator would write it. Groups and lists may hold secrets.
 func show(value any) string {
-	switch v := reflect.ValueOf(value); v.Kind() {
-	case reflect.Invalid:
+	switch reflect.ValueOf(value).Kind() {
+	case reflect.Invalid, reflect.Map, reflect.Slice:
 		return ""
 	case reflect.String:
 		return fmt.Sprintf("%q", value)
