@@ -94,6 +94,14 @@ func (s *State) After(id uint64, limit int) []Event {
 	return s.Events[i:end:end]
 }
 
+// Latest is the id of the newest event; 0: there was none yet.
+func (s *State) Latest() uint64 {
+	if n := len(s.Events); n > 0 {
+		return s.Events[n-1].ID
+	}
+	return s.Forgotten
+}
+
 func cursorKey(c *Cursor) string { return c.Endpoint }
 
 // find looks an element up in a slice that is sorted by key.
