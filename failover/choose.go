@@ -84,12 +84,11 @@ func unfit(o *monitor.Observation, history string) string {
 		return "it still loads its data"
 	case o.Syncing:
 		return "it was in the middle of a full resync"
-	case o.Offset <= 0:
-		return "it has never been in sync"
 	case o.ReplID == history, o.ReplID2 == history && o.Offset <= o.Second:
 		return ""
 	}
-	return "it holds another master's data"
+	// A replica that has never been in sync has a history of its own.
+	return "it holds another master's data, or none"
 }
 
 // commonHistory is the replication id of most of the replicas, of the farthest one where they are equally many.
