@@ -145,7 +145,7 @@ func (c *Config) checkWebhook(r *report, key string, w *Webhook) {
 		r.add(key+".secret", value, problem, "make one: echo whsec_$(head -c 32 /dev/urandom | base64)")
 	}
 	for i, pattern := range w.Events {
-		if !slices.ContainsFunc(eventTypes, func(t string) bool { return match(pattern, t) }) {
+		if !KnownEvent(pattern) {
 			r.add(element(key+".events", i), pattern, "is not the type of an event", didYouMean(pattern, eventTypes))
 		}
 	}

@@ -18,6 +18,11 @@ func (w Webhook) Wants(eventType, master string) bool {
 		(len(w.Events) == 0 || slices.ContainsFunc(w.Events, func(pattern string) bool { return match(pattern, eventType) }))
 }
 
+// KnownEvent says whether a pattern matches the type of any event.
+func KnownEvent(pattern string) bool {
+	return slices.ContainsFunc(eventTypes, func(t string) bool { return match(pattern, t) })
+}
+
 // match says whether a type is the one of the pattern, or begins with what stands before the pattern's final star.
 func match(pattern, eventType string) bool {
 	prefix, open := strings.CutSuffix(pattern, "*")
