@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
-	"picket/config"
 	"picket/sentinel/state"
 )
 
@@ -58,35 +56,4 @@ func sign(h http.Header, key []byte, id string, at time.Time, body []byte) {
 	h.Set("webhook-id", id)
 	h.Set("webhook-timestamp", stamp)
 	h.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-}
-
-// secretPrefix begins a Standard Webhooks secret; base64 follows.
-const secretPrefix = "whsec_"
-
-// decodeSecret gives the key of a secret.
-func decodeSecret(s config.Secret) ([]byte, error) {
-	encoded, ok := strings.CutPrefix(string(s), secretPrefix)
-	if !ok {
-		return nil, fmt.Errorf("the secret must begin with %s", secretPrefix)
-	}
-	key, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return nil, fmt.Errorf("the secret is not %s and base64", secretPrefix) // the error would quote it
-	}
-	return key, nil
-}
-
-// wants says whether a receiver asked for an event.
-func wants(w config.Webhook, e state.Event) bool {
-	return matches(w.Events, string(e.Type)) && (e.Master == "" || matches(w.Masters, e.Master))
-}
-
-// matches: an empty list means all; an entry may end in "*".
-func matches(patterns []string, value string) bool {
-	for _, p := range patterns {
-		if prefix, wild := strings.CutSuffix(p, "*"); p == value || wild && strings.HasPrefix(value, prefix) {
-			return true
-		}
-	}
-	return len(patterns) == 0
 }
