@@ -19,7 +19,8 @@ const (
 	maxWebhookTimeout  = 5 * time.Minute
 )
 
-// names are what ids and names may look like: they stand in URLs, in Sentinel's line protocol and in file names.
+// names are what ids and names may look like: they stand in URLs, in Sentinel's line protocol and in file
+// names.
 var names = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 
 // check reports what makes no sense although each value is of the right type, and reads the secrets' files.

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// decoder fills in a Config, and reports what does not fit: unknown keys, values of another type, durations without a unit,
-// addresses without a port. What does not fit is left as it was.
+// decoder fills in a Config, and reports what does not fit: unknown keys, values of another type, durations
+// without a unit, addresses without a port. What does not fit is left as it was.
 type decoder struct {
 	*report
 	set map[string]bool // the keys that have a value

@@ -2,7 +2,8 @@ package config
 
 import "time"
 
-// Default is the configuration of an empty file. It is not complete: cluster, agents and masters have no default.
+// Default is the configuration of an empty file. It is not complete: cluster, agents and masters have no
+// default.
 func Default() Config {
 	return Config{
 		Agent:  Agent{DataDir: "/var/lib/picket", ElectionTimeout: 300 * time.Millisecond},
@@ -11,8 +12,8 @@ func Default() Config {
 	}
 }
 
-// DefaultMaster holds what a master has that says nothing of itself. Two defaults depend on other keys, and Load fills them in:
-// the quorum is a majority of the agents, and the lease stays below a shorter down-after.
+// DefaultMaster holds what a master has that says nothing of itself. Two defaults depend on other keys, and
+// Load fills them in: the quorum is a majority of the agents, and the lease stays below a shorter down-after.
 func DefaultMaster() Master {
 	return Master{
 		DownAfter: time.Second, CrashGrace: 50 * time.Millisecond, FailoverTimeout: 10 * time.Second, ParallelSyncs: 1,

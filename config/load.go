@@ -18,8 +18,9 @@ import (
 // maxFile bounds a configuration's file.
 const maxFile = 1 << 20
 
-// Load reads a configuration from a YAML, TOML or JSON file, the environment, and those of the flags that RegisterFlags
-// made; flags may be nil. If anything is wrong, the error is an *Error that says everything that is.
+// Load reads a configuration from a YAML, TOML or JSON file, the environment, and those of the flags that
+// RegisterFlags made; flags may be nil. If anything is wrong, the error is an *Error that says everything
+// that is.
 func Load(path string, flags *pflag.FlagSet) (*Config, error) {
 	r := newReport(path)
 	tree := r.read(path)

@@ -12,7 +12,8 @@ var eventTypes = []string{
 	"failover.aborted",
 }
 
-// Wants says whether events of a type that concern a master go to the webhook. Events of agents concern no master.
+// Wants says whether events of a type that concern a master go to the webhook. Events of agents concern no
+// master.
 func (w Webhook) Wants(eventType, master string) bool {
 	return (len(w.Masters) == 0 || slices.Contains(w.Masters, master)) &&
 		(len(w.Events) == 0 || slices.ContainsFunc(w.Events, func(pattern string) bool { return match(pattern, eventType) }))
@@ -23,7 +24,8 @@ func KnownEvent(pattern string) bool {
 	return slices.ContainsFunc(eventTypes, func(t string) bool { return match(pattern, t) })
 }
 
-// match says whether a type is the one of the pattern, or begins with what stands before the pattern's final star.
+// match says whether a type is the one of the pattern, or begins with what stands before the pattern's final
+// star.
 func match(pattern, eventType string) bool {
 	prefix, open := strings.CutSuffix(pattern, "*")
 	return pattern == eventType || open && strings.HasPrefix(eventType, prefix)

@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/viper"
 )
 
-// flagged lists the keys that have a flag: what differs between hosts that share a file, and what one changes to look closer.
+// flagged lists the keys that have a flag: what differs between hosts that share a file, and what one changes
+// to look closer.
 var flagged = []struct{ key, flag, usage string }{
 	{"agent.id", "agent-id", "id of this agent"},
 	{"agent.zone", "zone", "zone of this agent"},
@@ -75,7 +76,8 @@ func parse(text string, old reflect.Value) any {
 	return text
 }
 
-// put sets a value in a tree. It fails where the file has something else than a group of keys: that is wrong anyway.
+// put sets a value in a tree. It fails where the file has something else than a group of keys: that is wrong
+// anyway.
 func put(tree map[string]any, path []string, value any) bool {
 	if len(path) == 1 {
 		tree[path[0]] = value

@@ -62,7 +62,8 @@ type report struct {
 
 func newReport(file string) *report { return &report{file: file, origins: map[string]string{}} }
 
-// add notes what is wrong with a key. After that, problems of the key and of what is below it follow from the first.
+// add notes what is wrong with a key. After that, problems of the key and of what is below it follow from the
+// first.
 func (r *report) add(key string, value any, message, remedy string) {
 	if slices.ContainsFunc(r.problems, func(p Problem) bool { return within(key, p.Key) }) {
 		return
@@ -85,8 +86,8 @@ func (r *report) line(key string) int {
 	return 0
 }
 
-// sound says that nothing is wrong with a key, what is below it, or what is above it. Keys whose sense depends on other
-// keys are checked only when those are sound.
+// sound says that nothing is wrong with a key, what is below it, or what is above it. Keys whose sense
+// depends on other keys are checked only when those are sound.
 func (r *report) sound(key string) bool {
 	return !slices.ContainsFunc(r.problems, func(p Problem) bool { return within(p.Key, key) || within(key, p.Key) })
 }

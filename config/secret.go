@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Secret is text that must never be printed: every formatting verb and encoder shows stars. To use it, convert it to a string.
+// Secret is text that must never be printed: every formatting verb and encoder shows stars. To use it,
+// convert it to a string.
 type Secret string
 
 const stars = "********"

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Addr is a server's address, "host:port" with a numeric port; IPv6 hosts stand in brackets. It is comparable, so that
-// it can be a key. The zero value means "none".
+// Addr is a server's address, "host:port" with a numeric port; IPv6 hosts stand in brackets. It is
+// comparable, so that it can be a key. The zero value means "none".
 type Addr string
 
 // NewAddr joins host and port.

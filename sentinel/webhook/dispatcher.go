@@ -109,7 +109,8 @@ func client(transport http.RoundTripper) *http.Client {
 	}
 }
 
-// Run delivers until ctx ends: as long as this agent leads. It may be called again, even before an earlier call has returned.
+// Run delivers until ctx ends: as long as this agent leads. It may be called again, even before an earlier
+// call has returned.
 func (d *Dispatcher) Run(ctx context.Context) {
 	var rounds sync.WaitGroup
 	for _, e := range d.endpoints {

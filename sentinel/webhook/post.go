@@ -82,7 +82,8 @@ var pauses = []time.Duration{
 	200 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute,
 }
 
-// pauseAfter is the pause after so many failed attempts, an eighth more or less, so that receivers are not hit in step.
+// pauseAfter is the pause after so many failed attempts, an eighth more or less, so that receivers are not
+// hit in step.
 func pauseAfter(attempts int) time.Duration {
 	p := pauses[min(attempts, len(pauses))-1]
 	return p - p/8 + rand.N(p/4)

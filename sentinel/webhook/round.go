@@ -44,8 +44,8 @@ func (r *round) run(ctx context.Context) {
 	}
 }
 
-// enter takes the position from the log. An endpoint that is new begins at the present, which is committed before anything
-// else, so that from here on nothing is passed over.
+// enter takes the position from the log. An endpoint that is new begins at the present, which is committed
+// before anything else, so that from here on nothing is passed over.
 func (r *round) enter(ctx context.Context) bool {
 	told, known := r.cfg.Source.Cursor(r.Name)
 	if !known {
@@ -55,8 +55,8 @@ func (r *round) enter(ctx context.Context) bool {
 	return true
 }
 
-// pass gets one event behind the endpoint; false: the round is over. An event that it did not ask for is committed with the
-// next one that it did, or after a while.
+// pass gets one event behind the endpoint; false: the round is over. An event that it did not ask for is
+// committed with the next one that it did, or after a while.
 func (r *round) pass(ctx context.Context, e state.Event) bool {
 	if r.Wants(string(e.Type), e.Master) {
 		return r.deliver(ctx, e) && r.commit(ctx, e)
