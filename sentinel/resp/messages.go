@@ -1,0 +1,166 @@
+package resp
+
+import (
+	"fmt"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/failover"
+	"picket/monitor"
+	"picket/sentinel/state"
+)
+
+// Owner says to which master a server belongs.
+type Owner struct {
+	Name     string      // of the master; empty: to none
+	Master   config.Addr // of the master, now
+	IsMaster bool        // the server is the master
+}
+
+// describe names a server as Sentinel's events do.
+func (o Owner) describe(server config.Addr) string {
+	if o.IsMaster {
+		return describeMaster(o.Name, server)
+	}
+	return describeReplica(server, o.Name, o.Master)
+}
+
+func describeMaster(name string, addr config.Addr) string {
+	return fmt.Sprintf("master %s %s %d", name, addr.Host(), addr.Port())
+}
+
+func describeReplica(replica config.Addr, name string, master config.Addr) string {
+	return fmt.Sprintf("slave %s %s %d @ %s %s %d", replica, replica.Host(), replica.Port(), name, master.Host(), master.Port())
+}
+
+// FromCommitted gives Sentinel's events for a committed one. That an agent registered needs more: see FromRegistered.
+func FromCommitted(e state.Event) []Message {
+	d := e.Data
+	old, now := describeMaster(e.Master, d.From), describeMaster(e.Master, d.To)
+	target := describeReplica(d.To, e.Master, d.From)
+	switch e.Type {
+	case state.MasterAdded:
+		return []Message{{"+monitor", fmt.Sprintf("%s quorum %d", now, d.Quorum)}}
+	case state.ReplicaAdded:
+		return []Message{{"+slave", describeReplica(d.Replica, e.Master, d.From)}}
+	case state.FailoverBegun:
+		return []Message{{"+try-failover", old}, {"+elected-leader", old}, {"+failover-state-select-slave", old}}
+	case state.FailoverPromoting:
+		return []Message{
+			{"+selected-slave", target}, {"+failover-state-send-slaveof-noone", target}, {"+failover-state-wait-promotion", target},
+		}
+	case state.FailoverSwitched:
+		return switched(e)
+	case state.FailoverEnded:
+		return []Message{{"+failover-end", now}}
+	case state.FailoverAborted:
+		if d.To == "" {
+			return []Message{{"-failover-abort-no-good-slave", old}}
+		}
+		return []Message{{"-failover-abort-slave-timeout", old}}
+	}
+	return nil
+}
+
+// switched tells of a new master as soon as that is decided. Sentinel's leader does so only when the replicas follow it.
+func switched(e state.Event) []Message {
+	from, to := e.Data.From, e.Data.To
+	messages := []Message{
+		{"+promoted-slave", describeReplica(to, e.Master, from)},
+		{"+failover-state-reconf-slaves", describeMaster(e.Master, from)},
+		{"+switch-master", fmt.Sprintf("%s %s %d %s %d", e.Master, from.Host(), from.Port(), to.Host(), to.Port())},
+	}
+	for _, r := range e.Data.Replicas {
+		messages = append(messages, Message{"+slave", describeReplica(r, e.Master, to)})
+	}
+	return messages
+}
+
+// FromRegistered tells, for each master, that an agent has registered: its address is in the event, myID is its id.
+func FromRegistered(e state.Event, myID string, s *state.State) []Message {
+	var messages []Message
+	for i := range s.Masters {
+		m := &s.Masters[i]
+		messages = append(messages, Message{"+sentinel", fmt.Sprintf("sentinel %s %s %d @ %s %s %d",
+			myID, e.Data.Host, e.Data.Port, m.Name, m.Addr.Host(), m.Addr.Port())})
+	}
+	return messages
+}
+
+// FromMonitor gives Sentinel's events for what this agent saw.
+func FromMonitor(e monitor.Event, o Owner) []Message {
+	switch e.Kind {
+	case monitor.StallBegun:
+		return []Message{{"+tilt", "#tilt mode entered"}}
+	case monitor.StallEnded:
+		return []Message{{"-tilt", "#tilt mode exited"}}
+	}
+	if o.Name == "" {
+		return nil
+	}
+	server := o.describe(e.Server.Addr)
+	switch e.Kind {
+	case monitor.ServerDown:
+		return []Message{{"+sdown", server}}
+	case monitor.ServerUp:
+		return []Message{{"-sdown", server}}
+	case monitor.ServerReboot:
+		return []Message{{"+reboot", server}}
+	case monitor.RoleChanged:
+		return roleChanged(e, o)
+	}
+	return nil
+}
+
+// roleChanged says plus where the role is the one that the server should have.
+func roleChanged(e monitor.Event, o Owner) []Message {
+	if e.Server.Last == nil {
+		return nil
+	}
+	role, channel := e.Server.Last.Role, "-role-change"
+	if o.IsMaster == (role == "master") {
+		channel = "+role-change"
+	}
+	return []Message{{channel, o.describe(e.Server.Addr) + " new reported role is " + role}}
+}
+
+// FromVerdict tells when a master becomes objectively down, or is so no more.
+func FromVerdict(o Owner, was, is monitor.Verdict) []Message {
+	master := describeMaster(o.Name, o.Master)
+	switch {
+	case is.ObjectivelyDown && !was.ObjectivelyDown:
+		return []Message{{"+odown", fmt.Sprintf("%s #quorum %d/%d", master, len(is.Down), is.Quorum)}}
+	case was.ObjectivelyDown && !is.ObjectivelyDown:
+		return []Message{{"-odown", master}}
+	}
+	return nil
+}
+
+// steps are the events of a runner's progress.
+var steps = map[failover.ProgressKind]string{
+	failover.RepointSent:      "+slave-reconf-sent",
+	failover.RepointSyncing:   "+slave-reconf-inprog",
+	failover.RepointDone:      "+slave-reconf-done",
+	failover.ConvertedToSlave: "+convert-to-slave",
+	failover.Reattached:       "+fix-slave-config",
+}
+
+// FromProgress gives Sentinel's event for what the leader did to a replica.
+func FromProgress(p failover.Progress, o Owner) []Message {
+	channel, told := steps[p.Kind]
+	if !told {
+		return nil
+	}
+	return []Message{{channel, describeReplica(p.Server, o.Name, o.Master)}}
+}
+
+// FromConsensus gives Sentinel's events for a new term and a vote.
+func FromConsensus(e consensus.Event, _ string, myID func(consensus.ServerID) string) []Message {
+	switch e.Kind {
+	case consensus.EventTerm:
+		return []Message{{"+new-epoch", fmt.Sprint(e.Term)}}
+	case consensus.EventVoted:
+		return []Message{{"+vote-for-leader", fmt.Sprintf("%s %d", myID(e.Peer), e.Term)}}
+	}
+	return nil
+}

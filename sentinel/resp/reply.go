@@ -1,0 +1,72 @@
+package resp
+
+import (
+	"strconv"
+
+	"github.com/tidwall/redcon"
+)
+
+// reply encodes what is said to one client, in its version of the protocol.
+type reply struct {
+	buf   []byte
+	resp3 bool
+}
+
+func (r *reply) ok()               { r.buf = redcon.AppendOK(r.buf) }
+func (r *reply) simple(s string)   { r.buf = redcon.AppendString(r.buf, s) }
+func (r *reply) bulk(s string)     { r.buf = redcon.AppendBulkString(r.buf, s) }
+func (r *reply) integer(n int64)   { r.buf = redcon.AppendInt(r.buf, n) }
+func (r *reply) array(length int)  { r.buf = redcon.AppendArray(r.buf, length) }
+func (r *reply) error(text string) { r.buf = redcon.AppendError(r.buf, text) }
+
+// mapping begins a map; in RESP2 it is an array of names and values in turn.
+func (r *reply) mapping(pairs int) {
+	if r.resp3 {
+		r.header('%', pairs)
+	} else {
+		r.array(2 * pairs)
+	}
+}
+
+// push begins what is no answer to a command; in RESP2 it can't be told from one.
+func (r *reply) push(length int) {
+	if r.resp3 {
+		r.header('>', length)
+	} else {
+		r.array(length)
+	}
+}
+
+func (r *reply) header(kind byte, length int) {
+	r.buf = strconv.AppendInt(append(r.buf, kind), int64(length), 10)
+	r.buf = append(r.buf, "\r\n"...)
+}
+
+// null stands for a text that there is not.
+func (r *reply) null() { r.nothing("$-1\r\n") }
+
+// nullArray stands for a list that there is not.
+func (r *reply) nullArray() { r.nothing("*-1\r\n") }
+
+func (r *reply) nothing(resp2 string) {
+	if r.resp3 {
+		resp2 = "_\r\n"
+	}
+	r.buf = append(r.buf, resp2...)
+}
+
+func (r *reply) bulks(texts []string) {
+	r.array(len(texts))
+	for _, s := range texts {
+		r.bulk(s)
+	}
+}
+
+// fields writes a map of texts.
+func (r *reply) fields(f fields) {
+	r.mapping(len(f))
+	for _, pair := range f {
+		r.bulk(pair.name)
+		r.bulk(pair.value)
+	}
+}

@@ -1,0 +1,164 @@
+package resp
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// protocolError ends a connection. Its text is Redis's.
+type protocolError string
+
+func (e protocolError) Error() string { return "Protocol error: " + string(e) }
+
+// maxLine bounds an inline command, and the header of any other.
+const maxLine = 4 << 10
+
+// limits bound one command, before anything is allocated for it.
+type limits struct {
+	args              int
+	bytes             int // of all arguments together
+	tooMany, tooLarge protocolError
+}
+
+var (
+	memberLimits = limits{1024, 64 << 10, "invalid multibulk length", "invalid bulk length"}
+	guestLimits  = limits{10, 4 << 10, "unauthenticated multibulk length", "unauthenticated bulk length"}
+)
+
+// requests reads commands from a client.
+type requests struct{ in *bufio.Reader }
+
+func newRequests(in io.Reader) requests { return requests{bufio.NewReaderSize(in, maxLine)} }
+
+// next reads a command. An empty one is no command, and to be ignored.
+func (r requests) next(l limits) ([]string, error) {
+	line, err := r.line("too big inline request")
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(line, "*") {
+		return splitInline(line)
+	}
+	count, err := strconv.Atoi(line[1:])
+	switch {
+	case err != nil:
+		return nil, protocolError("invalid multibulk length")
+	case count > l.args:
+		return nil, l.tooMany
+	}
+	var args []string
+	for range count {
+		arg, err := r.bulk(l)
+		if err != nil {
+			return nil, err
+		}
+		l.bytes -= len(arg)
+		args = append(args, arg)
+	}
+	return args, nil
+}
+
+func (r requests) bulk(l limits) (string, error) {
+	line, err := r.line("too big bulk count string")
+	if err != nil {
+		return "", err
+	}
+	if !strings.HasPrefix(line, "$") {
+		return "", protocolError(fmt.Sprintf("expected '$', got '%c'", (line + " ")[0]))
+	}
+	size, err := strconv.Atoi(line[1:])
+	switch {
+	case err != nil || size < 0:
+		return "", protocolError("invalid bulk length")
+	case size > l.bytes:
+		return "", l.tooLarge
+	}
+	text := make([]byte, size+len("\r\n"))
+	if _, err := io.ReadFull(r.in, text); err != nil {
+		return "", err
+	}
+	return string(text[:size]), nil
+}
+
+// line reads a line, without its end.
+func (r requests) line(tooLong protocolError) (string, error) {
+	line, err := r.in.ReadSlice('\n')
+	if err == bufio.ErrBufferFull { //nolint:errorlint // ReadSlice documents it
+		return "", tooLong
+	}
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(string(line[:len(line)-1]), "\r"), nil
+}
+
+// splitInline splits a command that somebody typed: words with spaces between them, some in quotes.
+func splitInline(line string) ([]string, error) {
+	var args []string
+	for {
+		line = strings.TrimLeft(line, " \t\v\f\r\n\x00")
+		if line == "" {
+			return args, nil
+		}
+		var arg string
+		var ok bool
+		if arg, line, ok = word(line); !ok {
+			return nil, protocolError("unbalanced quotes in request")
+		}
+		args = append(args, arg)
+	}
+}
+
+// word takes the first word of a line. Quotes may begin inside a word, but a word ends with them.
+func word(line string) (arg, rest string, ok bool) {
+	var b strings.Builder
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case isSpace(c):
+			return b.String(), line[i:], true
+		case c == '"' || c == '\'':
+			rest, ok := quoted(&b, line[i+1:], c)
+			return b.String(), rest, ok && (rest == "" || isSpace(rest[0]))
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), "", true
+}
+
+func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' || c == 0 }
+
+// quoted takes what stands before the closing quote. Single quotes know no escape but of themselves.
+func quoted(b *strings.Builder, line string, quote byte) (rest string, ok bool) {
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == quote:
+			return line[i+1:], true
+		case c == '\\' && i+1 < len(line) && (quote == '"' || line[i+1] == '\''):
+			n := unescape(b, line[i+1:], quote)
+			i += n
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", false
+}
+
+// unescape writes the character that follows a backslash and says how long its name is.
+func unescape(b *strings.Builder, s string, quote byte) int {
+	if quote == '"' && s[0] == 'x' && len(s) >= 3 {
+		if code, err := strconv.ParseUint(s[1:3], 16, 8); err == nil {
+			b.WriteByte(byte(code))
+			return 3
+		}
+	}
+	if i := strings.IndexByte("nrtba", s[0]); i >= 0 && quote == '"' {
+		b.WriteByte("\n\r\t\b\a"[i])
+	} else {
+		b.WriteByte(s[0])
+	}
+	return 1
+}

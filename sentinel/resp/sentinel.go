@@ -1,0 +1,179 @@
+package resp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"picket/sentinel/picture"
+)
+
+// sentinelCommands holds Valkey's spellings beside those of Redis.
+func sentinelCommands() []*command {
+	const name = "<master-name>"
+	const byAddr = "<ip> <port> <current-epoch> <runid>"
+	return []*command{{name: "sentinel", arity: -2, summary: "The masters, their replicas, and the agents.", parts: []*command{
+		{name: "ckquorum", arity: 3, run: ckquorum, usage: name, summary: "Check whether enough agents are there for a failover."},
+		{name: "failover", arity: 3, run: failOver, usage: name, summary: "Hand the master over to its best replica."},
+		{name: "get-master-addr-by-name", arity: 3, run: masterAddr, usage: name, summary: "Return the address of the master."},
+		{name: "get-primary-addr-by-name", arity: 3, run: masterAddr, usage: name, summary: "Return the address of the master."},
+		{name: "is-master-down-by-addr", arity: 6, run: isMasterDown, usage: byAddr,
+			summary: "Say whether this agent finds the master down. It gives no vote: agents elect among themselves."},
+		{name: "is-primary-down-by-addr", arity: 6, run: isMasterDown, usage: byAddr, summary: "The same."},
+		{name: "master", arity: 3, run: master, usage: name, summary: "Describe a master."},
+		{name: "masters", arity: 2, run: masters, summary: "Describe all masters."},
+		{name: "myid", arity: 2, run: myID, summary: "Return the id of this agent."},
+		{name: "primaries", arity: 2, run: masters, summary: "Describe all masters."},
+		{name: "primary", arity: 3, run: master, usage: name, summary: "Describe a master."},
+		{name: "replicas", arity: 3, run: replicas, usage: name, summary: "Describe the replicas of a master."},
+		{name: "sentinels", arity: 3, run: sentinels, usage: name, summary: "Describe the other agents."},
+		{name: "slaves", arity: 3, run: replicas, usage: name, summary: "Describe the replicas of a master."},
+		helpCommand(),
+	}}}
+}
+
+const noSuchMaster = "ERR No such master with that name"
+
+// find finds a master in a picture; nil: there is none.
+func find(p *picture.Picture, name string) *picture.Master {
+	i := slices.IndexFunc(p.Masters, func(m picture.Master) bool { return m.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &p.Masters[i]
+}
+
+// named takes a picture and finds a master in it. If there is none the client is told, and ok is false.
+func (c *client) named(name string) (p picture.Picture, m *picture.Master, ok bool) {
+	p = c.server.cfg.Backend.Picture()
+	if m = find(&p, name); m == nil {
+		c.reply.error(noSuchMaster)
+	}
+	return p, m, m != nil
+}
+
+func masters(_ context.Context, c *client, _ []string) {
+	p := c.server.cfg.Backend.Picture()
+	c.reply.array(len(p.Masters))
+	for i := range p.Masters {
+		c.reply.fields(masterFields(&p, &p.Masters[i]))
+	}
+}
+
+func master(_ context.Context, c *client, args []string) {
+	if p, m, ok := c.named(args[2]); ok {
+		c.reply.fields(masterFields(&p, m))
+	}
+}
+
+func replicas(_ context.Context, c *client, args []string) {
+	p, m, ok := c.named(args[2])
+	if !ok {
+		return
+	}
+	listed := slices.DeleteFunc(slices.Clone(m.Replicas), func(r picture.Server) bool { return r.Last != nil && r.Last.Unlisted })
+	c.reply.array(len(listed))
+	for i := range listed {
+		c.reply.fields(replicaFields(&p, m, &listed[i]))
+	}
+}
+
+func sentinels(_ context.Context, c *client, args []string) {
+	p, m, ok := c.named(args[2])
+	if !ok {
+		return
+	}
+	// Clients connect to what is listed here, so an agent whose address is not known yet is left out.
+	others := slices.DeleteFunc(slices.Clone(p.Agents), func(a picture.Agent) bool { return a.Self || a.Host == "" })
+	c.reply.array(len(others))
+	for i := range others {
+		c.reply.fields(agentFields(&p, m, &others[i]))
+	}
+}
+
+func masterAddr(_ context.Context, c *client, args []string) {
+	p := c.server.cfg.Backend.Picture()
+	m := find(&p, args[2])
+	if m == nil {
+		c.reply.nullArray()
+		return
+	}
+	c.reply.bulks([]string{m.Server.Addr.Host(), strconv.Itoa(m.Server.Addr.Port())})
+}
+
+func myID(_ context.Context, c *client, _ []string) {
+	p := c.server.cfg.Backend.Picture()
+	c.reply.bulk(picture.MyID(p.Cluster, p.Agent))
+}
+
+// isMasterDown answers Sentinels, and those who watch them. Votes are a matter of the agents' own protocol: whoever asks for
+// one learns that nobody leads.
+func isMasterDown(_ context.Context, c *client, args []string) {
+	port, err := strconv.ParseInt(args[3], 10, 64)
+	if err == nil {
+		_, err = strconv.ParseInt(args[4], 10, 64)
+	}
+	if err != nil {
+		c.reply.error("ERR value is not an integer or out of range")
+		return
+	}
+	p := c.server.cfg.Backend.Picture()
+	down := int64(0)
+	for _, m := range p.Masters {
+		if a := m.Server.Addr; a.Host() == args[2] && int64(a.Port()) == port && m.Server.Down && !p.Stalled {
+			down = 1
+		}
+	}
+	c.reply.array(3)
+	c.reply.integer(down)
+	c.reply.bulk("*")
+	c.reply.integer(0)
+}
+
+func ckquorum(_ context.Context, c *client, args []string) {
+	p, m, ok := c.named(args[2])
+	if !ok {
+		return
+	}
+	usable := 0
+	for _, a := range p.Agents {
+		if a.Self || a.Up {
+			usable++
+		}
+	}
+	problem := ""
+	if usable < m.Quorum {
+		problem = "Not enough available Sentinels to reach the specified quorum for this master"
+	}
+	if usable < len(p.Agents)/2+1 {
+		if problem != "" {
+			problem += ". "
+		}
+		problem += "Not enough available Sentinels to reach the majority and authorize a failover"
+	}
+	if problem != "" {
+		c.reply.error(fmt.Sprintf("NOQUORUM %d usable Sentinels. %s", usable, problem))
+		return
+	}
+	c.reply.simple(fmt.Sprintf("OK %d usable Sentinels. Quorum and failover authorization can be reached", usable))
+}
+
+// failOver takes a while. Only its own connection waits.
+func failOver(ctx context.Context, c *client, args []string) {
+	switch err := c.server.cfg.Backend.Failover(ctx, args[2]); {
+	case err == nil:
+		c.reply.ok()
+	case errors.Is(err, picture.ErrUnknownMaster):
+		c.reply.error(noSuchMaster)
+	case errors.Is(err, picture.ErrInProgress):
+		c.reply.error("INPROG Failover already in progress")
+	case errors.Is(err, picture.ErrNoReplica):
+		c.reply.error("NOGOODSLAVE No suitable replica to promote")
+	case errors.Is(err, picture.ErrNoMajority):
+		c.reply.error("NOQUORUM " + err.Error())
+	default:
+		c.reply.error("ERR " + err.Error())
+	}
+}
