@@ -123,11 +123,11 @@ func (r *Runner) commit(ctx context.Context, s Step) bool {
 // committed notes that a new phase began, which is given its own time.
 func (r *Runner) committed(s Situation, k *Knowledge, step Step) {
 	k.Since = time.Now()
+	k.Tried = map[config.Addr]Attempt{} // what comes next is something else, and need not wait
 	switch step.Kind {
 	case StepSwitch:
 		// What was read in the phases before says nothing about who follows the new master.
 		k.Seen = map[config.Addr]*monitor.Observation{}
-		k.Tried = map[config.Addr]Attempt{}
 	case StepRepoint:
 		r.env.Report(Progress{Master: s.Record.Master, Kind: RepointDone, Server: step.Replica})
 	}

@@ -51,14 +51,15 @@ func (p *prober) report(ctx context.Context, apply func(*facts, time.Time)) {
 
 // run connects, and connects again, until ctx ends.
 func (p *prober) run(ctx context.Context) {
-	firstTry := time.Now()
-	short := 0 // connections in a row that ended at once
+	var refusedSince time.Time // as the facts count it; zero: not refused
+	short := 0                 // connections in a row that ended at once
 	for ctx.Err() == nil {
 		conn, err := p.connect(ctx)
 		if err == nil {
 			begun := time.Now()
 			p.session(ctx, conn)
-			if firstTry = time.Now(); firstTry.Sub(begun) > retryLater {
+			refusedSince = time.Time{}
+			if time.Since(begun) > retryLater {
 				short = 0
 				continue
 			}
@@ -71,11 +72,15 @@ func (p *prober) run(ctx context.Context) {
 		pause := retryLater
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			p.report(ctx, (*facts).refused)
+			if refusedSince.IsZero() {
+				refusedSince = time.Now()
+			}
 			// The last of these tries falls on the end of the grace time.
-			if left := p.target.Settings.CrashGrace - time.Since(firstTry); left > -retrySoon {
+			if left := p.target.Settings.CrashGrace - time.Since(refusedSince); left > -retrySoon {
 				pause = max(min(retrySoon, left), time.Millisecond)
 			}
 		} else {
+			refusedSince = time.Time{}
 			why := err.Error()
 			p.report(ctx, func(f *facts, at time.Time) { f.unreachable(at, why) })
 		}

@@ -20,7 +20,7 @@ import (
 // from the client.
 type tale struct {
 	cluster *lab.Cluster
-	subs    []*redis.PubSub
+	subs    []io.Closer // subscriptions and their clients
 	events  chan heard
 	done    chan struct{}
 
@@ -42,8 +42,7 @@ func listen(ctx context.Context, c *lab.Cluster) (*tale, error) {
 	for _, a := range c.Agents {
 		client := redis.NewSentinelClient(&redis.Options{Addr: string(a.Sentinel), DisableIdentity: true})
 		sub := client.PSubscribe(ctx, "*")
-		_ = client.Close() // the subscription has a connection of its own
-		t.subs = append(t.subs, sub)
+		t.subs = append(t.subs, sub, client)
 		if _, err := sub.Receive(ctx); err != nil {
 			t.close()
 			return nil, fmt.Errorf("subscribe to %s: %w", a.ID, err)
@@ -65,7 +64,7 @@ func (t *tale) relay(agent string, messages <-chan *redis.Message) {
 func (t *tale) close() {
 	close(t.done)
 	for _, s := range t.subs {
-		_ = s.Close()
+		_ = s.Close() // nothing is under way
 	}
 }
 

@@ -34,6 +34,14 @@ type ClusterOptions struct {
 	LogLevel                               string // default debug: logs go to files
 }
 
+// secret is the webhook's, in the clear, as only its file may show it.
+func (o ClusterOptions) secret() string {
+	if o.Webhook == nil {
+		return ""
+	}
+	return string(o.Webhook.Secret)
+}
+
 // Cluster is n redis-servers, the first started as the master, and n agents.
 type Cluster struct {
 	Redis  []*Redis
@@ -114,7 +122,7 @@ func (l *Lab) addAgents(c *Cluster, opts ClusterOptions) error {
 		var text bytes.Buffer
 		err := tmpl.Execute(&text, map[string]any{
 			"Agent": a, "Agents": c.Agents, "Master": c.Redis[0].Addr, "Name": MasterName,
-			"Quorum": opts.Hosts/2 + 1, "Options": opts,
+			"Quorum": opts.Hosts/2 + 1, "Options": opts, "Secret": opts.secret(),
 		})
 		if err != nil {
 			return fmt.Errorf("configure %s: %w", a.ID, err)
@@ -151,11 +159,7 @@ func (a *Agent) Status(ctx context.Context) (picture.Picture, error) {
 func (c *Cluster) AwaitSettled(limit time.Duration, master config.Addr) error {
 	return Await(limit, "the cluster has settled on master "+string(master), func(ctx context.Context) error {
 		group, ctx := errgroup.WithContext(ctx)
-		for _, r := range c.Redis {
-			if r.Running() && r.Addr != master {
-				group.Go(func() error { return r.Follows(ctx, master) })
-			}
-		}
+		group.Go(func() error { return replicated(ctx, c.Redis, master) })
 		pictures := make([]picture.Picture, len(c.Agents))
 		for i, a := range c.Agents {
 			if a.Running() {

@@ -132,3 +132,45 @@ func (r *Redis) Follows(ctx context.Context, master config.Addr) error {
 	}
 	return nil
 }
+
+// Feeds returns nil when the server is a master that streams to n replicas. One that has just been synced gets nothing before its first
+// acknowledgement, although its link is up.
+func (r *Redis) Feeds(ctx context.Context, n int) error {
+	info, err := r.Info(ctx, "replication")
+	if err != nil {
+		return err
+	}
+	fed := 0
+	for key, value := range info {
+		var lag int
+		fields := strings.FieldsFunc(value, func(c rune) bool { return c == '=' || c == ',' })
+		if !strings.HasPrefix(key, "slave") || len(fields) != 10 || fields[5] != "online" {
+			continue
+		}
+		if _, err := fmt.Sscan(fields[9], &lag); err == nil && lag <= 2 {
+			fed++
+		}
+	}
+	if fed != n {
+		return fmt.Errorf("%s streams to %d replicas, want %d", r.Name, fed, n)
+	}
+	return nil
+}
+
+// replicated returns nil when every other running server follows master and is fed by it.
+func replicated(ctx context.Context, servers []*Redis, master config.Addr) error {
+	var source *Redis
+	followers := 0
+	for _, r := range servers {
+		switch {
+		case r.Addr == master:
+			source = r
+		case r.Running():
+			followers++
+			if err := r.Follows(ctx, master); err != nil {
+				return err
+			}
+		}
+	}
+	return source.Feeds(ctx, followers)
+}

@@ -84,12 +84,8 @@ func (g *SentinelGroup) Servers() []*Redis { return g.Redis }
 // follows it.
 func (g *SentinelGroup) AwaitSettled(limit time.Duration, master config.Addr) error {
 	return Await(limit, "the Sentinels have settled on master "+string(master), func(ctx context.Context) error {
-		for _, r := range g.Redis {
-			if r.Addr != master && r.Running() {
-				if err := r.Follows(ctx, master); err != nil {
-					return err
-				}
-			}
+		if err := replicated(ctx, g.Redis, master); err != nil {
+			return err
 		}
 		for _, addr := range g.addrs {
 			if err := g.settled(ctx, addr, master); err != nil {

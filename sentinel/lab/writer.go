@@ -9,11 +9,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// failoverClient is go-redis' Sentinel client as a careful user sets it up, without hidden retries, so that what
-// was acknowledged is known.
+// failoverClient is go-redis' Sentinel client as a careful user sets it up: no command is sent twice, so that what
+// was acknowledged is known, and a refused connection is tried again soon, not only after the default of 100 ms.
 func failoverClient(sentinels []string) *redis.Client {
 	return redis.NewFailoverClient(&redis.FailoverOptions{
-		MasterName: MasterName, SentinelAddrs: sentinels, MaxRetries: -1,
+		MasterName: MasterName, SentinelAddrs: sentinels, MaxRetries: -1, DialerRetryTimeout: 10 * time.Millisecond,
 		DialTimeout: 500 * time.Millisecond, ReadTimeout: 3 * time.Second, ContextTimeoutEnabled: true,
 		DisableIdentity: true,
 	})
