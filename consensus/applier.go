@@ -3,12 +3,13 @@ package consensus
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// applier runs the state machine: committed entries and installed snapshots, in order, and answers proposals. It
-// takes snapshots when enough was applied since the last.
+// applier runs the state machine: committed entries and installed snapshots, in order, and answers who waits for them. It
+// takes snapshots when enough was applied since the last. What may queue up is bounded by the requests that are admitted.
 type applier struct {
 	node *Node
 	wake chan struct{}
@@ -16,7 +17,10 @@ type applier struct {
 
 	mu      sync.Mutex
 	queue   []task
-	waiting map[Index]waiter
+	waiting map[Index]waiter // for an entry
+	readers []reader         // for all up to an index
+
+	writing atomic.Bool // a snapshot is being written
 
 	// Of its own goroutine:
 	term      Term // of the last applied entry
@@ -25,7 +29,6 @@ type applier struct {
 		entries int
 		bytes   int64
 	}
-	writing atomic.Bool // a snapshot is being written
 }
 
 // task is a run of committed entries, or a snapshot to restore once it is durable.
@@ -39,6 +42,12 @@ type task struct {
 type waiter struct {
 	term   Term
 	answer func(Result, error)
+}
+
+// reader waits until all up to an index is applied.
+type reader struct {
+	index  Index
+	answer func()
 }
 
 func newApplier(n *Node) *applier {
@@ -57,16 +66,18 @@ func (a *applier) recover() error {
 	return a.restore(meta)
 }
 
-// restore reads the current snapshot, which may be newer than the one that was asked for only if that was never current.
+// restore reads the current snapshot. It may be newer than the one at meta, if another was installed meanwhile: then what
+// the queue still holds up to it is passed over.
 func (a *applier) restore(meta SnapshotMeta) error {
 	r, err := a.node.cfg.Disk.OpenSnapshot()
 	if err != nil {
 		return fmt.Errorf("restore the state: %w", err)
 	}
 	defer r.Close()
-	if r.Meta().Index != meta.Index {
+	if r.Meta().Index < meta.Index {
 		return fmt.Errorf("restore the state: the snapshot is at %d, not at %d", r.Meta().Index, meta.Index)
 	}
+	meta = r.Meta()
 	if err := a.node.cfg.StateMachine.Restore(io.NewSectionReader(r, 0, r.Size())); err != nil {
 		return fmt.Errorf("restore the state from snapshot %d: %w", meta.Index, err)
 	}
@@ -76,15 +87,29 @@ func (a *applier) restore(meta SnapshotMeta) error {
 	return nil
 }
 
-// await has answer called when the entry at index is applied: with the result, or ErrDropped if another term's entry took its place.
+// await has answer called when the entry at index is applied: with the result, or ErrDropped if another term's entry took
+// its place. A proposal of a former term that waited at this index is only overwritten here, so far: it may still be
+// committed by another leader.
 func (a *applier) await(i Index, t Term, answer func(Result, error)) {
 	a.mu.Lock()
 	old, overwritten := a.waiting[i]
 	a.waiting[i] = waiter{term: t, answer: answer}
 	a.mu.Unlock()
 	if overwritten {
-		old.answer(Result{}, ErrDropped)
+		old.answer(Result{}, ErrUnknown)
 	}
+}
+
+// after has answer called once all up to i is applied.
+func (a *applier) after(i Index, answer func()) {
+	a.mu.Lock()
+	if a.applied() < i {
+		a.readers = append(a.readers, reader{i, answer})
+		a.mu.Unlock()
+		return
+	}
+	a.mu.Unlock()
+	answer()
 }
 
 func (a *applier) apply(entries []Entry) { a.enqueue(task{entries: entries}) }
@@ -104,7 +129,6 @@ func (a *applier) enqueue(t task) {
 }
 
 func (a *applier) run() {
-	defer a.abandon()
 	for {
 		select {
 		case <-a.node.stopping:
@@ -116,9 +140,12 @@ func (a *applier) run() {
 		a.queue = nil
 		a.mu.Unlock()
 		for _, t := range queue {
-			if !a.carryOut(t) {
+			if err := a.carryOut(t); err != nil {
+				a.node.fail(err)
 				return
 			}
+			a.answerReaders()
+			a.maybeSnapshot()
 		}
 		select {
 		case a.node.progress <- struct{}{}:
@@ -127,26 +154,30 @@ func (a *applier) run() {
 	}
 }
 
-func (a *applier) carryOut(t task) bool {
+func (a *applier) carryOut(t task) error {
 	if t.durable == nil {
 		for _, e := range t.entries {
-			a.applyOne(e)
+			if e.Index > a.applied() {
+				a.applyOne(e)
+			}
 		}
-		a.maybeSnapshot()
-		return true
+		return nil
 	}
 	select {
 	case <-t.durable:
 	case <-a.node.stopping:
-		return false
+		return ErrStopped
+	}
+	if t.meta.Index <= a.applied() {
+		return nil
 	}
 	if err := a.restore(t.meta); err != nil {
-		a.node.fail(err)
-		return false
+		return err
 	}
-	a.forget(t.meta.Index)
-	a.node.do(func() { a.node.observe(Event{Kind: EventSnapshot, Index: t.meta.Index}) })
-	return true
+	restored := a.applied()
+	a.dismiss(func(i Index, _ waiter) bool { return i <= restored }) // nobody here saw what became of their entries
+	a.node.do(func() { a.node.observe(Event{Kind: EventSnapshot, Index: restored}) })
+	return nil
 }
 
 func (a *applier) applyOne(e Entry) {
@@ -175,12 +206,34 @@ func (a *applier) applyOne(e Entry) {
 	}
 }
 
-// forget answers those whose entries a snapshot covers: nobody here saw what became of them.
-func (a *applier) forget(through Index) {
+func (a *applier) answerReaders() {
+	applied := a.applied()
+	var served []reader
 	a.mu.Lock()
+	a.readers = slices.DeleteFunc(a.readers, func(r reader) bool {
+		if r.index > applied {
+			return false
+		}
+		served = append(served, r)
+		return true
+	})
+	a.mu.Unlock()
+	for _, r := range served {
+		r.answer()
+	}
+}
+
+// giveUp answers proposals of terms up to t.
+func (a *applier) giveUp(t Term) {
+	a.dismiss(func(_ Index, w waiter) bool { return w.term <= t })
+}
+
+// dismiss answers waiters that the outcome is unknown.
+func (a *applier) dismiss(which func(Index, waiter) bool) {
 	var lost []waiter
+	a.mu.Lock()
 	for i, w := range a.waiting {
-		if i <= through {
+		if which(i, w) {
 			lost = append(lost, w)
 			delete(a.waiting, i)
 		}
@@ -188,17 +241,6 @@ func (a *applier) forget(through Index) {
 	a.mu.Unlock()
 	for _, w := range lost {
 		w.answer(Result{}, ErrUnknown)
-	}
-}
-
-// abandon answers everybody when the node stops.
-func (a *applier) abandon() {
-	a.mu.Lock()
-	waiting := a.waiting
-	a.waiting = map[Index]waiter{}
-	a.mu.Unlock()
-	for _, w := range waiting {
-		w.answer(Result{}, ErrStopped)
 	}
 }
 

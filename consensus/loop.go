@@ -1,35 +1,36 @@
 package consensus
 
 import (
-	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
-// loop owns the core. It never waits for the disk or the state machine, so that heartbeats are answered while they are slow.
+// loop owns the core. It never waits for the disk, the network or the state machine, so that heartbeats are answered
+// while they are slow.
 func (n *Node) loop() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for n.turn(timer) {
+	for n.turn(timer.C) {
 		for n.core.HasReady() {
 			n.carryOut(n.core.Ready())
 		}
-		n.settle()
-		timer.Reset(max(0, n.core.Deadline()-n.now()))
+		n.tell()
+		n.settleCampaigns()
+		timer.Reset(max(0, n.deadline()-n.now()))
 	}
 	n.shutDown()
 }
 
 // turn takes in one input, and of messages and proposals all that wait; false: stop.
-func (n *Node) turn(timer *time.Timer) bool {
+func (n *Node) turn(tick <-chan time.Time) bool {
 	select {
 	case <-n.stopping:
 		return false
 	case m := <-n.inbox:
 		n.step(m)
-		for range len(n.inbox) {
-			n.step(<-n.inbox)
-		}
+		n.stepAll()
 	case p := <-n.proposals:
 		n.appendAll(p)
 	case f := <-n.control:
@@ -38,10 +39,26 @@ func (n *Node) turn(timer *time.Timer) bool {
 		n.core.Persisted(n.now(), seq)
 	case <-n.progress:
 		n.core.Applied(n.applier.applied())
-	case <-timer.C:
+	case <-tick:
+		n.stepAll() // when it is this loop that is late, the leader may well have spoken
 		n.core.Tick(n.now())
+		n.settleDoubt()
 	}
 	return true
+}
+
+// deadline is when the timer must fire.
+func (n *Node) deadline() time.Duration {
+	if n.doubt.term != 0 {
+		return min(n.doubt.due, n.core.Deadline())
+	}
+	return n.core.Deadline()
+}
+
+func (n *Node) stepAll() {
+	for range len(n.inbox) {
+		n.step(<-n.inbox)
+	}
 }
 
 func (n *Node) step(m Message) {
@@ -49,13 +66,14 @@ func (n *Node) step(m Message) {
 	case *ForwardRequest:
 		n.acceptForward(m.From, body)
 	case *ForwardResponse:
-		n.finishForward(body)
+		n.finishForward(m.From, body)
+	case *VoteResponse:
+		n.noteRefusal(m, body)
+		n.core.Step(n.now(), m)
 	default:
-		if r, ok := m.Body.(*VoteResponse); ok && !r.PreVote && r.Refusal != "" && n.core.role == Candidate {
-			n.observe(Event{Kind: EventVoteRefused, Term: m.Term, Peer: m.From, Text: r.Refusal})
-		}
 		n.core.Step(n.now(), m)
 	}
+	n.tell()
 }
 
 // appendAll proposes everything that waits as one batch.
@@ -64,18 +82,16 @@ func (n *Node) appendAll(first proposal) {
 	for range len(n.proposals) {
 		batch = append(batch, <-n.proposals)
 	}
-	data := make([][]byte, 0, len(batch))
-	accepted := batch[:0]
-	for _, p := range batch {
-		if p.term != 0 && (n.core.role != Leader || p.term != n.core.hard.Term) {
-			p.answer(Result{}, &NotLeaderError{Leader: n.core.leader, Term: n.core.hard.Term})
-			continue
-		}
-		accepted = append(accepted, p)
-		data = append(data, p.data)
+	batch = slices.DeleteFunc(batch, func(p proposal) bool { return !n.mayAppend(p) })
+	if len(batch) == 0 {
+		return
+	}
+	data := make([][]byte, len(batch))
+	for i, p := range batch {
+		data[i] = p.data
 	}
 	index, term, err := n.core.Propose(n.now(), data...)
-	for i, p := range accepted {
+	for i, p := range batch {
 		if err != nil {
 			p.answer(Result{}, err)
 			continue
@@ -84,13 +100,41 @@ func (n *Node) appendAll(first proposal) {
 	}
 }
 
+// mayAppend says whether a proposal goes into this server's log; if not, it is forwarded or answered.
+func (n *Node) mayAppend(p proposal) bool {
+	leads := n.core.role == Leader
+	switch {
+	case isClosed(p.gone):
+		p.answer(Result{}, ErrDropped) // to nobody, but it makes room
+	case leads && (p.term == 0 || p.term == n.core.hard.Term):
+		if !n.disk.congested() {
+			return true
+		}
+		p.answer(Result{}, ErrBusy)
+	case p.term == 0 && !p.remote:
+		n.forward(p)
+	default:
+		p.answer(Result{}, &NotLeaderError{Leader: n.core.leader, Term: n.core.hard.Term})
+	}
+	return false
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
 // carryOut follows the rules of Ready.
 func (n *Node) carryOut(r Ready) {
 	for _, m := range r.Messages {
-		n.transport.Send(n.fill(m))
-	}
-	for i, m := range r.AfterPersist {
-		r.AfterPersist[i] = n.fill(m)
+		n.send(m)
+		if vote, ok := m.Body.(*VoteResponse); ok && !vote.PreVote && !vote.Granted {
+			n.observe(Event{Kind: EventVoteRefused, Term: m.Term, Peer: m.To, Text: "refused here: " + vote.Refusal})
+		}
 	}
 	var installed chan struct{}
 	if r.Install != nil {
@@ -104,126 +148,82 @@ func (n *Node) carryOut(r Ready) {
 		n.applier.apply(r.Committed)
 	}
 	for _, read := range r.Reads {
-		b := n.barriers[read.ID]
-		switch {
-		case b == nil: // its caller gave up
-		case read.Err != nil:
-			delete(n.barriers, read.ID)
-			b.answer(read.Err)
-		default:
-			b.index = max(read.Index, 1)
-		}
+		n.finishBarrier(read)
 	}
 }
 
-// chunkBytes is small, because heartbeats share the connection.
-const chunkBytes = 256 << 10
-
-// fill reads the chunk that the core asks for from the snapshot that is pinned for the follower. When it can't be read the chunk
-// is sent empty, and asked for again.
-func (n *Node) fill(m Message) Message {
-	want, ok := m.Body.(*SnapshotChunk)
-	if !ok {
-		return m
+// send lets a message go; a chunk of a snapshot by way of who reads it. The disk's goroutine sends, too.
+func (n *Node) send(m Message) {
+	if _, ok := m.Body.(*SnapshotChunk); ok {
+		n.courier.send(m)
+		return
 	}
-	if want.Offset == 0 {
-		n.unpin(m.To)
-	}
-	r := n.streams[m.To]
-	if r == nil {
-		var err error
-		if r, err = n.cfg.Disk.OpenSnapshot(); err != nil {
-			n.fail(fmt.Errorf("send a snapshot: %w", err))
-			return m
-		}
-		n.streams[m.To] = r
-	}
-	chunk := &SnapshotChunk{Meta: r.Meta(), Offset: want.Offset}
-	size := min(chunkBytes, r.Size()-want.Offset)
-	if want.Meta.Index > chunk.Meta.Index || size < 0 { // a newer snapshot has taken its place: begin with that one
-		n.unpin(m.To)
-		chunk.Offset = 0
-		return n.fill(Message{From: m.From, To: m.To, Term: m.Term, Body: chunk})
-	}
-	chunk.Data = make([]byte, size)
-	if _, err := r.ReadAt(chunk.Data, chunk.Offset); err != nil && size > 0 {
-		n.fail(fmt.Errorf("read a snapshot: %w", err))
-	}
-	chunk.Done = chunk.Offset+size == r.Size()
-	m.Body = chunk
-	return m
+	n.transport.Send(m)
 }
 
-func (n *Node) unpin(id ServerID) {
-	if r := n.streams[id]; r != nil {
-		_ = r.Close() // opened for reading only
-		delete(n.streams, id)
-	}
-}
-
-// settle answers what has been decided, and tells what has changed.
-func (n *Node) settle() {
-	n.tell()
-	n.settleCampaigns()
-	applied := n.applier.applied()
-	for id, b := range n.barriers {
-		if b.index != 0 && b.index <= applied {
-			delete(n.barriers, id)
-			b.answer(nil)
-		}
-	}
-	for id, f := range n.forwards {
-		switch {
-		case f.index != 0 && f.index <= applied:
-			delete(n.forwards, id)
-			f.answer(Result{Index: f.index, Term: f.term}, nil, false)
-		case f.index == 0 && n.core.leader != f.to:
-			delete(n.forwards, id)
-			f.answer(Result{}, fmt.Errorf("%w: the leader changed", ErrUnknown), false)
-		}
-	}
-}
-
-func (n *Node) settleCampaigns() {
-	open := n.campaigns[:0]
-	for _, c := range n.campaigns {
-		switch {
-		case n.core.hard.Term == c.term && n.core.role == Leader:
-			if n.applier.applied() < n.core.lead.first {
-				open = append(open, c)
-				continue
-			}
-			c.answer(c.term, nil)
-		case n.core.hard.Term == c.term && n.core.role == Candidate:
-			open = append(open, c)
-		default:
-			c.answer(0, ErrLost)
-		}
-	}
-	n.campaigns = open
-}
-
-// tell compares the core with what Observe was last told.
-func (n *Node) tell() {
-	was, c := n.seen, n.core
-	n.seen.Term, n.seen.Leader, n.seen.Role, n.seen.Reason = c.hard.Term, c.leader, c.role, c.reason
-	if c.hard.Term > was.Term {
-		n.observe(Event{Kind: EventTerm, Term: c.hard.Term, Reason: c.reason})
-	}
-	if c.hard.Vote != "" && (c.hard.Term > was.Term || c.hard.Vote != n.votedFor) {
-		n.observe(Event{Kind: EventVoted, Term: c.hard.Term, Peer: c.hard.Vote, Reason: c.reason})
-	}
-	n.votedFor = c.hard.Vote
+// finishBarrier answers a ReadIndex request once this server has applied what it must see.
+func (n *Node) finishBarrier(read ReadReady) {
+	answer := n.barriers[read.ID]
+	delete(n.barriers, read.ID)
 	switch {
-	case c.leader != "" && (c.leader != was.Leader || c.hard.Term > was.Term):
-		n.observe(Event{Kind: EventLeader, Term: c.hard.Term, Peer: c.leader, Reason: c.reason})
-	case c.leader == "" && was.Leader != "":
-		n.observe(Event{Kind: EventLeaderLost, Term: c.hard.Term, Peer: was.Leader})
+	case answer == nil: // its caller gave up
+	case read.Err != nil:
+		answer(read.Err)
+	default:
+		n.applier.after(read.Index, func() { answer(nil) })
 	}
-	if was.Role == Leader && c.role != Leader {
-		for id := range n.streams {
-			n.unpin(id)
-		}
+}
+
+// giveUp forgets a request whose caller has left.
+func (n *Node) giveUp(id uint64) {
+	if f, ok := n.forwards[id]; ok {
+		delete(n.forwards, id)
+		f.answer(Result{}, ErrUnknown)
+	}
+	if answer := n.barriers[id]; answer != nil {
+		delete(n.barriers, id)
+		answer(ErrUnknown)
+	}
+}
+
+// view is what Observe was last told of.
+type view struct {
+	term   Term
+	vote   ServerID
+	role   Role
+	leader ServerID
+}
+
+func (n *Node) look() view {
+	return view{term: n.core.hard.Term, vote: n.core.hard.Vote, role: n.core.role, leader: n.core.leader}
+}
+
+// tell follows the core after each step, so that nothing is passed over.
+func (n *Node) tell() {
+	was, now := n.seen, n.look()
+	if was == now {
+		return
+	}
+	n.seen = now
+	rose := now.term > was.term
+	if rose {
+		n.refusals = nil
+		n.observe(Event{Kind: EventTerm, Term: now.term, Reason: n.core.reason})
+	}
+	if now.vote != "" && (rose || now.vote != was.vote) {
+		n.observe(Event{Kind: EventVoted, Term: now.term, Peer: now.vote, Reason: n.core.reason})
+	}
+	switch {
+	case now.leader != "" && (rose || now.leader != was.leader):
+		n.observe(Event{Kind: EventLeader, Term: now.term, Peer: now.leader, Reason: n.core.reason})
+	case now.leader == "" && was.leader != "":
+		n.observe(Event{Kind: EventLeaderLost, Term: now.term, Peer: was.leader})
+	}
+	if now.leader != was.leader {
+		n.loseForwards(func(to ServerID) bool { return to != now.leader })
+	}
+	if was.role == Leader && (now.role != Leader || rose) {
+		n.doubt = doubt{term: was.term, due: n.now() + 2*n.cfg.Core.ElectionTimeout}
 	}
 }
 
@@ -233,63 +233,85 @@ func (n *Node) observe(e Event) {
 	}
 }
 
-// forward sends a proposal to the leader. Only a proposal that certainly was not appended is tried again.
-func (n *Node) forward(id uint64, f *forward) {
-	f.to = n.core.leader
-	if f.to == "" || f.to == n.cfg.Core.ID {
-		f.answer(Result{}, ErrNoLeader, true)
-		return
-	}
-	n.forwards[id] = f
-	n.transport.Send(Message{From: n.cfg.Core.ID, To: f.to, Term: n.core.hard.Term, Body: &ForwardRequest{ID: id, Data: f.data}})
+// doubt begins when leadership is lost: what was proposed in its term is for the next leader to commit or to
+// overwrite. When that takes too long, its callers are told that the outcome is unknown.
+type doubt struct {
+	term Term // 0: none
+	due  time.Duration
 }
 
-// acceptForward proposes for a follower. The answer leaves when the entry is applied here.
-func (n *Node) acceptForward(from ServerID, r *ForwardRequest) {
-	respond := func(result Result, err error) {
-		body := &ForwardResponse{ID: r.ID, Index: result.Index, Term: result.Term}
-		if err != nil {
-			var notLeader *NotLeaderError
-			body.Error = err.Error()
-			body.Lost = errors.As(err, &notLeader) || errors.Is(err, ErrDropped) || errors.Is(err, ErrBusy)
+func (n *Node) settleDoubt() {
+	if n.doubt.term != 0 && n.now() >= n.doubt.due {
+		n.applier.giveUp(n.doubt.term)
+		n.doubt = doubt{}
+	}
+}
+
+// campaign is a failure election whose caller waits.
+type campaign struct {
+	term   Term
+	answer func(Term, error)
+}
+
+// noteRefusal keeps what a voter says against this candidate.
+func (n *Node) noteRefusal(m Message, r *VoteResponse) {
+	if r.PreVote || r.Granted || n.core.role != Candidate || m.Term != n.core.hard.Term {
+		return
+	}
+	n.refusals = append(n.refusals, string(m.From)+": "+r.Refusal)
+	n.observe(Event{Kind: EventVoteRefused, Term: m.Term, Peer: m.From, Text: "refused there: " + r.Refusal})
+}
+
+// settleCampaigns answers those that are decided.
+func (n *Node) settleCampaigns() {
+	n.campaigns = slices.DeleteFunc(n.campaigns, func(c campaign) bool {
+		won, err := n.decided(c.term)
+		switch {
+		case err != nil:
+			c.answer(0, err)
+		case won:
+			c.answer(c.term, nil)
 		}
-		n.transport.Send(Message{From: n.cfg.Core.ID, To: from, Body: body})
-	}
-	if n.pending.Add(1) > maxProposals || len(r.Data) > maxCommand {
-		n.pending.Add(-1)
-		respond(Result{}, ErrBusy)
-		return
-	}
-	n.appendAll(proposal{data: r.Data, answer: func(result Result, err error) {
-		n.pending.Add(-1)
-		respond(result, err)
-	}})
+		return won || err != nil
+	})
 }
 
-func (n *Node) finishForward(r *ForwardResponse) {
-	f := n.forwards[r.ID]
+// decided says whether the election of term t is won, and all of former terms applied, or why it is lost; neither: it
+// is going on.
+func (n *Node) decided(t Term) (won bool, err error) {
+	c := n.core
 	switch {
-	case f == nil: // its caller gave up
-	case r.Error != "":
-		delete(n.forwards, r.ID)
-		f.answer(Result{}, errors.New(r.Error), r.Lost)
-	default:
-		f.index, f.term = r.Index, r.Term
+	case c.hard.Term == t && c.role == Leader:
+		return n.applier.applied() >= c.lead.first, nil
+	case c.hard.Term != t || c.role != Candidate:
+		return false, fmt.Errorf("%w: %w", ErrLost, &NotLeaderError{Leader: c.leader, Term: c.hard.Term})
+	case c.refused():
+		return false, fmt.Errorf("%w: %s", ErrLost, strings.Join(n.refusals, "; "))
 	}
+	return false, nil
 }
 
-// shutDown ends everything in the order in which it depends on each other, and answers every caller.
+// refused says whether so many voters refused that no majority is left.
+func (c *Core) refused() bool {
+	against := 0
+	for _, granted := range c.ballots {
+		if !granted {
+			against++
+		}
+	}
+	return against > len(c.voters)-majority(len(c.voters))
+}
+
+// shutDown ends everything, what depends on others first. Who still waits is answered by done.
 func (n *Node) shutDown() {
 	_ = n.transport.Close() // nothing more is sent or received; what it held may be lost
 	n.workers.Wait()
-	for id := range n.streams {
-		n.unpin(id)
-	}
 	if err := n.cfg.Disk.Close(); err != nil && n.err == nil {
 		n.err = fmt.Errorf("close the log: %w", err)
 	}
 	if n.err != nil {
 		n.observe(Event{Kind: EventFailed, Term: n.core.hard.Term, Text: n.err.Error()})
 	}
-	close(n.done) // every caller that still waits is answered by this
+	n.last = n.core.Status(n.now())
+	close(n.done)
 }

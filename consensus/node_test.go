@@ -2,269 +2,19 @@ package consensus_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
+	"maps"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"picket/consensus"
 	"picket/consensus/vfs"
-	"picket/consensus/wal"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// network connects nodes in memory, on virtual time. A server that is cut off neither sends nor receives.
-type network struct {
-	mu    sync.Mutex
-	nodes map[consensus.ServerID]*link
-	cut   map[consensus.ServerID]bool
-	delay time.Duration
-}
-
-func newNetwork() *network {
-	return &network{nodes: map[consensus.ServerID]*link{}, cut: map[consensus.ServerID]bool{}, delay: time.Millisecond}
-}
-
-func (n *network) isolate(id consensus.ServerID, cut bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.cut[id] = cut
-}
-
-// link is one node's transport.
-type link struct {
-	net   *network
-	id    consensus.ServerID
-	inbox chan consensus.Message
-	done  chan struct{}
-	wait  sync.WaitGroup
-}
-
-func (n *network) connect(id consensus.ServerID) func(consensus.Receiver) (consensus.Transport, error) {
-	return func(r consensus.Receiver) (consensus.Transport, error) {
-		l := &link{net: n, id: id, inbox: make(chan consensus.Message, 4096), done: make(chan struct{})}
-		n.mu.Lock()
-		n.nodes[id] = l
-		n.mu.Unlock()
-		l.wait.Go(func() {
-			for {
-				select {
-				case m := <-l.inbox:
-					time.Sleep(n.delay) // virtual
-					r.Receive(m)
-				case <-l.done:
-					return
-				}
-			}
-		})
-		return l, nil
-	}
-}
-
-func (l *link) Send(m consensus.Message) {
-	// Through the codec, as on the wire.
-	buf, err := consensus.EncodeMessage(nil, &m)
-	if err != nil {
-		panic(err)
-	}
-	if m, err = consensus.DecodeMessage(buf); err != nil {
-		panic(err)
-	}
-	l.net.mu.Lock()
-	defer l.net.mu.Unlock()
-	to := l.net.nodes[m.To]
-	if to == nil || l.net.cut[m.From] || l.net.cut[m.To] {
-		return
-	}
-	select {
-	case to.inbox <- m:
-	default:
-	}
-}
-
-func (l *link) Close() error {
-	l.net.mu.Lock()
-	if l.net.nodes[l.id] == l {
-		delete(l.net.nodes, l.id)
-	}
-	l.net.mu.Unlock()
-	close(l.done)
-	l.wait.Wait()
-	return nil
-}
-
-// registers is a state machine: "key=value" sets; it remembers how often each command was applied.
-type registers struct {
-	mu     sync.Mutex
-	values map[string]string
-	count  int
-}
-
-func (s *registers) Apply(e consensus.Entry) any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var kv [2]string
-	if err := json.Unmarshal(e.Data, &kv); err != nil {
-		panic(err)
-	}
-	s.values[kv[0]] = kv[1]
-	s.count++
-	return s.count
-}
-
-func (s *registers) Snapshot() (func(io.Writer) error, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	data, err := json.Marshal(struct {
-		Values map[string]string
-		Count  int
-	}{s.values, s.count})
-	return func(w io.Writer) error { _, err := w.Write(data); return err }, err
-}
-
-func (s *registers) Restore(r io.Reader) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var state struct {
-		Values map[string]string
-		Count  int
-	}
-	if err := json.NewDecoder(r).Decode(&state); err != nil {
-		return err
-	}
-	s.values, s.count = state.Values, state.Count
-	return nil
-}
-
-func (s *registers) get(key string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.values[key]
-}
-
-func put(key, value string) []byte {
-	data, err := json.Marshal([2]string{key, value})
-	if err != nil {
-		panic(err)
-	}
-	return data
-}
-
-// group is some nodes on one network, each with a disk that outlives it.
-type group struct {
-	t      *testing.T
-	net    *network
-	ids    []consensus.ServerID
-	disks  map[consensus.ServerID]*vfs.Mem
-	nodes  map[consensus.ServerID]*consensus.Node
-	states map[consensus.ServerID]*registers
-	adjust func(*consensus.NodeConfig)
-}
-
-func newGroup(t *testing.T, n int, adjust func(*consensus.NodeConfig)) *group {
-	g := &group{t: t, net: newNetwork(), adjust: adjust, disks: map[consensus.ServerID]*vfs.Mem{},
-		nodes: map[consensus.ServerID]*consensus.Node{}, states: map[consensus.ServerID]*registers{}}
-	for i := range n {
-		g.ids = append(g.ids, consensus.ServerID(fmt.Sprintf("n%d", i+1)))
-	}
-	for _, id := range g.ids {
-		g.disks[id] = vfs.NewMem()
-		g.start(id)
-	}
-	t.Cleanup(func() {
-		for _, id := range g.ids {
-			g.stop(id)
-		}
-	})
-	return g
-}
-
-func (g *group) start(id consensus.ServerID) {
-	g.t.Helper()
-	disk, rec, err := wal.Open(wal.Config{FS: g.disks[id], Dir: "/data", SegmentBytes: 16 << 10,
-		Identity: wal.Identity{Cluster: "test", Server: id, Voters: g.ids}})
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	cfg := consensus.DefaultNodeConfig(id)
-	cfg.Core.Rand = rand.New(rand.NewPCG(uint64(id[1]), 1))
-	g.states[id] = &registers{values: map[string]string{}}
-	cfg.Disk, cfg.Recovered, cfg.StateMachine, cfg.Connect = disk, rec, g.states[id], g.net.connect(id)
-	if g.adjust != nil {
-		g.adjust(&cfg)
-	}
-	node, err := consensus.Start(cfg)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	g.nodes[id] = node
-}
-
-func (g *group) stop(id consensus.ServerID) {
-	if n := g.nodes[id]; n != nil {
-		n.Stop()
-		delete(g.nodes, id)
-	}
-}
-
-// leader waits for one that a majority follows.
-func (g *group) leader() consensus.ServerID {
-	g.t.Helper()
-	for range 200 {
-		votes := map[consensus.ServerID]int{}
-		for _, n := range g.nodes {
-			if s := n.Status(); s.Leader != "" {
-				votes[s.Leader]++
-			}
-		}
-		for id, n := range votes {
-			if n > len(g.ids)/2 && g.nodes[id] != nil && g.nodes[id].Status().Role == consensus.Leader {
-				return id
-			}
-		}
-		time.Sleep(20 * time.Millisecond) // virtual
-	}
-	g.t.Fatal("no leader")
-	return ""
-}
-
-func (g *group) other(than consensus.ServerID) consensus.ServerID {
-	for _, id := range g.ids {
-		if id != than && g.nodes[id] != nil {
-			return id
-		}
-	}
-	g.t.Fatal("no other node")
-	return ""
-}
-
-func (g *group) put(on consensus.ServerID, key, value string) {
-	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), 10*time.Second)
-	defer cancel()
-	if _, err := g.nodes[on].Propose(ctx, put(key, value)); err != nil {
-		g.t.Fatalf("put %s=%s on %s: %v", key, value, on, err)
-	}
-}
-
-// read is a linearizable get.
-func (g *group) read(on consensus.ServerID, key string) string {
-	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), 10*time.Second)
-	defer cancel()
-	if err := g.nodes[on].Barrier(ctx); err != nil {
-		g.t.Fatalf("barrier on %s: %v", on, err)
-	}
-	return g.states[on].get(key)
-}
 
 func TestNode_PutOnAnyServerGetOnAnyServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -276,6 +26,19 @@ func TestNode_PutOnAnyServerGetOnAnyServer(t *testing.T) {
 				if got := g.read(reader, "x"); got != fmt.Sprint(i) {
 					t.Errorf("x = %s on %s after put(x) = %d on %s (leader %s)", got, reader, i, id, leader)
 				}
+			}
+		}
+	})
+}
+
+func TestNode_ResultOfApplyReachesTheProposer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3, nil)
+		leader := g.nodes[g.leader()]
+		for i, want := range []string{"", "v0", "v1"} {
+			r, err := leader.Propose(t.Context(), put("x", fmt.Sprint("v", i)))
+			if err != nil || r.Value != want || r.Term != leader.Status().Term {
+				t.Errorf("proposal %d: %+v, %v; want value %q", i, r, err, want)
 			}
 		}
 	})
@@ -296,76 +59,238 @@ func TestNode_LeaderStopsAndTheGroupGoesOn(t *testing.T) {
 	})
 }
 
+func TestNode_WholeGroupRestartsFromDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3, func(c *consensus.NodeConfig) { c.SnapshotEntries, c.TrailingEntries = 20, 5 })
+		leader := g.leader()
+		for i := range 50 {
+			g.put(leader, fmt.Sprint("key", i), fmt.Sprint(i))
+		}
+		want, term := g.states[leader].values(), g.nodes[leader].Status().Term
+		for _, id := range g.ids {
+			g.stop(id)
+		}
+		for _, id := range g.ids {
+			g.start(id)
+		}
+		leader = g.leader()
+		g.read(leader, "key0")
+		if got := g.states[leader].values(); !maps.Equal(got, want) {
+			t.Errorf("after the restart: %v, want %v", got, want)
+		}
+		if now := g.nodes[leader].Status().Term; now <= term {
+			t.Errorf("term %d after term %d", now, term)
+		}
+	})
+}
+
 func TestNode_CutOffLeaderStepsDownAndAnswersNoStaleRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(t, 3, nil)
 		old := g.leader()
 		g.put(old, "x", "1")
-		g.net.isolate(old, true)
+		g.net.isolate(old)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
-		if err := g.nodes[old].Barrier(ctx); err == nil {
-			t.Error("a leader that is cut off confirmed a read")
+		if err := g.nodes[old].Barrier(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a leader that is cut off answers a read: %v", err)
 		}
 		if s := g.nodes[old].Status(); s.Role == consensus.Leader {
 			t.Error("a leader that is cut off still leads after 2 s")
 		}
-		g.leader()
 		g.put(g.other(old), "x", "2")
-		g.net.isolate(old, false)
+		g.net.heal()
 		if got := g.read(old, "x"); got != "2" {
 			t.Errorf("after healing it reads %q", got)
 		}
 	})
 }
 
-func TestNode_LaggingFollowerGetsASnapshot(t *testing.T) {
+// A leader that stands still while another is elected and then goes on must not answer from what it remembers: the
+// answers to its heartbeats that are still in its queue came before the read.
+func TestNode_PausedLeaderAnswersNoStaleRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGroup(t, 3, func(c *consensus.NodeConfig) { c.SnapshotEntries, c.TrailingEntries = 20, 5 })
-		leader := g.leader()
-		behind := g.other(leader)
-		g.stop(behind)
-		for i := range 100 {
-			g.put(leader, fmt.Sprint("key", i%7), fmt.Sprint(i))
-		}
-		g.start(behind)
-		if got := g.read(behind, "key1"); got != "99" {
-			t.Errorf("key1 = %q after catching up by snapshot", got)
-		}
-		if s := g.nodes[behind].Status(); s.Snapshot == 0 {
-			t.Error("it holds no snapshot")
-		}
-		// What came by snapshot is also there after a restart.
-		g.stop(behind)
-		g.start(behind)
-		if got := g.read(behind, "key1"); got != "99" {
-			t.Errorf("key1 = %q after the restart", got)
+		pause := make(chan struct{})
+		g := newGroup(t, 3, func(c *consensus.NodeConfig) {
+			c.Observe = func(e consensus.Event) {
+				if e.Kind == consensus.EventConnected && e.Peer == "pause" {
+					<-pause
+				}
+			}
+		})
+		old := g.leader()
+		g.put(old, "x", "1")
+		paused := g.nodes[old]
+		delete(g.nodes, old) // it can't tell its status meanwhile
+		go paused.Connected("pause")
+		synctest.Wait()
+		read := make(chan string, 1)
+		go func() {
+			if err := paused.Barrier(t.Context()); err != nil {
+				t.Error(err)
+			}
+			read <- g.states[old].get("x")
+		}()
+		time.Sleep(2 * time.Second)
+		g.put(g.leader(), "x", "2")
+		g.nodes[old] = paused
+		close(pause)
+		if got := <-read; got != "2" {
+			t.Errorf("the leader that was paused reads %q", got)
 		}
 	})
 }
 
-func TestNode_CampaignWinsAtOnceAndMayBeVetoed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		veto := ""
-		var mu sync.Mutex
-		g := newGroup(t, 3, func(c *consensus.NodeConfig) {
-			c.Core.Veto = func(candidate consensus.ServerID, reason []byte) string {
-				mu.Lock()
-				defer mu.Unlock()
-				return veto
-			}
+func TestNode_ProposalsOfACutOffLeader(t *testing.T) {
+	for name, c := range map[string]struct {
+		apart time.Duration
+		want  error
+	}{
+		"overwritten when it heals soon":    {800 * time.Millisecond, consensus.ErrDropped},
+		"unknown when it stays apart":       {5 * time.Second, consensus.ErrUnknown},
+		"committed when nobody else led it": {100 * time.Millisecond, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newGroup(t, 3, nil)
+				old := g.leader()
+				term := g.nodes[old].Status().Term
+				g.net.isolate(old)
+				answered := make(chan error, 1)
+				start := time.Now()
+				go func() {
+					_, err := g.nodes[old].ProposeAt(t.Context(), term, put("x", "old"))
+					answered <- err
+				}()
+				time.Sleep(c.apart)
+				if c.apart > 500*time.Millisecond {
+					g.put(g.other(old), "x", "new")
+				}
+				g.net.heal()
+				if err := <-answered; !errors.Is(err, c.want) {
+					t.Errorf("after %s: %v, want %v", time.Since(start), err, c.want)
+				}
+				if got := g.read(old, "x"); (got == "old") != (c.want == nil) {
+					t.Errorf("x = %q", got)
+				}
+			})
 		})
+	}
+}
+
+// Many clients on all servers, while leaders come and go: what was acknowledged is there, once; what was refused for certain
+// is not there.
+func TestNode_EachProposalIsAnsweredTruthfully(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3, func(c *consensus.NodeConfig) { c.SnapshotEntries, c.TrailingEntries = 50, 10 })
+		g.leader()
+		var clients sync.WaitGroup
+		outcomes := sync.Map{} // command -> error
+		for i := range 12 {
+			node := g.nodes[g.ids[i%3]]
+			clients.Go(func() {
+				for j := range 40 {
+					ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+					command := put(fmt.Sprint("client", i), fmt.Sprint(j))
+					_, err := node.Propose(ctx, command)
+					cancel()
+					outcomes.Store(string(command), err)
+					time.Sleep(time.Duration(i+1) * 7 * time.Millisecond)
+				}
+			})
+		}
+		for range 5 {
+			time.Sleep(700 * time.Millisecond)
+			g.net.isolate(g.leader())
+			time.Sleep(900 * time.Millisecond)
+			g.net.heal()
+		}
+		clients.Wait()
+		g.read(g.leader(), "")
+		state, succeeded := g.states[g.leader()], 0
+		outcomes.Range(func(command, err any) bool {
+			times := state.times([]byte(command.(string)))
+			switch e, _ := err.(error); {
+			case e == nil:
+				succeeded++
+				if times != 1 {
+					t.Errorf("%s was acknowledged and applied %d times", command, times)
+				}
+			case errors.Is(e, consensus.ErrNoLeader) && times != 0:
+				t.Errorf("%s was refused (%v) and applied", command, e)
+			case times > 1:
+				t.Errorf("%s (%v) was applied %d times", command, e, times)
+			}
+			return true
+		})
+		if succeeded < 100 {
+			t.Errorf("only %d proposals succeeded", succeeded)
+		}
+	})
+}
+
+func TestNode_LaggingFollowerGetsASnapshot(t *testing.T) {
+	for name, lost := range map[string]func(consensus.Message) bool{
+		"nothing is lost": nil,
+		"every third message of it is lost": func() func(consensus.Message) bool {
+			var n atomic.Int64
+			return func(m consensus.Message) bool {
+				switch m.Body.(type) {
+				case *consensus.SnapshotChunk, *consensus.SnapshotResponse:
+					return n.Add(1)%3 == 0
+				}
+				return false
+			}
+		}(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newGroup(t, 3, func(c *consensus.NodeConfig) { c.SnapshotEntries, c.TrailingEntries = 20, 5 })
+				leader := g.leader()
+				behind := g.other(leader)
+				g.stop(behind)
+				large := strings.Repeat("v", 100_000) // 700 kB in all: three chunks
+				for i := range 100 {
+					g.put(leader, fmt.Sprint("key", i%7), fmt.Sprint(i, large))
+				}
+				g.net.lose(lost)
+				g.start(behind)
+				for i := range 50 { // newer snapshots are taken during the transfer
+					g.put(leader, "meanwhile", fmt.Sprint(i))
+				}
+				want := fmt.Sprint(99, large)
+				if got := g.read(behind, "key1"); got != want {
+					t.Errorf("key1 has %d bytes after catching up by snapshot", len(got))
+				}
+				if s := g.nodes[behind].Status(); s.Snapshot == 0 {
+					t.Error("it holds no snapshot")
+				}
+				// What came by snapshot is also there after a restart.
+				g.stop(behind)
+				g.start(behind)
+				if got := g.read(behind, "key1"); got != want {
+					t.Errorf("key1 has %d bytes after the restart", len(got))
+				}
+			})
+		})
+	}
+}
+
+func TestNode_CampaignWinsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3, nil)
 		old := g.leader()
 		g.put(old, "x", "1")
 		candidate := g.other(old)
 		before := g.nodes[candidate].Status().Term
 		start := time.Now()
 		term, err := g.nodes[candidate].Campaign(t.Context(), []byte("mymaster"))
-		if err != nil || term <= before {
+		if err != nil || term != before+1 {
 			t.Fatalf("campaign: term %d (before: %d), %v", term, before, err)
 		}
-		if took := time.Since(start); took > 20*time.Millisecond {
-			t.Errorf("it took %s, although a leader was alive", took)
+		// Four trips of one millisecond: request, vote, no-op, acknowledgement.
+		if took := time.Since(start); took > 5*time.Millisecond {
+			t.Errorf("it took %s", took)
 		}
 		if s := g.nodes[candidate].Status(); string(s.Reason) != "mymaster" || g.states[candidate].get("x") != "1" {
 			t.Errorf("the winner's status %+v, x = %q", s, g.states[candidate].get("x"))
@@ -374,41 +299,133 @@ func TestNode_CampaignWinsAtOnceAndMayBeVetoed(t *testing.T) {
 			t.Errorf("propose in the term that was won: %v", err)
 		}
 		var not *consensus.NotLeaderError
-		if _, err := g.nodes[candidate].ProposeAt(t.Context(), term-1, put("x", "3")); !errors.As(err, &not) {
+		if _, err := g.nodes[candidate].ProposeAt(t.Context(), before, put("x", "3")); !errors.As(err, &not) || not.Leader != candidate {
 			t.Errorf("propose in another term: %v", err)
 		}
-		mu.Lock()
-		veto = "its life is proven"
-		mu.Unlock()
-		if _, err := g.nodes[candidate].Campaign(t.Context(), []byte("mymaster")); !errors.Is(err, consensus.ErrVetoed) {
+	})
+}
+
+func TestNode_CampaignIsVetoedOrLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var objector atomic.Value // the server that objects; "": all
+		objector.Store(consensus.ServerID("nobody"))
+		var refused atomic.Int64
+		g := newGroup(t, 3, func(c *consensus.NodeConfig) {
+			self := c.Core.ID
+			c.Core.Veto = func(consensus.ServerID, []byte) string {
+				if who := objector.Load(); who == self || who == consensus.ServerID("all but n1") && self != "n1" {
+					return "it lives"
+				}
+				return ""
+			}
+			c.Observe = func(e consensus.Event) {
+				if e.Kind == consensus.EventVoteRefused && strings.Contains(e.Text, "it lives") {
+					refused.Add(1)
+				}
+			}
+		})
+		leader := g.leader()
+		before := g.nodes[leader].Status()
+
+		objector.Store(consensus.ServerID("n1"))
+		if _, err := g.nodes["n1"].Campaign(t.Context(), []byte("m")); !errors.Is(err, consensus.ErrVetoed) {
 			t.Errorf("campaign against its own veto: %v", err)
 		}
-		if s := g.nodes[candidate].Status(); s.Term != term || s.Role != consensus.Leader {
-			t.Errorf("the veto disturbed the group: %+v", s)
+		if now := g.nodes[leader].Status(); now.Term != before.Term || now.Role != consensus.Leader {
+			t.Errorf("the veto disturbed the group: %+v", now)
+		}
+
+		objector.Store(consensus.ServerID("all but n1"))
+		start := time.Now()
+		_, err := g.nodes["n1"].Campaign(t.Context(), []byte("m"))
+		if !errors.Is(err, consensus.ErrLost) || !strings.Contains(fmt.Sprint(err), "it lives") {
+			t.Errorf("campaign against everybody else's veto: %v", err)
+		}
+		if took := time.Since(start); took > 10*time.Millisecond {
+			t.Errorf("it took %s to know", took)
+		}
+		if refused.Load() != 4 { // two refuse, one is refused twice
+			t.Errorf("%d events tell of refusals", refused.Load())
+		}
+
+		objector.Store(consensus.ServerID("n2")) // one objection does not decide
+		if _, err := g.nodes["n1"].Campaign(t.Context(), []byte("m")); err != nil {
+			t.Errorf("campaign against one veto: %v", err)
+		}
+	})
+}
+
+func TestNode_CampaignWithoutAMajorityIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3, nil)
+		candidate := g.other(g.leader())
+		g.net.isolate(candidate)
+		if _, err := g.nodes[candidate].Campaign(t.Context(), []byte("m")); !errors.Is(err, consensus.ErrLost) {
+			t.Errorf("campaign without a majority: %v", err)
+		}
+	})
+}
+
+func TestNode_SlowDiskDisturbsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3, nil)
+		leader := g.leader()
+		term := g.nodes[leader].Status().Term
+		for _, id := range []consensus.ServerID{g.other(leader), leader} {
+			var sync atomic.Int64 // how long each lasts
+			sync.Store(int64(2 * time.Second))
+			g.disks[id].Fail(func(_, call, _ string) error {
+				if call == "sync" {
+					time.Sleep(time.Duration(sync.Load()))
+				}
+				return nil
+			})
+			for i := range 20 {
+				start := time.Now()
+				g.put(leader, "x", fmt.Sprint(i))
+				if took := time.Since(start); took > 10*time.Millisecond {
+					t.Fatalf("with %s's disk slow, proposal %d took %s", id, i, took)
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			if s := g.nodes[id].Status(); s.Term != term || s.Leader != leader {
+				t.Errorf("%s's slow disk led to %+v", id, s)
+			}
+			sync.Store(0)
+			time.Sleep(3 * time.Second) // until it has caught up
 		}
 	})
 }
 
 func TestNode_DiskErrorIsFatalAndAnswersEverybody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGroup(t, 3, nil)
+		var failed atomic.Int64
+		g := newGroup(t, 3, func(c *consensus.NodeConfig) {
+			c.Observe = func(e consensus.Event) {
+				if e.Kind == consensus.EventFailed {
+					failed.Add(1)
+				}
+			}
+		})
 		leader := g.leader()
-		g.disks[leader].Fail(func(op, call, _ string) error {
+		g.net.isolate(leader) // else the others commit without its disk
+		g.disks[leader].Fail(func(_, call, _ string) error {
 			if call == "sync" {
 				return vfs.ErrInjected
 			}
 			return nil
 		})
-		_, err := g.nodes[leader].Propose(t.Context(), put("x", "1"))
-		if err == nil {
-			t.Error("a proposal succeeded on a broken disk")
+		if _, err := g.nodes[leader].Propose(t.Context(), put("x", "1")); !errors.Is(err, consensus.ErrStopped) {
+			t.Errorf("a proposal on a broken disk: %v", err)
 		}
-		<-g.nodes[leader].Done()
-		if err := g.nodes[leader].Err(); !errors.Is(err, vfs.ErrInjected) {
-			t.Errorf("the node stopped with %v", err)
+		if err := g.nodes[leader].Err(); !errors.Is(err, vfs.ErrInjected) || failed.Load() != 1 {
+			t.Errorf("the node stopped with %v, after %d events", err, failed.Load())
 		}
-		g.nodes[leader].Stop()
-		delete(g.nodes, leader)
+		if s := g.nodes[leader].Status(); s.ID != leader {
+			t.Errorf("its last status: %+v", s)
+		}
+		g.stop(leader)
+		g.net.heal()
 		g.leader()
 		g.put(g.other(leader), "x", "2")
 	})
@@ -418,22 +435,105 @@ func TestNode_StopAnswersWaitingCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(t, 3, nil)
 		leader := g.leader()
-		for _, id := range g.ids {
-			if id != leader {
-				g.stop(id)
-			}
+		follower := g.other(leader)
+		g.net.partition(func(_, _ consensus.ServerID) bool { return true })
+		answers := make(chan error, 6)
+		for _, id := range []consensus.ServerID{leader, follower} {
+			n := g.nodes[id]
+			go func() { _, err := n.Propose(context.Background(), put("x", "1")); answers <- err }()
+			go func() { answers <- n.Barrier(context.Background()) }()
 		}
-		answers := make(chan error, 3)
-		go func() { _, err := g.nodes[leader].Propose(context.Background(), put("x", "1")); answers <- err }()
-		go func() { answers <- g.nodes[leader].Barrier(context.Background()) }()
-		go func() { _, err := g.nodes[leader].Campaign(context.Background(), []byte("m")); answers <- err }()
+		go func() { _, err := g.nodes[follower].Campaign(context.Background(), []byte("m")); answers <- err }()
 		synctest.Wait()
-		g.nodes[leader].Stop()
-		for range 3 {
+		for _, id := range g.ids {
+			g.stop(id)
+		}
+		for range 5 {
 			if err := <-answers; err == nil {
 				t.Error("a caller was told of success without a majority")
 			}
 		}
-		delete(g.nodes, leader)
+	})
+}
+
+func TestNode_CallersWhoseContextEndsMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3, nil)
+		follower := g.other(g.leader())
+		g.net.partition(func(_, _ consensus.ServerID) bool { return true })
+		var callers sync.WaitGroup
+		for range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			var busy atomic.Int64
+			for range 5000 {
+				callers.Go(func() {
+					if _, err := g.nodes[follower].Propose(ctx, put("x", "1")); errors.Is(err, consensus.ErrBusy) {
+						busy.Add(1)
+					}
+				})
+			}
+			callers.Wait()
+			cancel()
+			synctest.Wait()
+			if busy.Load() != 5000-4096 {
+				t.Errorf("%d of 5000 are told that the node is busy", busy.Load())
+			}
+		}
+	})
+}
+
+func TestNode_LostLeaderOfAForwardedProposalIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3, nil)
+		leader := g.leader()
+		follower := g.other(leader)
+		g.net.lose(func(m consensus.Message) bool { _, ok := m.Body.(*consensus.ForwardResponse); return ok })
+		answered := make(chan error, 1)
+		go func() { _, err := g.nodes[follower].Propose(context.Background(), put("x", "1")); answered <- err }()
+		time.Sleep(time.Second)
+		start := time.Now()
+		g.stop(leader)
+		if err := <-answered; !errors.Is(err, consensus.ErrUnknown) || time.Since(start) > time.Millisecond {
+			t.Errorf("after %s: %v", time.Since(start), err)
+		}
+		if got := g.read(follower, "x"); got != "1" {
+			t.Errorf("x = %q: the proposal was committed before", got)
+		}
+	})
+}
+
+func TestNode_EventsTellTheStoryInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		story := map[consensus.ServerID][]string{}
+		names := map[consensus.EventKind]string{consensus.EventTerm: "term", consensus.EventVoted: "voted",
+			consensus.EventLeader: "leader", consensus.EventLeaderLost: "lost"}
+		g := newGroup(t, 3, func(c *consensus.NodeConfig) {
+			c.Observe = func(e consensus.Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				if names[e.Kind] != "" {
+					story[c.Core.ID] = append(story[c.Core.ID], fmt.Sprint(names[e.Kind], " ", e.Term, " ", e.Peer))
+				}
+			}
+		})
+		old := g.leader()
+		candidate := g.other(old)
+		term := g.nodes[old].Status().Term
+		mu.Lock()
+		clear(story)
+		mu.Unlock()
+		if _, err := g.nodes[candidate].Campaign(t.Context(), []byte("m")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+		mu.Lock()
+		defer mu.Unlock()
+		want := fmt.Sprintf("[term %d  voted %[1]d %[2]s lost %[1]d %[3]s leader %[1]d %[2]s]", term+1, candidate, old)
+		for _, id := range g.ids {
+			if got := fmt.Sprint(story[id]); got != want {
+				t.Errorf("%s was told %s, want %s", id, got, want)
+			}
+		}
 	})
 }

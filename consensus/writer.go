@@ -3,13 +3,20 @@ package consensus
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
-// diskWriter writes batches in order, and many at once where they have queued up: one sync for all of them. What may wait is bounded by
-// the core's flow control and the node's limit of proposals.
+const (
+	maxSave    = 16 << 20 // bytes that one write and sync carries
+	maxBacklog = 64 << 20 // bytes not yet on disk: then a leader takes no more proposals
+)
+
+// diskWriter writes batches in order, and many at once where they have queued up: one sync for all of them. What may
+// queue up is bounded by flow control: a leader's by maxBacklog, a follower's by what its leader sends unacknowledged.
 type diskWriter struct {
-	node *Node
-	wake chan struct{}
+	node    *Node
+	wake    chan struct{}
+	backlog atomic.Int64 // bytes of entries not yet on disk
 
 	mu    sync.Mutex
 	queue []work
@@ -29,7 +36,11 @@ type compaction struct {
 
 func newDiskWriter(n *Node) *diskWriter { return &diskWriter{node: n, wake: make(chan struct{}, 1)} }
 
+// congested says that the disk is too far behind: a majority can commit without it for a long time.
+func (d *diskWriter) congested() bool { return d.backlog.Load() > maxBacklog }
+
 func (d *diskWriter) write(w work) {
+	d.backlog.Add(weigh(w.ready.Entries))
 	d.mu.Lock()
 	d.queue = append(d.queue, w)
 	d.mu.Unlock()
@@ -91,22 +102,47 @@ func (d *diskWriter) writeRun(run []work) error {
 		}
 		close(run[0].installed)
 	}
-	hard, entries := merge(run)
-	if hard != nil || len(entries) > 0 {
-		if err := disk.Save(hard, entries); err != nil {
-			return err
-		}
+	if err := d.save(merge(run)); err != nil {
+		return err
 	}
 	for _, w := range run {
+		d.backlog.Add(-weigh(w.ready.Entries))
 		for _, m := range w.ready.AfterPersist {
-			d.node.transport.Send(m)
+			d.node.send(m)
 		}
 	}
 	d.report(run[len(run)-1].ready.Seq)
 	return nil
 }
 
-// merge makes one batch of several; later entries supersede earlier ones.
+// save writes a batch in one piece unless it is very large. A part of it is what a crash may leave: a prefix.
+func (d *diskWriter) save(hard *HardState, entries []Entry) error {
+	for hard != nil || len(entries) > 0 {
+		n, size := 0, int64(0)
+		for n < len(entries) && (n == 0 || size < maxSave) {
+			size += weigh(entries[n : n+1])
+			n++
+		}
+		if err := d.node.cfg.Disk.Save(hard, entries[:n]); err != nil {
+			return err
+		}
+		hard, entries = nil, entries[n:]
+	}
+	return nil
+}
+
+// weigh estimates the size of entries on disk.
+func weigh(entries []Entry) int64 {
+	const overhead = 16
+	size := int64(0)
+	for _, e := range entries {
+		size += overhead + int64(len(e.Data))
+	}
+	return size
+}
+
+// merge makes one batch of several; later entries supersede earlier ones. To every other server this looks as if each
+// had been written before the next, and all messages had been sent after the last.
 func merge(run []work) (*HardState, []Entry) {
 	if len(run) == 1 {
 		return run[0].ready.HardState, run[0].ready.Entries
