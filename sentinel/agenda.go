@@ -1,0 +1,164 @@
+package sentinel
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"picket/consensus"
+)
+
+const (
+	// stagger separates the candidates of a failure election: long enough for the first one's request to arrive everywhere,
+	// short enough not to matter when the first one is dead.
+	stagger = 25 * time.Millisecond
+	// gather is how long a campaign waits for other masters that look bad too, so that servers which die together share
+	// one election.
+	gather = 10 * time.Millisecond
+	// firstRetry and lastRetry bound the pause after a lost election; each is doubled and drawn from [d, 2d).
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = time.Second
+)
+
+// electorate is the group as this agent sees it when somebody has to stand for election.
+type electorate struct {
+	self      consensus.ServerID
+	voters    []consensus.ServerID // sorted
+	leader    consensus.ServerID   // empty: unknown
+	reachable map[consensus.ServerID]bool
+}
+
+// rank is this agent's place in the queue of candidates: the leader first, then the reachable voters by id. Without a
+// reachable leader the first of them goes at once.
+func (e electorate) rank() int {
+	if e.leader == e.self {
+		return 0
+	}
+	rank := 0
+	if e.reachable[e.leader] {
+		rank = 1
+	}
+	for _, id := range e.voters {
+		if id < e.self && id != e.leader && e.reachable[id] {
+			rank++
+		}
+	}
+	return rank
+}
+
+// majority says whether enough voters can be reached to win; standing without them would only raise the term.
+func (e electorate) majority() bool {
+	n := 0
+	for _, id := range e.voters {
+		if id == e.self || e.reachable[id] {
+			n++
+		}
+	}
+	return n > len(e.voters)/2
+}
+
+// agenda is what this agent wants a leader to be elected for. It is plain data, changed by one goroutine.
+type agenda struct {
+	wants  map[string]*want // by master
+	claims map[string]claim
+}
+
+// want is one master's need of a failure election.
+type want struct {
+	purpose purpose
+	since   time.Time
+	hold    time.Time // after a lost election: not before
+	lost    int       // elections
+}
+
+// claim says that another agent stands, or has won, for a master: it is given time to act.
+type claim struct {
+	peer  consensus.ServerID
+	until time.Time
+}
+
+func newAgenda() *agenda {
+	return &agenda{wants: map[string]*want{}, claims: map[string]claim{}}
+}
+
+// set says what a master needs now; an empty purpose: nothing.
+func (g *agenda) set(master string, p purpose, now time.Time) {
+	switch w := g.wants[master]; {
+	case p == "":
+		delete(g.wants, master)
+	case w == nil || w.purpose != p:
+		g.wants[master] = &want{purpose: p, since: now}
+	}
+}
+
+// claimed notes that a peer stands for the masters. A second election of the same peer does not extend the time, so that
+// one that keeps failing does not hold everybody up.
+func (g *agenda) claimed(peer consensus.ServerID, masters []string, now, until time.Time) {
+	maps.DeleteFunc(g.claims, func(_ string, c claim) bool { return now.After(c.until) })
+	for _, name := range masters {
+		if c, known := g.claims[name]; !known || c.peer != peer {
+			g.claims[name] = claim{peer: peer, until: until}
+		}
+	}
+}
+
+// released forgets the claims of a peer that is gone.
+func (g *agenda) released(peer consensus.ServerID) {
+	maps.DeleteFunc(g.claims, func(_ string, c claim) bool { return c.peer == peer })
+}
+
+// lost notes that this agent's election for the masters failed; random is in [0, 1).
+func (g *agenda) lost(masters []string, now time.Time, random float64) {
+	for _, name := range masters {
+		if w := g.wants[name]; w != nil {
+			pause := min(firstRetry<<min(w.lost, 10), lastRetry)
+			w.hold = now.Add(pause + time.Duration(random*float64(pause)))
+			w.lost++
+		}
+	}
+}
+
+// due gives the election to stand for now, if ok, else when to ask again (zero: when something changes). suspects says that
+// masters which need nothing yet look as if they soon will.
+func (g *agenda) due(now time.Time, rank int, suspects bool) (r reason, next time.Time, ok bool) {
+	wait := time.Duration(rank) * stagger
+	if suspects {
+		wait = max(wait, gather)
+	}
+	for _, name := range g.names() {
+		w := g.wants[name]
+		at := w.since.Add(wait)
+		if w.hold.After(at) {
+			at = w.hold
+		}
+		if c, claimed := g.claims[name]; claimed && c.until.Add(wait).After(at) {
+			at = c.until.Add(wait)
+		}
+		switch {
+		case at.After(now):
+			if next.IsZero() || at.Before(next) {
+				next = at
+			}
+		case !ok || w.purpose == forDown:
+			ok, r.purpose = true, w.purpose
+		}
+	}
+	if !ok {
+		return reason{}, next, false
+	}
+	r.masters = g.same(r.purpose, now)
+	return r, time.Time{}, true
+}
+
+// same gives the masters that share an election of the purpose: all that need one and that nobody else stands for, also those
+// whose own turn would come a little later. A leader that is elected resumes whatever it finds begun, named or not.
+func (g *agenda) same(p purpose, now time.Time) []string {
+	return slices.DeleteFunc(g.names(), func(name string) bool {
+		c, claimed := g.claims[name]
+		return g.wants[name].purpose != p || claimed && c.until.After(now)
+	})
+}
+
+func (g *agenda) names() []string {
+	return slices.Sorted(maps.Keys(g.wants))
+}

@@ -1,0 +1,284 @@
+package sentinel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/consensus/tcp"
+	"picket/consensus/vfs"
+	"picket/consensus/wal"
+	"picket/failover"
+	"picket/monitor"
+	"picket/sentinel/api"
+	"picket/sentinel/resp"
+	"picket/sentinel/state"
+	"picket/sentinel/webhook"
+)
+
+// Agent is one sidecar: a member of the group that watches all servers and, when it leads, acts.
+type Agent struct {
+	cfg      *config.Config
+	version  string
+	masters  map[string]*config.Master // of the file, by name
+	identity state.Agent
+	redis    failover.Redis
+	crew     func(consensus.Term) failover.Env // what the runners of a term work with
+
+	machine   *state.Machine
+	monitor   *monitor.Monitor
+	node      *consensus.Node
+	herald    *herald
+	peers     *peers
+	metrics   *api.Metrics
+	transport *tcp.Transport
+	webhooks  *webhook.Dispatcher
+
+	judgement atomic.Pointer[judgement]
+	status    atomic.Pointer[consensus.Status] // as the judge last saw it
+	painted   atomic.Pointer[painted]          // the last picture
+	bell      *bell                            // rung whenever anything may be different
+	wake      chan struct{}                    // wakes the judge
+	inbox     chan func(*judge)                // run by the judge
+	settled   chan struct{}                    // closed when the judge has ended
+	electing  chan struct{}                    // holds one element while this agent stands for election
+	workers   sync.WaitGroup                   // what the judge started
+	fresh     bool                             // the log was empty at the start
+}
+
+// inboxLength bounds what waits for the judge.
+const inboxLength = 1024
+
+// New makes an agent; nothing runs, and nothing is opened, before Run.
+func New(cfg *config.Config, log zerolog.Logger, version string) (*Agent, error) {
+	log = log.With().Str("agent", cfg.Agent.ID).Logger()
+	a := &Agent{
+		cfg: cfg, version: version, masters: map[string]*config.Master{}, identity: identity(cfg, rand.Uint64()),
+		machine: state.NewMachine(), peers: newPeers(members(cfg)),
+		bell: newBell(), wake: make(chan struct{}, 1), inbox: make(chan func(*judge), inboxLength),
+		settled: make(chan struct{}), electing: make(chan struct{}, 1),
+	}
+	for i := range cfg.Masters {
+		a.masters[cfg.Masters[i].Name] = &cfg.Masters[i]
+	}
+	a.judgement.Store(&judgement{})
+	a.status.Store(&consensus.Status{})
+	a.metrics = api.NewMetrics(a)
+	a.herald = &herald{
+		log: log, cluster: cfg.Cluster, self: cfg.Agent.ID, machine: a.machine, metrics: a.metrics,
+		queue: make(chan func(), heraldQueue),
+	}
+	a.redis = failover.NewRedis(a.masters)
+	a.crew = func(t consensus.Term) failover.Env { return crew{a, t} }
+	a.monitor = monitor.New(monitor.Config{
+		Self: cfg.Agent.ID, Share: a.share, Changed: a.poke, Observe: a.herald.seen,
+	})
+	var err error
+	a.webhooks, err = a.dispatcher()
+	return a, err
+}
+
+func members(cfg *config.Config) []consensus.ServerID {
+	var ids []consensus.ServerID
+	for _, p := range cfg.Agents {
+		ids = append(ids, consensus.ServerID(p.ID))
+	}
+	return ids
+}
+
+// Run takes part in the group until ctx ends or the agent's disk fails. When it returns, everything is closed.
+func (a *Agent) Run(ctx context.Context) error {
+	if err := a.join(); err != nil {
+		return err
+	}
+	defer a.node.Stop()
+	doors, err := a.open()
+	if err != nil {
+		return err
+	}
+	stopTelling := start(a.herald.run)
+	stopWatching := start(a.monitor.Run)
+	stopDeciding := start(a.decide, a.register)
+	a.herald.started(a.version)
+	select {
+	case <-ctx.Done():
+	case <-a.node.Done():
+		err = fmt.Errorf("the agent has stopped: %w", a.node.Err())
+	}
+	// In the order in which they need each other.
+	err = errors.Join(err, doors.close())
+	stopDeciding()
+	a.workers.Wait()
+	stopWatching()
+	err = errors.Join(err, a.redis.Close())
+	a.node.Stop()
+	stopTelling()
+	return err
+}
+
+// start runs functions, each in a goroutine of its own; stop ends them and waits for them.
+func start(functions ...func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	for _, f := range functions {
+		running.Go(func() { f(ctx) })
+	}
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// join opens the log and joins the group.
+func (a *Agent) join() error {
+	id := consensus.ServerID(a.cfg.Agent.ID)
+	log, recovered, err := wal.Open(wal.Config{
+		FS: vfs.OS{}, Dir: a.cfg.Agent.DataDir,
+		Identity: wal.Identity{Cluster: a.cfg.Cluster, Server: id, Voters: members(a.cfg)},
+	})
+	if err != nil {
+		return err
+	}
+	a.fresh = recovered.Snapshot.Index == 0 && len(recovered.Entries) == 0
+	a.herald.told, a.herald.old = uint64(recovered.Snapshot.Index), last(recovered)
+	node := consensus.DefaultNodeConfig(id)
+	node.Core.ElectionTimeout = a.cfg.Agent.ElectionTimeout
+	node.Core.HeartbeatInterval = a.cfg.Agent.ElectionTimeout / 6
+	node.Core.Veto = a.veto
+	node.Disk, node.Recovered, node.StateMachine = log, recovered, a.machine
+	node.Connect, node.Observe, node.OnGossip = a.connect, a.observe, a.onGossip
+	if a.node, err = consensus.Start(node); err != nil {
+		return errors.Join(err, log.Close())
+	}
+	return nil
+}
+
+// last is the index of the newest entry that was recovered.
+func last(r consensus.Recovered) uint64 {
+	if n := len(r.Entries); n > 0 {
+		return uint64(r.Entries[n-1].Index)
+	}
+	return uint64(r.Snapshot.Index)
+}
+
+func (a *Agent) connect(receiver consensus.Receiver) (consensus.Transport, error) {
+	tls, err := peerTLS(a.cfg.PeerTLS)
+	if err != nil {
+		return nil, err
+	}
+	addrs := map[consensus.ServerID]string{}
+	for _, p := range a.cfg.Agents {
+		addrs[consensus.ServerID(p.ID)] = string(p.Address)
+	}
+	transport, err := tcp.Listen(tcp.Config{
+		Cluster: a.cfg.Cluster, Self: consensus.ServerID(a.cfg.Agent.ID), Listen: string(a.cfg.Listen.Peers), Peers: addrs,
+		TLS: tls, Problem: a.herald.peer,
+	}, receiver)
+	if err != nil {
+		return nil, err
+	}
+	a.transport = transport
+	return transport, nil
+}
+
+// doors are what clients and operators talk to.
+type doors struct {
+	sentinel *resp.Server
+	http     *api.Server // nil: not wanted
+}
+
+func (a *Agent) open() (doors, error) {
+	var d doors
+	var err error
+	d.sentinel, err = resp.Listen(resp.Config{
+		Addr: string(a.cfg.Listen.Sentinel), Password: a.cfg.Sentinel.Password, Version: a.version, Backend: a,
+	})
+	if err != nil {
+		return d, err
+	}
+	a.herald.door = func(m ...resp.Message) { d.sentinel.Publish(m...) }
+	if a.cfg.Listen.HTTP != "" {
+		if d.http, err = api.Listen(api.Config{Addr: string(a.cfg.Listen.HTTP), Backend: a, Metrics: a.metrics}); err != nil {
+			return d, errors.Join(err, d.sentinel.Close())
+		}
+	}
+	return d, nil
+}
+
+func (d doors) close() error {
+	err := d.sentinel.Close()
+	if d.http != nil {
+		err = errors.Join(err, d.http.Close())
+	}
+	return err
+}
+
+// observe hears from the consensus node what happened. It runs in the node's own goroutine.
+func (a *Agent) observe(e consensus.Event) {
+	defer a.poke()
+	switch e.Kind {
+	case consensus.EventConnected, consensus.EventDisconnected:
+		if !a.peers.reach(e.Peer, e.Kind == consensus.EventConnected) {
+			return
+		}
+		if e.Kind == consensus.EventDisconnected {
+			a.offer(func(j *judge) { j.agenda.released(e.Peer) })
+		}
+	case consensus.EventVoted:
+		if r := electedFor(e.Reason); e.Peer != consensus.ServerID(a.cfg.Agent.ID) {
+			now := time.Now()
+			a.offer(func(j *judge) { j.agenda.claimed(e.Peer, r.masters, now, now.Add(a.cfg.Agent.ElectionTimeout)) })
+		}
+	}
+	a.herald.consensus(e)
+}
+
+// veto refuses a vote for the failover of a master that is known here to live. It runs in the node's own goroutine.
+func (a *Agent) veto(_ consensus.ServerID, data []byte) string {
+	r, err := decodeReason(data)
+	if err != nil {
+		return err.Error()
+	}
+	if r.purpose != forDown {
+		return ""
+	}
+	judged := a.judgement.Load().masters
+	for _, name := range r.masters {
+		if life := judged[name].verdict.Life; len(life) > 0 {
+			return fmt.Sprintf("%s lives: %s %s", name, life[0].Replica, life[0].Text)
+		}
+	}
+	return ""
+}
+
+// poke wakes the judge.
+func (a *Agent) poke() {
+	select {
+	case a.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+// post has the judge run f; when the judge has ended, nobody does.
+func (a *Agent) post(f func(*judge)) {
+	select {
+	case a.inbox <- f:
+	case <-a.settled:
+	}
+}
+
+// offer is post for callers that must not block. What is lost when the judge is far behind only delays it.
+func (a *Agent) offer(f func(*judge)) {
+	select {
+	case a.inbox <- f:
+	default:
+	}
+}

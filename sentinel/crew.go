@@ -1,0 +1,129 @@
+package sentinel
+
+import (
+	"context"
+	"fmt"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/failover"
+	"picket/monitor"
+	"picket/sentinel/state"
+)
+
+// crew is what a failover runner needs of this agent while it leads one term. It implements failover.Env.
+type crew struct {
+	a    *Agent
+	term consensus.Term
+}
+
+// Situation is the picture now, as long as this agent leads the term.
+func (c crew) Situation(master string) (failover.Situation, bool) {
+	l := c.a.look()
+	m := l.master(master)
+	if m == nil || l.status.Role != consensus.Leader || l.status.Term != c.term {
+		return failover.Situation{}, false
+	}
+	return c.a.situation(l, m, monitor.Judge(c.a.question(m, len(l.status.Voters)), l.view), uint64(c.term)), true
+}
+
+// Commit has a step committed in its epoch and applied here.
+func (c crew) Commit(ctx context.Context, s failover.Step) error {
+	data, err := (&state.Command{At: s.At, Step: &s}).Encode()
+	if err != nil {
+		return err
+	}
+	result, err := c.a.node.ProposeAt(ctx, consensus.Term(s.Epoch), data)
+	if err != nil {
+		return fmt.Errorf("commit a step of the failover: %w", err)
+	}
+	if refusal, refused := result.Value.(error); refused {
+		return fmt.Errorf("commit a step of the failover: %w", refusal)
+	}
+	return nil
+}
+
+// Changed is closed when anything is different.
+func (c crew) Changed(string) <-chan struct{} { return c.a.bell.wait() }
+
+// Report is told of progress that is not in the log.
+func (c crew) Report(p failover.Progress) {
+	if p.Kind == failover.Blocked {
+		c.a.post(func(j *judge) { j.block(p.Master, p.Blocker) })
+		return
+	}
+	c.a.herald.progress(p)
+}
+
+// master finds one that this agent manages; nil if there is none of that name.
+func (l look) master(name string) *state.Master {
+	for _, m := range l.masters {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// situation is all that a decision on a master depends on.
+func (a *Agent) situation(l look, m *state.Master, v monitor.Verdict, epoch uint64) failover.Situation {
+	return failover.Situation{
+		Now: l.now, Epoch: epoch, Settings: a.masters[m.Name], Zone: zones(l.state), Master: m.Addr, Replicas: m.Replicas,
+		Record: m.Failover, View: l.view, Verdict: v,
+	}
+}
+
+// zones says in which zone each server is, as far as the agents beside them say.
+func zones(s *state.State) map[config.Addr]string {
+	zones := map[config.Addr]string{}
+	for _, a := range s.Agents {
+		if a.Local != "" && a.Zone != "" {
+			zones[a.Local] = a.Zone
+		}
+	}
+	return zones
+}
+
+// runner makes a runner for a term.
+func (a *Agent) runner(term consensus.Term) *failover.Runner {
+	return failover.NewRunner(a.crew(term), a.redis)
+}
+
+// elect stands for election, one at a time, and gives the term that was won.
+func (a *Agent) elect(ctx context.Context, r reason) (consensus.Term, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.Agent.ElectionTimeout)
+	defer cancel()
+	select {
+	case a.electing <- struct{}{}:
+		defer func() { <-a.electing }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	a.herald.standing(r)
+	term, err := a.node.Campaign(ctx, r.encode())
+	if err != nil {
+		a.herald.defeated(r, err)
+		return 0, fmt.Errorf("stand for election: %w", err)
+	}
+	a.poke()
+	return term, nil
+}
+
+// begin has the first step of a failover committed in a term that was won for it.
+func (a *Agent) begin(ctx context.Context, term consensus.Term, master string, cause failover.Cause) error {
+	c := a.crew(term)
+	s, ok := c.Situation(master)
+	if !ok {
+		return &consensus.NotLeaderError{Leader: a.node.Status().Leader, Term: term}
+	}
+	last := a.machine.State().Master(master).Last // masters are never forgotten
+	if b := failover.MayBegin(s, cause, last); b != nil {
+		return &blockedError{*b}
+	}
+	return c.Commit(ctx, failover.BeginStep(s, cause))
+}
+
+// blockedError says why a failover may not begin.
+type blockedError struct{ blocker failover.Blocker }
+
+func (e *blockedError) Error() string { return e.blocker.Text + "; " + e.blocker.Remedy }

@@ -1,0 +1,108 @@
+package sentinel
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/sentinel/state"
+)
+
+const (
+	// discoverEvery is how often a leader compares what it sees with what is agreed.
+	discoverEvery = 250 * time.Millisecond
+	// registerRetry is the pause after a registration that did not get through.
+	registerRetry = 500 * time.Millisecond
+	// proposals that are under way at a time: they share the log's syncs.
+	proposals = 16
+)
+
+// discover makes masters and replicas known while this agent leads a term.
+func (a *Agent) discover(ctx context.Context, term consensus.Term) {
+	tick := time.NewTicker(discoverEvery)
+	defer tick.Stop()
+	for {
+		group, proposeCtx := errgroup.WithContext(ctx)
+		group.SetLimit(proposals)
+		for _, c := range missing(a.cfg, a.machine.State(), a.monitor.View()) {
+			group.Go(func() error { return a.propose(proposeCtx, term, c) })
+		}
+		a.herald.failed(ctx, "make servers known", "", group.Wait())
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// propose has a command committed in a term, or in any term if that is 0.
+func (a *Agent) propose(ctx context.Context, term consensus.Term, c state.Command) error {
+	data, err := c.Encode()
+	if err != nil {
+		return err
+	}
+	var result consensus.Result
+	if term == 0 {
+		result, err = a.node.Propose(ctx, data)
+	} else {
+		result, err = a.node.ProposeAt(ctx, term, data)
+	}
+	if err != nil {
+		return err
+	}
+	refusal, _ := result.Value.(error)
+	return refusal
+}
+
+// register makes this agent known to the group, by way of the leader, and again whenever that is not what is agreed.
+func (a *Agent) register(ctx context.Context) {
+	for ctx.Err() == nil {
+		changed := a.machine.Changed()
+		if known := a.machine.State().Agent(a.cfg.Agent.ID); known != nil && *known == a.identity {
+			select {
+			case <-ctx.Done():
+			case <-changed:
+			}
+			continue
+		}
+		identity := a.identity
+		err := a.propose(ctx, 0, state.Command{At: time.Now().UnixNano(), RegisterAgent: &identity})
+		a.herald.failed(ctx, "register this agent", "", err)
+		if err != nil {
+			pause(ctx, registerRetry)
+		}
+	}
+}
+
+// pause waits, but not longer than ctx.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// identity is how this agent can be reached.
+func identity(cfg *config.Config, boot uint64) state.Agent {
+	agent := state.Agent{
+		ID: cfg.Agent.ID, Host: cfg.Announce.Host, SentinelPort: cfg.Announce.SentinelPort, Local: cfg.Local, Zone: cfg.Agent.Zone, Boot: boot,
+	}
+	for _, p := range cfg.Agents {
+		if p.ID == cfg.Agent.ID {
+			agent.Peer = p.Address
+		}
+	}
+	if agent.Host == "" {
+		agent.Host = agent.Peer.Host()
+	}
+	if agent.SentinelPort == 0 {
+		agent.SentinelPort = cfg.Listen.Sentinel.Port()
+	}
+	return agent
+}

@@ -1,0 +1,163 @@
+package sentinel
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-msgpack/v2/codec"
+
+	"picket/consensus"
+	"picket/monitor"
+)
+
+// gossip is what agents tell each other outside the log: it may be lost, and is repeated.
+type gossip struct {
+	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
+
+	Term     uint64
+	Role     uint8 // consensus.Role
+	Version  string
+	Opinions []monitor.Opinion
+}
+
+const (
+	gossipVersion = 1
+	// maxOpinions of one message; more go into several. A message of that size stays far below the transport's limit.
+	maxOpinions = 256
+	maxGossip   = 1 << 20
+)
+
+var gossipHandle = func() *codec.MsgpackHandle {
+	h := &codec.MsgpackHandle{WriteExt: true}
+	h.RawToString = true
+	h.MaxInitLen = 1 << 12
+	return h
+}()
+
+func (g *gossip) encode() ([]byte, error) {
+	out := []byte{}
+	if err := codec.NewEncoderBytes(&out, gossipHandle).Encode(g); err != nil {
+		return nil, fmt.Errorf("encode gossip: %w", err)
+	}
+	return append([]byte{gossipVersion}, out...), nil
+}
+
+// decodeGossip reads what a peer says. Whatever name its opinions carry, they are the peer's.
+func decodeGossip(from consensus.ServerID, data []byte) (gossip, error) {
+	if len(data) == 0 || len(data) > maxGossip || data[0] != gossipVersion {
+		return gossip{}, fmt.Errorf("decode gossip: %d bytes, not of version %d", len(data), gossipVersion)
+	}
+	var g gossip
+	if err := codec.NewDecoderBytes(data[1:], gossipHandle).Decode(&g); err != nil {
+		return gossip{}, fmt.Errorf("decode gossip: %w", err)
+	}
+	if len(g.Opinions) > maxOpinions || g.Role > uint8(consensus.Leader) {
+		return gossip{}, errors.New("decode gossip: out of bounds")
+	}
+	for i := range g.Opinions {
+		g.Opinions[i].Agent = string(from)
+	}
+	return g, nil
+}
+
+// peers is what this agent knows of the others by gossip and by the state of its connections.
+type peers struct {
+	mu    sync.Mutex
+	known map[consensus.ServerID]peer // members only
+}
+
+// peer is another agent.
+type peer struct {
+	connected bool      // messages to it are likely to arrive
+	back      time.Time // while not connected: when it was heard again first; zero: not yet
+	heard     time.Time // zero: never
+	role      consensus.Role
+	term      uint64
+	version   string
+}
+
+func newPeers(members []consensus.ServerID) *peers {
+	p := &peers{known: map[consensus.ServerID]peer{}}
+	for _, id := range members {
+		p.known[id] = peer{}
+	}
+	return p
+}
+
+// update changes what is known of a member; strangers are ignored.
+func (p *peers) update(id consensus.ServerID, change func(*peer)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known, member := p.known[id]
+	if member {
+		change(&known)
+		p.known[id] = known
+	}
+}
+
+// reconnects is the time within which the connection to a peer that is back is back too.
+const reconnects = 300 * time.Millisecond
+
+// heard notes what a peer said. There is one connection for each direction, and the loss of either counts as the loss of the peer; one
+// that goes on speaking was lost in the other direction only, and can be reached.
+func (p *peers) heard(id consensus.ServerID, g gossip, now time.Time) {
+	p.update(id, func(q *peer) {
+		if q.back.IsZero() {
+			q.back = now
+		}
+		q.connected = q.connected || now.Sub(q.back) > reconnects
+		q.heard, q.role, q.term, q.version = now, consensus.Role(g.Role), g.Term, g.Version
+	})
+}
+
+// reach notes that the connection to a peer was made or broken, and says whether that is news.
+func (p *peers) reach(id consensus.ServerID, connected bool) (news bool) {
+	p.update(id, func(q *peer) {
+		news = q.connected != connected
+		q.connected, q.back = connected, time.Time{}
+	})
+	return news
+}
+
+// all copies what is known.
+func (p *peers) all() map[consensus.ServerID]peer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make(map[consensus.ServerID]peer, len(p.known))
+	for id, q := range p.known {
+		all[id] = q
+	}
+	return all
+}
+
+// share sends this agent's opinions to all peers. It is called from the monitor's goroutine, and never blocks: what does not fit
+// into a peer's queue is lost and repeated later.
+func (a *Agent) share(opinions []monitor.Opinion) {
+	status := a.status.Load()
+	for part := range slices.Chunk(opinions, maxOpinions) {
+		g := gossip{Term: uint64(status.Term), Role: uint8(status.Role), Version: a.version, Opinions: part}
+		data, err := g.encode()
+		if err != nil {
+			panic(fmt.Sprintf("sentinel: %v", err)) // our own structs can be encoded
+		}
+		for _, id := range status.Voters {
+			if id != status.ID {
+				a.node.Gossip(id, data)
+			}
+		}
+	}
+}
+
+// onGossip takes in what a peer says. It is called from the transport's goroutines.
+func (a *Agent) onGossip(from consensus.ServerID, data []byte) {
+	g, err := decodeGossip(from, data)
+	if err != nil {
+		a.herald.peer(string(from), err)
+		return
+	}
+	a.peers.heard(from, g, time.Now())
+	a.monitor.Heard(g.Opinions)
+}

@@ -1,0 +1,322 @@
+package sentinel
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/failover"
+	"picket/monitor"
+	"picket/sentinel/picture"
+	"picket/sentinel/resp"
+	"picket/sentinel/state"
+	"picket/sentinel/webhook"
+)
+
+// herald tells the outside what happens: one log line and the Sentinel events for each change. Whoever has something to tell
+// hands it over and goes on; one goroutine tells it, in order.
+type herald struct {
+	log     zerolog.Logger
+	cluster string
+	self    string
+	machine *state.Machine
+	door    func(...resp.Message) // publishes to subscribers
+	metrics metrics
+	queue   chan func()
+	dropped atomic.Uint64
+	told    uint64 // id of the newest committed event that was told
+	old     uint64 // events up to this were in the log when this agent started
+}
+
+// metrics count what the herald tells.
+type metrics interface{ Committed(state.Event) }
+
+// heraldQueue bounds what waits to be told: a burst of some hundred servers going down at once.
+const heraldQueue = 4096
+
+func (h *herald) run(ctx context.Context) {
+	for {
+		changed := h.machine.Changed()
+		h.committed()
+		select {
+		case <-ctx.Done():
+			h.drain()
+			return
+		case <-changed:
+		case tell := <-h.queue:
+			tell()
+		}
+	}
+}
+
+// drain tells what is left at the end.
+func (h *herald) drain() {
+	h.committed()
+	for {
+		select {
+		case tell := <-h.queue:
+			tell()
+		default:
+			return
+		}
+	}
+}
+
+// tell hands something over; when too much waits it is lost, and counted. Committed events never are.
+func (h *herald) tell(f func()) {
+	select {
+	case h.queue <- f:
+	default:
+		h.dropped.Add(1)
+	}
+}
+
+// committed tells the events that the log brought since the last time.
+func (h *herald) committed() {
+	const some = 256
+	for {
+		events := h.machine.State().After(h.told, some)
+		for _, e := range events {
+			h.event(e)
+			h.told = e.ID
+		}
+		if len(events) < some {
+			return
+		}
+	}
+}
+
+// event tells a committed event. Of those from before the start nobody is told again, but for the switch that made the present
+// master: a client may have asked this agent while it had not caught up yet.
+func (h *herald) event(e state.Event) {
+	if e.ID <= h.old {
+		if m := h.machine.State().Master(e.Master); e.Type == state.FailoverSwitched && m != nil && m.Epoch == e.Epoch {
+			h.door(resp.FromCommitted(e)...)
+		}
+		return
+	}
+	line := h.log.Info().Uint64("term", e.Epoch).Uint64("index", e.ID)
+	d := e.Data
+	for _, field := range []struct{ key, value string }{
+		{"master", e.Master}, {"peer", d.Agent}, {"from", string(d.From)}, {"to", string(d.To)}, {"server", string(d.Replica)},
+		{"cause", d.Cause}, {"evidence", d.Evidence}, {"why", d.Why},
+	} {
+		if field.value != "" {
+			line = line.Str(field.key, field.value)
+		}
+	}
+	if d.Offset != 0 {
+		line = line.Int64("offset", d.Offset)
+	}
+	if d.ElapsedMS != 0 {
+		line = line.Int64("elapsed_ms", d.ElapsedMS)
+	}
+	line.Msg(string(e.Type))
+	h.metrics.Committed(e)
+	h.door(resp.FromCommitted(e)...)
+	if e.Type == state.AgentRegistered && d.Agent != h.self {
+		h.door(resp.FromRegistered(e, picture.MyID(h.cluster, d.Agent), h.machine.State())...)
+	}
+}
+
+// owner says whose server it is.
+func owner(m *state.Master, a config.Addr) resp.Owner {
+	return resp.Owner{Name: m.Name, Master: m.Addr, IsMaster: m.Addr == a}
+}
+
+// seen tells what the monitor observed.
+func (h *herald) seen(e monitor.Event) {
+	h.tell(func() {
+		var o resp.Owner
+		if m := h.machine.State().Owner(e.Server.Addr); m != nil {
+			o = owner(m, e.Server.Addr)
+		}
+		switch e.Kind {
+		case monitor.ServerDown:
+			h.about(zerolog.WarnLevel, o, e).Str("evidence", evidence[e.Server.Evidence]).Msg("server is down")
+		case monitor.ServerUp:
+			h.about(zerolog.InfoLevel, o, e).Msg("server is up")
+		case monitor.ServerReboot:
+			h.about(zerolog.WarnLevel, o, e).Msg("server was restarted")
+		case monitor.RoleChanged:
+			h.about(zerolog.InfoLevel, o, e).Str("role", e.Server.Last.Role).Msg("server changed its role")
+		case monitor.StallBegun:
+			h.log.Warn().Msg("this agent was late itself: it distrusts what it saw and looks again")
+		case monitor.StallEnded:
+			h.log.Info().Msg("this agent trusts its eyes again")
+		}
+		h.door(resp.FromMonitor(e, o)...)
+	})
+}
+
+func (h *herald) about(level zerolog.Level, o resp.Owner, e monitor.Event) *zerolog.Event {
+	return h.log.WithLevel(level).Str("master", o.Name).Str("server", string(e.Server.Addr))
+}
+
+// verdict tells a judgement that differs from the last one.
+func (h *herald) verdict(o resp.Owner, was, is monitor.Verdict) {
+	if was.Code == is.Code && was.ObjectivelyDown == is.ObjectivelyDown {
+		return
+	}
+	h.tell(func() {
+		line := h.log.Info()
+		switch {
+		case is.ObjectivelyDown:
+			line = h.log.Warn()
+		case is.Code == monitor.UnknownMaster, is.Code == monitor.RoleMismatch:
+			line = h.log.Debug() // it has not looked yet, since the start or since the switch; what lasts is told as a server that is down
+		}
+		line.Str("master", o.Name).Str("server", string(o.Master)).Str("code", string(is.Code)).Msg(is.Text)
+		h.door(resp.FromVerdict(o, was, is)...)
+	})
+}
+
+// blocker tells when what blocks a failover is different.
+func (h *herald) blocker(master string, was, is *failover.Blocker) {
+	if is == was || is != nil && was != nil && is.Reason == was.Reason {
+		return
+	}
+	h.tell(func() {
+		if is == nil {
+			h.log.Info().Str("master", master).Str("reason", was.Reason).Msg("a failover is not blocked any more")
+			return
+		}
+		h.log.Warn().Str("master", master).Str("reason", is.Reason).Str("remedy", is.Remedy).Msg("a failover is blocked: " + is.Text)
+	})
+}
+
+// progress tells of a step of a runner that is not in the log.
+func (h *herald) progress(p failover.Progress) {
+	h.tell(func() {
+		line := h.log.Info()
+		switch {
+		case p.Kind != failover.ActionFailed:
+		case overtaken(p.Err):
+			line = h.log.Debug().Err(p.Err)
+		default:
+			line = h.log.Warn().Err(p.Err)
+		}
+		line.Str("master", p.Master).Str("server", string(p.Server)).Msg(did[p.Kind])
+		if m := h.machine.State().Master(p.Master); m != nil {
+			h.door(resp.FromProgress(p, owner(m, p.Server))...)
+		}
+	})
+}
+
+// did says in words what a runner's progress tells.
+var did = map[failover.ProgressKind]string{
+	failover.ServerCut: "replica detached and read", failover.ServerPromoted: "replica promoted",
+	failover.RepointSent: "replica told to follow the new master", failover.RepointSyncing: "replica follows, its link is not up yet",
+	failover.RepointDone: "replica follows the new master", failover.ConvertedToSlave: "stray master made a replica",
+	failover.Reattached: "replica told to follow its master again", failover.ActionFailed: "an action failed",
+}
+
+// started tells which agent this is.
+func (h *herald) started(version string) {
+	h.tell(func() { h.log.Info().Str("cluster", h.cluster).Str("version", version).Msg("the agent has started") })
+}
+
+// standing tells that this agent stands for election.
+func (h *herald) standing(r reason) {
+	h.tell(func() {
+		h.log.Info().Str("for", string(r.purpose)).Str("master", strings.Join(r.masters, ",")).Msg("campaigning")
+	})
+}
+
+func (h *herald) defeated(r reason, err error) {
+	h.tell(func() {
+		h.log.Info().Str("for", string(r.purpose)).Str("master", strings.Join(r.masters, ",")).Err(err).Msg("the election is lost")
+	})
+}
+
+// consensus tells what happened in the group.
+func (h *herald) consensus(e consensus.Event) {
+	h.tell(func() {
+		line := h.log.Info()
+		switch e.Kind {
+		case consensus.EventVoted, consensus.EventVoteRefused, consensus.EventSnapshot, consensus.EventTerm:
+			line = h.log.Debug()
+		case consensus.EventDisconnected:
+			line = h.log.Warn()
+		case consensus.EventFailed:
+			line = h.log.Error()
+		}
+		if e.Term != 0 {
+			line = line.Uint64("term", uint64(e.Term))
+		}
+		if e.Peer != "" {
+			line = line.Str("peer", string(e.Peer))
+		}
+		if e.Index != 0 {
+			line = line.Uint64("index", uint64(e.Index))
+		}
+		if len(e.Reason) > 0 {
+			line = line.Bytes("for", e.Reason)
+		}
+		if e.Text != "" {
+			line = line.Str("why", e.Text)
+		}
+		line.Msg(happened[e.Kind])
+		id := func(s consensus.ServerID) string { return picture.MyID(h.cluster, string(s)) }
+		h.door(resp.FromConsensus(e, h.self, id)...)
+	})
+}
+
+// happened says in words what a consensus event tells.
+var happened = map[consensus.EventKind]string{
+	consensus.EventTerm: "new term", consensus.EventVoted: "voted", consensus.EventVoteRefused: "vote refused",
+	consensus.EventLeader: "leader elected", consensus.EventLeaderLost: "leader lost", consensus.EventConnected: "agent connected",
+	consensus.EventDisconnected: "agent disconnected", consensus.EventSnapshot: "snapshot", consensus.EventFailed: "consensus has failed",
+}
+
+// peer tells of a problem with another agent.
+func (h *herald) peer(id string, err error) {
+	h.tell(func() { h.log.Warn().Str("peer", id).Err(err).Msg("problem with another agent") })
+}
+
+// delivery tells of a webhook that fails, when it begins to and each time that the attempts have doubled, and of its recovery.
+func (h *herald) delivery(r webhook.Report) {
+	line := h.log.Debug
+	switch {
+	case r.Kind == webhook.Disabled, r.Kind == webhook.Failed && r.Attempts&(r.Attempts-1) == 0:
+		line = h.log.Warn
+	case r.Kind == webhook.Delivered && r.Attempts > 1:
+		line = h.log.Info
+	}
+	h.tell(func() {
+		line().Str("endpoint", r.Endpoint).Str("event", string(r.Event.Type)).Uint64("index", r.Event.ID).
+			Int("attempts", r.Attempts).Dur("pause", r.Pause).Err(r.Err).Msg(delivered[r.Kind])
+	})
+}
+
+// delivered says in words how an attempt to deliver an event ended.
+var delivered = map[webhook.ReportKind]string{
+	webhook.Delivered: "webhook delivered", webhook.Failed: "webhook failed; it is tried again",
+	webhook.Disabled: "webhook is gone by its own word; it gets nothing more until this agent starts again",
+}
+
+// overtaken says whether something failed only because this agent stopped leading, or stops.
+func overtaken(err error) bool {
+	var notLeader *consensus.NotLeaderError
+	return errors.As(err, &notLeader) || errors.Is(err, consensus.ErrStopped) || errors.Is(err, consensus.ErrDropped) ||
+		errors.Is(err, context.Canceled)
+}
+
+// failed tells of work that failed. That it ended because leadership or the agent did is nothing to tell.
+func (h *herald) failed(ctx context.Context, what, master string, err error) {
+	if err == nil || ctx.Err() != nil || overtaken(err) {
+		return
+	}
+	h.tell(func() {
+		line := h.log.Warn().Err(err)
+		if master != "" {
+			line = line.Str("master", master)
+		}
+		line.Msg("could not " + what)
+	})
+}

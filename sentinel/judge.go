@@ -1,0 +1,273 @@
+package sentinel
+
+import (
+	"context"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/failover"
+	"picket/monitor"
+	"picket/sentinel/state"
+)
+
+// judge is the state of the goroutine that decides what happens next. Nobody else touches it; others post functions
+// to its inbox, and may read the judgement that it publishes.
+type judge struct {
+	a         *Agent
+	agenda    *agenda
+	now       judgement
+	watched   *state.State         // whose servers the monitor watches
+	attended  []config.Addr        // and which it looks at closely
+	standing  bool                 // an election that this agent stands in is not decided yet
+	beginning map[string]time.Time // masters whose failover is being begun: not to be tried again before
+	reign     *reign               // nil: this agent does not lead
+}
+
+// judgement is what the judge thinks of the masters, by name. It is immutable once published.
+type judgement struct {
+	at      time.Time
+	masters map[string]judged
+}
+
+// judged is what the judge thinks of one master.
+type judged struct {
+	addr    config.Addr // the server that is judged
+	verdict monitor.Verdict
+	odown   time.Time         // objectively down since; zero: it is not
+	blocker *failover.Blocker // why nothing is done about it; nil: nothing is wrong, or something is done
+}
+
+// look is what one round looks at.
+type look struct {
+	now     time.Time
+	state   *state.State
+	masters []*state.Master // that this agent's file names
+	view    monitor.View
+	status  consensus.Status
+	peers   map[consensus.ServerID]peer
+}
+
+// idle is how long the judge rests at most; what depends on time alone is seen this late.
+const idle = 100 * time.Millisecond
+
+// beginTimeout bounds the commit of a failover's first step.
+const beginTimeout = 2 * time.Second
+
+// decide runs the judge until ctx ends.
+func (a *Agent) decide(ctx context.Context) {
+	j := &judge{a: a, agenda: newAgenda(), beginning: map[string]time.Time{}}
+	defer close(a.settled)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		changed := a.machine.Changed()
+		a.bell.ring()
+		timer.Reset(j.round(ctx))
+		select {
+		case <-ctx.Done():
+			j.abdicate()
+			return
+		case <-changed:
+		case <-a.wake:
+		case <-timer.C:
+		case post := <-a.inbox:
+			post(j)
+		}
+	}
+}
+
+// round looks at everything once, does what is to be done, and says when to look again at the latest.
+func (j *judge) round(ctx context.Context) time.Duration {
+	l := j.a.look()
+	j.hear() // whoever stands for election: what the status shows was posted before
+	status := l.status
+	j.a.status.Store(&status)
+	j.weigh(l)
+	j.watch(l)
+	j.rule(ctx, l)
+	suspects := false
+	for _, m := range l.masters {
+		purpose := j.need(ctx, l, m)
+		j.agenda.set(m.Name, purpose, l.now)
+		suspects = suspects || purpose == "" && j.suspect(l, m)
+	}
+	j.publish()
+	return j.campaign(ctx, l, suspects)
+}
+
+// hear does what others have posted.
+func (j *judge) hear() {
+	for {
+		select {
+		case post := <-j.a.inbox:
+			post(j)
+		default:
+			return
+		}
+	}
+}
+
+// look takes in the picture of this moment.
+func (a *Agent) look() look {
+	s := a.machine.State()
+	return look{
+		now: time.Now(), state: s, masters: a.managed(s), view: a.monitor.View(), status: a.node.Status(), peers: a.peers.all(),
+	}
+}
+
+// question is what to ask about a master.
+func (a *Agent) question(m *state.Master, agents int) monitor.Question {
+	return monitor.Question{
+		Name: m.Name, Master: m.Addr, Replicas: m.Replicas, Quorum: a.masters[m.Name].Quorum, Agents: agents,
+	}
+}
+
+// weigh judges every master and tells what is different from the last time.
+func (j *judge) weigh(l look) {
+	was := j.now.masters
+	j.now = judgement{at: l.now, masters: make(map[string]judged, len(l.masters))}
+	for _, m := range l.masters {
+		before := was[m.Name]
+		if before.addr != m.Addr {
+			before = judged{addr: m.Addr} // another server: nothing is known of it yet
+		}
+		now := before
+		now.verdict = monitor.Judge(j.a.question(m, len(l.status.Voters)), l.view)
+		switch {
+		case !now.verdict.ObjectivelyDown:
+			now.odown = time.Time{}
+		case now.odown.IsZero():
+			now.odown = l.now
+		}
+		j.now.masters[m.Name] = now
+		j.a.herald.verdict(owner(m, m.Addr), before.verdict, now.verdict)
+	}
+}
+
+// publish makes the judgement known to the doors and to the veto.
+func (j *judge) publish() {
+	j.a.judgement.Store(&judgement{at: j.now.at, masters: maps.Clone(j.now.masters)})
+}
+
+// watch tells the monitor which servers matter, and which matter now.
+func (j *judge) watch(l look) {
+	if l.state != j.watched {
+		j.watched = l.state
+		j.a.monitor.Watch(j.a.targets(l.state))
+	}
+	if servers := attended(l.masters, j.now.masters); !slices.Equal(servers, j.attended) {
+		j.attended = servers
+		j.a.monitor.Attend(servers)
+	}
+}
+
+// block notes what keeps a master from being failed over; nil: nothing does.
+func (j *judge) block(master string, b *failover.Blocker) {
+	m := j.now.masters[master]
+	j.a.herald.blocker(master, m.blocker, b)
+	m.blocker = b
+	j.now.masters[master] = m
+}
+
+// need says what a master needs a leader to be elected for. Where this agent leads a term that was won for the master it
+// needs no other election: the failover begins.
+func (j *judge) need(ctx context.Context, l look, m *state.Master) purpose {
+	v := j.now.masters[m.Name].verdict
+	switch {
+	case m.Failover != nil:
+		if l.status.Role != consensus.Leader && l.leaderGone(j.a.cfg.Agent.ElectionTimeout) {
+			return forResume
+		}
+		return ""
+	case !v.ObjectivelyDown:
+		j.block(m.Name, nil)
+		return ""
+	}
+	situation := j.a.situation(l, m, v, uint64(l.status.Term))
+	blocker := failover.MayBegin(situation, failover.CauseDown, m.Last)
+	j.block(m.Name, blocker)
+	switch {
+	case blocker != nil:
+		return ""
+	case l.now.Before(j.beginning[m.Name]):
+		return ""
+	case l.status.Role == consensus.Leader && electedFor(l.status.Reason).names(m.Name) && m.LastEpoch() < uint64(l.status.Term):
+		j.begin(ctx, l.status.Term, m.Name)
+		return ""
+	}
+	return forDown
+}
+
+// suspect says whether a master began to look dead just now, so that it may soon need the same election as others.
+func (j *judge) suspect(l look, m *state.Master) bool {
+	s := l.view.Servers[m.Addr]
+	return s.Suspect && !s.Lost.IsZero() && l.now.Sub(s.Lost) < j.a.masters[m.Name].CrashGrace+gather
+}
+
+// leaderGone says whether the leader is lost to this agent: unknown, disconnected, or silent for half of the time
+// after which an ordinary election would come anyway.
+func (l look) leaderGone(electionTimeout time.Duration) bool {
+	if l.status.Leader == l.status.ID {
+		return false
+	}
+	contact, heard := l.status.Contact[l.status.Leader]
+	return l.status.Leader == "" || !l.peers[l.status.Leader].connected || heard && contact > electionTimeout/2
+}
+
+// electorate is the group as it looks now.
+func (l look) electorate(electionTimeout time.Duration) electorate {
+	e := electorate{self: l.status.ID, voters: l.status.Voters, leader: l.status.Leader, reachable: map[consensus.ServerID]bool{}}
+	for id, p := range l.peers {
+		e.reachable[id] = p.connected
+	}
+	if l.leaderGone(electionTimeout) {
+		e.leader = ""
+	}
+	return e
+}
+
+// campaign stands for election if it is this agent's turn, and says how long nothing has to be done otherwise.
+func (j *judge) campaign(ctx context.Context, l look, suspects bool) time.Duration {
+	e := l.electorate(j.a.cfg.Agent.ElectionTimeout)
+	if j.standing || !e.majority() {
+		return idle
+	}
+	r, next, ok := j.agenda.due(l.now, e.rank(), suspects)
+	switch {
+	case ok:
+		j.stand(ctx, r)
+	case !next.IsZero():
+		return min(idle, next.Sub(l.now))
+	}
+	return idle
+}
+
+// stand holds an election. Its goroutine ends when it is decided.
+func (j *judge) stand(ctx context.Context, r reason) {
+	j.standing = true
+	j.a.workers.Go(func() {
+		_, err := j.a.elect(ctx, r)
+		j.a.post(func(j *judge) {
+			j.standing = false
+			if err != nil {
+				j.agenda.lost(r.masters, time.Now(), rand.Float64())
+			}
+		})
+	})
+}
+
+// begin has the first step of a failover committed. Its goroutine ends when that is decided.
+func (j *judge) begin(ctx context.Context, term consensus.Term, master string) {
+	j.beginning[master] = time.Now().Add(beginTimeout)
+	j.a.workers.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, beginTimeout)
+		defer cancel()
+		err := j.a.begin(ctx, term, master, failover.CauseDown)
+		j.a.herald.failed(ctx, "begin the failover", master, err)
+		j.a.post(func(j *judge) { j.beginning[master] = time.Now().Add(rest) })
+	})
+}

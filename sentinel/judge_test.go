@@ -1,0 +1,95 @@
+package sentinel
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/monitor"
+	"picket/sentinel/state"
+)
+
+func TestVeto_RefusesOnlyWhatIsKnownToLive(t *testing.T) {
+	a := &Agent{}
+	a.judgement.Store(&judgement{masters: map[string]judged{
+		"dead":  {verdict: monitor.Verdict{ObjectivelyDown: true}},
+		"lives": {verdict: monitor.Verdict{Life: []monitor.Proof{{Replica: "h:2", Text: "it received 5 bytes"}}}},
+	}})
+	for _, tc := range []struct {
+		reason string
+		want   string // part of the refusal; empty: none
+	}{
+		{"down:dead", ""},
+		{"down:unheard-of", ""},
+		{"down:lives", "h:2"},
+		{"down:dead,lives", "lives"},
+		{"resume:lives", ""},
+		{"manual:lives", ""},
+		{"gibberish", "not a reason"},
+	} {
+		got := a.veto("x", []byte(tc.reason))
+		if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
+			t.Errorf("%s: %q, want %q", tc.reason, got, tc.want)
+		}
+	}
+}
+
+func TestLeaderGone(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	for _, tc := range []struct {
+		name      string
+		leader    consensus.ServerID
+		connected bool
+		contact   time.Duration // negative: none
+		want      bool
+	}{
+		{"it is this agent", "self", false, -1, false},
+		{"none is known", "", false, -1, true},
+		{"heard just now", "other", true, 40 * time.Millisecond, false},
+		{"connected, not heard yet", "other", true, -1, false},
+		{"the connection is broken", "other", false, 40 * time.Millisecond, true},
+		{"connected, but silent", "other", true, 160 * time.Millisecond, true},
+	} {
+		l := look{
+			status: consensus.Status{ID: "self", Leader: tc.leader, Contact: map[consensus.ServerID]time.Duration{}},
+			peers:  map[consensus.ServerID]peer{"other": {connected: tc.connected}},
+		}
+		if tc.contact >= 0 {
+			l.status.Contact[tc.leader] = tc.contact
+		}
+		if got := l.leaderGone(timeout); got != tc.want {
+			t.Errorf("%s: gone %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestSuspect_IsWhoBeganToLookDeadJustNow(t *testing.T) {
+	now := time.Unix(100, 0)
+	j := &judge{a: &Agent{masters: map[string]*config.Master{"m": {CrashGrace: 50 * time.Millisecond}}}}
+	for _, tc := range []struct {
+		name   string
+		server monitor.Server
+		want   bool
+	}{
+		{"well", monitor.Server{}, false},
+		{"refused a moment ago", monitor.Server{Suspect: true, Lost: now.Add(-48 * time.Millisecond)}, true},
+		{"down for long", monitor.Server{Suspect: true, Lost: now.Add(-time.Second)}, false},
+		{"never looked at", monitor.Server{Suspect: true}, false},
+	} {
+		l := look{now: now, view: monitor.View{Servers: map[config.Addr]monitor.Server{"h:1": tc.server}}}
+		if got := j.suspect(l, &state.Master{Name: "m", Addr: "h:1"}); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestPicture_NamesTheFilesMastersOnlyBeforeTheGroupKnowsBetter(t *testing.T) {
+	agreed := &state.State{Masters: []state.Master{{Name: "b", Addr: "h:9", Epoch: 4, Replicas: []config.Addr{"h:3"}}}}
+	file := []config.Master{{Name: "c", Address: "h:3"}, {Name: "b", Address: "h:2"}, {Name: "a", Address: "h:1"}}
+	got := withFile([]*state.Master{&agreed.Masters[0]}, agreed, file)
+	if len(got) != 2 || got[0].Name != "a" || got[0].Addr != "h:1" || got[1] != &agreed.Masters[0] {
+		t.Errorf("got %+v", got)
+	}
+}

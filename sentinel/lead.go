@@ -1,0 +1,142 @@
+package sentinel
+
+import (
+	"context"
+	"time"
+
+	"picket/consensus"
+	"picket/failover"
+	"picket/sentinel/state"
+)
+
+// rest is how long the leader pauses before it does to a master what it has just done: what fails at once must not be tried again
+// in a spin. The pause between repairs doubles, up to longestRest, as long as there is something to repair.
+const (
+	rest        = 50 * time.Millisecond
+	longestRest = 5 * time.Second
+)
+
+// reign is one term of this agent as the leader, and what it does meanwhile. It belongs to the judge.
+type reign struct {
+	term  consensus.Term
+	ready bool // all that was committed in former terms is applied here
+	// start runs a goroutine that ends when it is stopped or the reign ends; the agent waits for it.
+	start   func(func(context.Context)) (stop context.CancelFunc)
+	end     context.CancelFunc            // of all its goroutines
+	running map[string]bool               // masters whose failover is run
+	ran     map[string]time.Time          // and when a runner returned
+	repairs map[string]context.CancelFunc // masters that are being repaired
+	pauses  map[string]pausing            // between repairs
+}
+
+// pausing is the pause after a repair.
+type pausing struct {
+	until   time.Time
+	repairs int // so far, without an end
+}
+
+// rule begins and ends this agent's reign, and starts what a leader has to do.
+func (j *judge) rule(ctx context.Context, l look) {
+	if j.reign != nil && (l.status.Role != consensus.Leader || l.status.Term != j.reign.term) {
+		j.abdicate()
+	}
+	if l.status.Role != consensus.Leader {
+		return
+	}
+	if j.reign == nil {
+		j.accede(ctx, l.status.Term)
+	}
+	if !j.reign.ready {
+		return
+	}
+	for _, m := range l.masters {
+		j.serve(l, m)
+	}
+}
+
+// abdicate ends the reign, if there is one. What its goroutines still do is refused by the log.
+func (j *judge) abdicate() {
+	if j.reign != nil {
+		j.reign.end()
+		j.reign = nil
+	}
+}
+
+// accede begins a reign. Nothing is done before all that former leaders committed is known here.
+func (j *judge) accede(ctx context.Context, term consensus.Term) {
+	ctx, end := context.WithCancel(ctx)
+	r := &reign{
+		term: term, end: end,
+		start: func(f func(context.Context)) context.CancelFunc {
+			ctx, stop := context.WithCancel(ctx)
+			j.a.workers.Go(func() {
+				defer stop()
+				f(ctx)
+			})
+			return stop
+		},
+		running: map[string]bool{}, ran: map[string]time.Time{},
+		repairs: map[string]context.CancelFunc{}, pauses: map[string]pausing{},
+	}
+	j.reign = r
+	r.start(func(ctx context.Context) {
+		if j.a.node.Barrier(ctx) != nil {
+			return // the term is over, or the agent stops
+		}
+		j.a.post(func(*judge) { r.ready = true })
+		r.start(func(ctx context.Context) { j.a.discover(ctx, term) })
+		r.start(j.a.webhooks.Run)
+	})
+}
+
+// serve does what a master needs of its leader: its failover is run, or else what strays from it is repaired.
+func (j *judge) serve(l look, m *state.Master) {
+	r := j.reign
+	switch {
+	case r.running[m.Name]:
+	case m.Failover != nil:
+		if stop := r.repairs[m.Name]; stop != nil {
+			stop() // a failover does not wait for a server that hangs in a repair
+		}
+		if l.now.Sub(r.ran[m.Name]) > rest {
+			j.run(m.Name)
+		}
+	case r.repairs[m.Name] != nil || l.now.Before(r.pauses[m.Name].until):
+	case len(failover.Repair(j.a.situation(l, m, j.now.masters[m.Name].verdict, uint64(r.term)))) == 0:
+		delete(r.pauses, m.Name)
+	default:
+		j.repair(m.Name)
+	}
+}
+
+// run takes a failover from where it is to its end, as long as the reign lasts.
+func (j *judge) run(master string) {
+	r := j.reign
+	r.running[master] = true
+	r.start(func(ctx context.Context) {
+		err := j.a.runner(r.term).Run(ctx, master)
+		j.a.herald.failed(ctx, "run the failover", master, err)
+		j.a.post(func(*judge) {
+			delete(r.running, master)
+			r.ran[master] = time.Now()
+		})
+	})
+}
+
+// repair makes strays follow their master again. The group confirms first that this agent still leads: a deposed leader that
+// does not know it yet might take the new master for a stray.
+func (j *judge) repair(master string) {
+	r := j.reign
+	r.repairs[master] = r.start(func(ctx context.Context) {
+		err := j.a.node.Barrier(ctx)
+		if err == nil {
+			err = j.a.runner(r.term).Repair(ctx, master)
+		}
+		j.a.herald.failed(ctx, "repair", master, err)
+		j.a.post(func(*judge) {
+			delete(r.repairs, master)
+			n := r.pauses[master].repairs
+			r.pauses[master] = pausing{until: time.Now().Add(min(rest<<min(n, 10), longestRest)), repairs: n + 1}
+		})
+	})
+}

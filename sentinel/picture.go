@@ -1,0 +1,158 @@
+package sentinel
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/monitor"
+	"picket/sentinel/picture"
+	"picket/sentinel/state"
+)
+
+// shownEvents is how many of the latest events a picture holds.
+const shownEvents = 64
+
+// drying is how long a picture is shown to others as well, as long as nothing was committed since: clients ask thousands of times
+// a second, and ages of servers are in it as of its own time.
+const drying = 5 * time.Millisecond
+
+// painted is a picture and the state that it shows.
+type painted struct {
+	picture picture.Picture
+	state   *state.State
+}
+
+// Picture is what this agent knows now.
+func (a *Agent) Picture() picture.Picture {
+	last := a.painted.Load()
+	if last == nil || last.state != a.machine.State() || time.Since(last.picture.At) > drying {
+		l := a.look()
+		last = &painted{picture: a.paint(l), state: l.state}
+		a.painted.Store(last)
+	}
+	return last.picture
+}
+
+func (a *Agent) paint(l look) picture.Picture {
+	judged := a.judgement.Load().masters
+	p := picture.Picture{
+		At: l.view.Now, Version: a.version, Cluster: a.cfg.Cluster, Agent: a.cfg.Agent.ID,
+		Epoch: uint64(l.status.Term), Role: l.status.Role.String(), Leader: string(l.status.Leader), Majority: l.status.Leader != "",
+		Stalled: l.view.Stalled, Commit: uint64(l.status.Commit), Applied: uint64(l.status.Applied),
+		Masters: make([]picture.Master, 0, len(l.masters)), Agents: a.agents(l),
+		Events: l.state.Events[max(0, len(l.state.Events)-shownEvents):],
+	}
+	masters := l.masters
+	if a.fresh {
+		masters = withFile(masters, l.state, a.cfg.Masters)
+	}
+	for _, m := range masters {
+		p.Masters = append(p.Masters, a.master(l, m, judged[m.Name]))
+	}
+	return p
+}
+
+// withFile adds the masters of the file that the group does not know yet. That is only right for an agent that never knew
+// better: after a restart, what the file says may be long out of date, and no answer is better than that one.
+func withFile(masters []*state.Master, agreed *state.State, file []config.Master) []*state.Master {
+	for _, m := range file {
+		if agreed.Master(m.Name) == nil && agreed.Owner(m.Address) == nil {
+			masters = append(masters, &state.Master{Name: m.Name, Addr: m.Address})
+		}
+	}
+	slices.SortFunc(masters, func(a, b *state.Master) int { return cmp.Compare(a.Name, b.Name) })
+	return masters
+}
+
+func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
+	settings := a.masters[m.Name]
+	p := picture.Master{
+		Name: m.Name, Epoch: m.Epoch, Settings: settings, Quorum: settings.Quorum,
+		Server:   server(m.Addr, l.view),
+		Verdict:  monitor.Judge(a.question(m, len(l.status.Voters)), l.view),
+		Blocker:  judged.blocker,
+		Replicas: make([]picture.Server, 0, len(m.Replicas)),
+		Failover: m.Failover, Last: m.Last,
+	}
+	if p.ODown = p.Verdict.ObjectivelyDown; p.ODown {
+		p.ODownAt = l.view.Now
+		if judged.addr == m.Addr && !judged.odown.IsZero() {
+			p.ODownAt = judged.odown
+		}
+	}
+	for _, r := range m.Replicas {
+		s := server(r, l.view)
+		s.Lag = lag(p.Server.Last, s.Last)
+		p.Replicas = append(p.Replicas, s)
+	}
+	return p
+}
+
+// states and evidence are the words for what the monitor says.
+var (
+	states   = map[monitor.State]string{monitor.Unknown: "unknown", monitor.Up: "up", monitor.Down: "down"}
+	evidence = map[monitor.Evidence]string{
+		monitor.NoEvidence: "none", monitor.Answered: "answered", monitor.Refused: "refused", monitor.TimedOut: "timed-out",
+		monitor.Unreachable: "unreachable", monitor.BadReply: "bad-reply", monitor.WrongRole: "wrong-role",
+	}
+)
+
+func server(addr config.Addr, view monitor.View) picture.Server {
+	s, watched := view.Servers[addr]
+	if !watched {
+		s = monitor.Server{Addr: addr}
+	}
+	p := picture.Server{Addr: addr, State: states[s.State], Down: s.State == monitor.Down, Watch: s, Last: s.Last, Lag: -1}
+	if s.Last != nil {
+		p.RunID = s.Last.RunID
+	}
+	if p.Down {
+		p.Evidence = evidence[s.Evidence]
+	}
+	return p
+}
+
+// lag is how many bytes a replica is behind its master, by the last observations of both; -1: unknown.
+func lag(master, replica *monitor.Observation) int64 {
+	if master == nil || replica == nil || master.Role != "master" || replica.Role != "slave" {
+		return -1
+	}
+	return max(0, master.Offset-replica.Offset)
+}
+
+// agents lists the members of the group.
+func (a *Agent) agents(l look) []picture.Agent {
+	agents := make([]picture.Agent, 0, len(l.status.Voters))
+	for _, id := range l.status.Voters {
+		p := picture.Agent{ID: string(id), MyID: picture.MyID(a.cfg.Cluster, string(id)), Self: id == l.status.ID, Heard: -1}
+		registered := l.state.Agent(string(id))
+		if p.Self {
+			registered = &a.identity
+		}
+		if registered != nil {
+			p.Host, p.SentinelPort, p.Peer, p.Zone = registered.Host, registered.SentinelPort, registered.Peer, registered.Zone
+		}
+		if p.Self {
+			p.Up, p.Role, p.Epoch, p.Heard = true, l.status.Role.String(), uint64(l.status.Term), 0
+		} else {
+			heard(&p, l.peers[id], l.now)
+		}
+		agents = append(agents, p)
+	}
+	return agents
+}
+
+// silence is how long an agent may say nothing and still count as up: some of its heartbeats may be lost.
+const silence = 2 * time.Second
+
+func heard(p *picture.Agent, q peer, now time.Time) {
+	if q.heard.IsZero() {
+		return
+	}
+	p.Heard = now.Sub(q.heard)
+	p.Up = q.connected && p.Heard < silence
+	p.Role, p.Epoch = consensus.Role(q.role).String(), q.term
+}

@@ -1,0 +1,74 @@
+package sentinel
+
+import (
+	"slices"
+
+	"picket/config"
+	"picket/monitor"
+	"picket/sentinel/state"
+)
+
+// managed gives the agreed masters that this agent's file names as well. One that was taken out of the file is left alone: without
+// settings and credentials there is nothing that this agent could do for it.
+func (a *Agent) managed(s *state.State) []*state.Master {
+	managed := make([]*state.Master, 0, len(s.Masters))
+	for i := range s.Masters {
+		if m := &s.Masters[i]; a.masters[m.Name] != nil {
+			managed = append(managed, m)
+		}
+	}
+	return managed
+}
+
+// targets lists the servers to watch: what is agreed, and until then what the file says.
+func (a *Agent) targets(s *state.State) []monitor.Target {
+	var targets []monitor.Target
+	for _, m := range a.managed(s) {
+		settings := a.masters[m.Name]
+		targets = append(targets, monitor.Target{Addr: m.Addr, Settings: settings, IsMaster: true})
+		for _, r := range m.Replicas {
+			targets = append(targets, monitor.Target{Addr: r, Settings: settings})
+		}
+	}
+	for i := range a.cfg.Masters {
+		if m := &a.cfg.Masters[i]; s.Master(m.Name) == nil && s.Owner(m.Address) == nil {
+			targets = append(targets, monitor.Target{Addr: m.Address, Settings: m, IsMaster: true})
+		}
+	}
+	return targets
+}
+
+// attended lists the servers to look at closely: those of masters that fail over or are not well.
+func attended(masters []*state.Master, judged map[string]judged) []config.Addr {
+	var servers []config.Addr
+	for _, m := range masters {
+		if m.Failover != nil || judged[m.Name].verdict.Code != monitor.Healthy {
+			servers = append(append(servers, m.Addr), m.Replicas...)
+		}
+	}
+	slices.Sort(servers)
+	return servers
+}
+
+// missing lists what the leader has to make known: masters of the file, and replicas that a healthy master lists.
+func missing(cfg *config.Config, s *state.State, view monitor.View) []state.Command {
+	at := view.Now.UnixNano()
+	var commands []state.Command
+	for _, m := range cfg.Masters {
+		if s.Master(m.Name) == nil && s.Owner(m.Address) == nil {
+			commands = append(commands, state.Command{At: at, AddMaster: &state.AddMaster{Name: m.Name, Addr: m.Address, Quorum: m.Quorum}})
+		}
+	}
+	for _, m := range s.Masters {
+		server := view.Servers[m.Addr]
+		if m.Failover != nil || server.State != monitor.Up || server.Last == nil || server.Last.Role != "master" {
+			continue
+		}
+		for _, r := range server.Last.Replicas {
+			if r.State == "online" && r.Server.Port() != 0 && s.Owner(r.Server) == nil {
+				commands = append(commands, state.Command{At: at, AddReplica: &state.AddReplica{Master: m.Name, Addr: r.Server}})
+			}
+		}
+	}
+	return commands
+}
