@@ -48,7 +48,6 @@ var kinds = func() map[reflect.Type]byte {
 
 // envelope is what stands before the body.
 type envelope struct {
-	_struct  bool `codec:",toarray"` //nolint:unused // read by the codec
 	From, To ServerID
 	Term     Term
 }

@@ -15,7 +15,6 @@ type Body interface{ body() }
 type (
 	// VoteRequest asks for a vote (Raft §5.2), or with PreVote whether one would be given (thesis §9.6).
 	VoteRequest struct {
-		_struct   bool `codec:",toarray"` //nolint:unused // read by the codec
 		LastIndex Index
 		LastTerm  Term
 		PreVote   bool
@@ -26,7 +25,6 @@ type (
 
 	// VoteResponse answers a VoteRequest of the same term and kind.
 	VoteResponse struct {
-		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
 		PreVote bool
 		Granted bool
 		Refusal string // why not, for people
@@ -34,7 +32,6 @@ type (
 
 	// AppendRequest replicates entries (Raft §5.3); empty, it is a heartbeat.
 	AppendRequest struct {
-		_struct   bool `codec:",toarray"` //nolint:unused // read by the codec
 		PrevIndex Index
 		PrevTerm  Term
 		Commit    Index
@@ -44,7 +41,6 @@ type (
 
 	// AppendResponse acknowledges all up to Match, or rejects the request at PrevIndex with a hint.
 	AppendResponse struct {
-		_struct   bool  `codec:",toarray"` //nolint:unused // read by the codec
 		Match     Index // valid if not Rejected
 		Round     uint64
 		Rejected  bool
@@ -56,17 +52,15 @@ type (
 	// SnapshotChunk carries part of a snapshot, stop-and-wait per follower. The core leaves Data empty; the
 	// driver fills it from the pinned snapshot before it sends.
 	SnapshotChunk struct {
-		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-		Meta    SnapshotMeta
-		Offset  int64
-		Data    []byte
-		Done    bool // Data ends the snapshot
+		Meta   SnapshotMeta
+		Offset int64
+		Data   []byte
+		Done   bool // Data ends the snapshot
 	}
 
 	// SnapshotResponse asks for the next chunk, or says with Installed that the follower now matches
 	// the snapshot's index.
 	SnapshotResponse struct {
-		_struct   bool  `codec:",toarray"` //nolint:unused // read by the codec
 		Index     Index // of the snapshot
 		Offset    int64 // bytes that the follower holds
 		Installed bool
@@ -74,40 +68,35 @@ type (
 
 	// ReadIndexRequest asks the leader for a confirmed commit index on behalf of a follower.
 	ReadIndexRequest struct {
-		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-		ID      uint64
+		ID uint64
 	}
 
 	// ReadIndexResponse answers it; Index 0 means refused (not the leader, or leadership was lost).
 	ReadIndexResponse struct {
-		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-		ID      uint64
-		Index   Index
+		ID    uint64
+		Index Index
 	}
 
 	// ForwardRequest carries a proposal from a follower's client to the leader. Drivers exchange it;
 	// the core never sees it.
 	ForwardRequest struct {
-		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-		ID      uint64
-		Data    []byte
+		ID   uint64
+		Data []byte
 	}
 
 	// ForwardResponse tells the outcome: the position of the entry, or why there is none.
 	ForwardResponse struct {
-		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-		ID      uint64
-		Index   Index
-		Term    Term
-		Error   string // empty: committed and applied by the leader
-		Lost    bool   // with Error: certainly not in the log
+		ID    uint64
+		Index Index
+		Term  Term
+		Error string // empty: committed and applied by the leader
+		Lost  bool   // with Error: certainly not in the log
 	}
 
 	// Gossip is a payload of the application that shares the connection; it is not part of Raft and
 	// may be lost.
 	Gossip struct {
-		_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-		Data    []byte
+		Data []byte
 	}
 )
 

@@ -26,8 +26,6 @@ const (
 
 // Entry is one slot of the replicated log. (Index, Term) identifies its content for ever.
 type Entry struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Term  Term
 	Index Index
 	Kind  EntryKind
@@ -37,23 +35,17 @@ type Entry struct {
 // HardState is what a server must remember over a crash before it answers anybody: one record, so
 // that term and vote cannot be torn apart.
 type HardState struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Term Term
 	Vote ServerID // in Term; empty: none yet
 }
 
 // Configuration lists the servers of the group. It is a pure function of snapshot and log.
 type Configuration struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Voters []ServerID // sorted
 }
 
 // SnapshotMeta identifies a snapshot: the state after applying every entry up to Index.
 type SnapshotMeta struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Index         Index
 	Term          Term // of the entry at Index
 	Configuration Configuration

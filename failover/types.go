@@ -36,8 +36,6 @@ const (
 // Step is one entry of a failover in the log. Master and Epoch are always set; the other fields belong to the kinds
 // that their comments name.
 type Step struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Kind   StepKind
 	Master string
 	Epoch  uint64 // the term in which the leader acts; a step of an older term than the record's is refused
@@ -76,8 +74,6 @@ const (
 
 // Record is the replicated state of one failover: the fold of its steps.
 type Record struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	ID        uint64 // log index of the begin step
 	Master    string
 	Epoch     uint64

@@ -31,8 +31,6 @@ const (
 
 // Opinion is one agent's word on one server. It expires unless refreshed.
 type Opinion struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Agent    string
 	Server   config.Addr
 	State    State

@@ -22,6 +22,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var handle = func() *codec.MsgpackHandle {
 	h := &codec.MsgpackHandle{WriteExt: true}
+	h.StructToArray = true // no names on the wire: fields may only be added at the end
 	h.RawToString = true
 	h.Canonical = true
 	return h
@@ -29,8 +30,6 @@ var handle = func() *codec.MsgpackHandle {
 
 // batch is a frame's payload.
 type batch struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Hard *consensus.HardState
 	// Reset, if not 0: the log was replaced by a snapshot at this index; nothing before this frame counts.
 	Reset   consensus.Index

@@ -15,8 +15,6 @@ import (
 
 // Identity says whose log it is.
 type Identity struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Cluster string
 	Server  consensus.ServerID
 	Voters  []consensus.ServerID // of the founding configuration

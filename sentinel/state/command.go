@@ -13,8 +13,6 @@ import (
 
 // Command is what an agent proposes: exactly one of the pointers is set.
 type Command struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	At            int64 // the proposer's clock, Unix nanoseconds: for people
 	AddMaster     *AddMaster
 	AddReplica    *AddReplica
@@ -25,8 +23,6 @@ type Command struct {
 
 // AddMaster makes a master known, under the address that a configuration file gives. A known name keeps what it has.
 type AddMaster struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Name   string
 	Addr   config.Addr
 	Quorum int // for people
@@ -34,8 +30,6 @@ type AddMaster struct {
 
 // AddReplica makes a replica of a master known.
 type AddReplica struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Master string
 	Addr   config.Addr
 }
@@ -47,6 +41,7 @@ const version = 1
 // equal values have equal bytes.
 var handle = func() *codec.MsgpackHandle {
 	h := &codec.MsgpackHandle{WriteExt: true}
+	h.StructToArray = true // no names on the wire: fields may only be added at the end
 	h.RawToString = true
 	h.MaxInitLen = 1 << 16
 	return h

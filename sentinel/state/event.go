@@ -21,8 +21,6 @@ const (
 // Event is one committed thing that the outside is told. A log entry makes at most one, so its index
 // is a stable id and the order.
 type Event struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	ID     uint64 // log index
 	Type   EventType
 	Master string // empty for agents' events
@@ -33,8 +31,6 @@ type Event struct {
 
 // EventData holds what the types add; unused fields are left out of the JSON.
 type EventData struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Failover uint64        `json:"failover,omitempty"` // id of the failover: all its events share it
 	Cause    string        `json:"cause,omitempty"`
 	Evidence string        `json:"evidence,omitempty"`

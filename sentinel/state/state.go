@@ -10,8 +10,6 @@ import (
 
 // State is the replicated state after some entry. It is immutable: whoever reads it shares it with everybody.
 type State struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Masters []Master // sorted by name
 	Agents  []Agent  // sorted by id
 	Cursors []Cursor // sorted by endpoint
@@ -22,8 +20,6 @@ type State struct {
 
 // Master is one watched master, as agreed.
 type Master struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Name     string
 	Addr     config.Addr
 	Epoch    uint64           // term of the last switch; 0: none yet
@@ -34,8 +30,6 @@ type Master struct {
 
 // Agent is how an agent can be reached.
 type Agent struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	ID           string
 	Host         string // as clients are told
 	SentinelPort int
@@ -47,8 +41,6 @@ type Agent struct {
 
 // Cursor is how far an endpoint has been told: of all events up to and including ID.
 type Cursor struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Endpoint string
 	ID       uint64
 }
