@@ -1,0 +1,330 @@
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"picket/config"
+	"picket/monitor"
+)
+
+const (
+	oldMaster = config.Addr("10.0.0.1:6379")
+	replicaA  = config.Addr("10.0.0.2:6379")
+	replicaB  = config.Addr("10.0.0.3:6379")
+	history   = "aaaa"
+)
+
+var start = time.Unix(1_700_000_000, 0)
+
+// replica is a replica of the old master as INFO shows it.
+func replica(a config.Addr, offset int64) *monitor.Observation {
+	return &monitor.Observation{Server: a, At: start, Role: "slave", RunID: "run-" + string(a), ReplID: history, Offset: offset, Master: oldMaster,
+		LinkUp: true, Priority: 100}
+}
+
+func masterAt(a config.Addr, offset int64) *monitor.Observation {
+	return &monitor.Observation{Server: a, At: start, Role: "master", RunID: "run-" + string(a), ReplID: history, Offset: offset}
+}
+
+func up(o *monitor.Observation) monitor.Server {
+	return monitor.Server{Addr: o.Server, State: monitor.Up, Last: o}
+}
+
+func down(o *monitor.Observation) monitor.Server {
+	return monitor.Server{Addr: o.Server, State: monitor.Down, Evidence: monitor.Refused, Last: o}
+}
+
+// crashed is the situation after the master's crash, the failover begun.
+func crashed(adjust func(*Situation, *Knowledge)) (Situation, Knowledge) {
+	s := Situation{
+		Now: start, Epoch: 7,
+		Settings: &config.Master{Name: "m", FailoverTimeout: 5 * time.Second, ParallelSyncs: 1, Cooldown: 10 * time.Second},
+		Master:   oldMaster, Replicas: []config.Addr{replicaA, replicaB},
+		View: monitor.View{Now: start, Servers: map[config.Addr]monitor.Server{
+			oldMaster: down(masterAt(oldMaster, 100)), replicaA: up(replica(replicaA, 90)), replicaB: up(replica(replicaB, 95)),
+		}},
+		Record: &Record{ID: 3, Master: "m", Epoch: 7, Phase: Begun, Cause: CauseDown, Old: oldMaster,
+			Replicas: []config.Addr{replicaA, replicaB}, OldRunID: "run-" + string(oldMaster), OldReplID: history},
+	}
+	k := newKnowledge(start)
+	if adjust != nil {
+		adjust(&s, &k)
+	}
+	return s, k
+}
+
+func read(k *Knowledge, list ...*monitor.Observation) {
+	for _, o := range list {
+		k.Read[o.Server] = o
+		k.Tried[o.Server] = Attempt{At: start}
+	}
+	k.FirstRead = start
+}
+
+// show writes a move as the tables expect it.
+func show(m Move) string {
+	switch {
+	case m.Done:
+		return "done"
+	case m.Commit != nil:
+		text := map[StepKind]string{StepResume: "resume", StepPromote: "promote", StepSwitch: "switch", StepRepoint: "repoint",
+			StepEnd: "end", StepAbort: "abort"}[m.Commit.Kind]
+		return strings.TrimSpace(fmt.Sprintf("%s %s%s", text, m.Commit.Target, m.Commit.Replica))
+	}
+	var parts []string
+	for _, a := range m.Actions {
+		parts = append(parts, fmt.Sprintf("%s %s", a.Kind, a.Server))
+	}
+	if m.Blocker != nil {
+		parts = append(parts, "blocked: "+m.Blocker.Reason)
+	}
+	if len(parts) == 0 {
+		return "wait"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func TestNext(t *testing.T) {
+	type adjust = func(*Situation, *Knowledge)
+	for name, c := range map[string]struct {
+		adjust adjust
+		want   string
+	}{
+		"all replicas are cut side by side, the master is not touched": {nil, "detach 10.0.0.2:6379, detach 10.0.0.3:6379"},
+		"a new leader takes over first":                                {func(s *Situation, _ *Knowledge) { s.Epoch = 8 }, "resume"},
+		"an ended failover needs nothing":                              {func(s *Situation, _ *Knowledge) { s.Record.Phase = Ended }, "done"},
+		"the one that holds most is promoted": {func(_ *Situation, k *Knowledge) {
+			read(k, replica(replicaA, 90), replica(replicaB, 95))
+		}, "promote 10.0.0.3:6379"},
+		"one that is being cut is waited for": {func(_ *Situation, k *Knowledge) {
+			read(k, replica(replicaA, 90))
+			k.Busy[replicaB] = true
+		}, "wait"},
+		"but not for long": {func(s *Situation, k *Knowledge) {
+			read(k, replica(replicaA, 90))
+			k.Busy[replicaB] = true
+			s.Now = start.Add(patience)
+		}, "promote 10.0.0.2:6379"},
+		"and not at all when it is down": {func(s *Situation, k *Knowledge) {
+			read(k, replica(replicaA, 90))
+			k.Busy[replicaB] = true
+			s.View.Servers[replicaB] = down(replica(replicaB, 95))
+		}, "promote 10.0.0.2:6379"},
+		"nobody fits": {func(_ *Situation, k *Knowledge) {
+			a, b := replica(replicaA, 90), replica(replicaB, 95)
+			a.Priority, b.ReplID = 0, "cccc"
+			read(k, a, b)
+		}, "blocked: no-candidate"},
+		"nobody fits for too long": {func(s *Situation, k *Knowledge) {
+			a := replica(replicaA, 90)
+			a.Priority = 0
+			read(k, a)
+			k.Busy[replicaB] = true
+			s.Now = start.Add(time.Minute)
+		}, "abort"},
+		"the same master answers again": {func(s *Situation, _ *Knowledge) {
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 100))
+		}, "abort"},
+		"a restarted master does not stop it": {func(s *Situation, _ *Knowledge) {
+			o := masterAt(oldMaster, 0)
+			o.RunID = "reborn"
+			s.View.Servers[oldMaster] = up(o)
+		}, "detach 10.0.0.2:6379, detach 10.0.0.3:6379"},
+		"the chosen one is promoted at once": {promoting(nil), "promote 10.0.0.3:6379"},
+		"its role is confirmed":              {promoting(func(_ *Situation, k *Knowledge) { k.Promoted = true }), "switch 10.0.0.3:6379"},
+		"it is tried again, not replaced": {promoting(func(s *Situation, k *Knowledge) {
+			s.View.Servers[replicaB] = down(replica(replicaB, 95))
+			k.Tried[replicaB] = Attempt{At: start.Add(-time.Second), Err: errors.New("refused")}
+		}), "promote 10.0.0.3:6379"},
+		"it stays down": {promoting(func(s *Situation, k *Knowledge) {
+			s.View.Servers[replicaB] = down(replica(replicaB, 95))
+			s.Now = start.Add(time.Minute)
+		}), "abort"},
+		"it is slow, but alive: no way back": {promoting(func(s *Situation, k *Knowledge) {
+			s.Now = start.Add(time.Minute)
+			k.Busy[replicaB] = true
+		}), "wait"},
+		"the others follow, the dead master is left alone": {switched(nil), "re-point 10.0.0.2:6379"},
+		"a replica that follows is noted": {switched(func(_ *Situation, k *Knowledge) {
+			k.Told[replicaA] = true
+			o := replica(replicaA, 95)
+			o.Master = replicaB
+			k.Seen[replicaA] = o
+		}), "repoint 10.0.0.2:6379"},
+		"one whose link is not up is looked at again": {switched(func(_ *Situation, k *Knowledge) {
+			k.Told[replicaA] = true
+			o := replica(replicaA, 95)
+			o.Master, o.LinkUp = replicaB, false
+			k.Seen[replicaA] = o
+		}), "read 10.0.0.2:6379"},
+		"all follow": {switched(func(s *Situation, _ *Knowledge) { s.Record.Repointed = []config.Addr{replicaA} }), "end"},
+		"one never follows": {switched(func(s *Situation, k *Knowledge) {
+			k.Told[replicaA] = true
+			s.Now = start.Add(time.Minute)
+		}), "end"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, k := crashed(c.adjust)
+			if got := show(Next(s, k)); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func promoting(adjust func(*Situation, *Knowledge)) func(*Situation, *Knowledge) {
+	return func(s *Situation, k *Knowledge) {
+		s.Record.Phase, s.Record.Target, s.Record.ReplID, s.Record.Offset = Promoting, replicaB, history, 95
+		if adjust != nil {
+			adjust(s, k)
+		}
+	}
+}
+
+func switched(adjust func(*Situation, *Knowledge)) func(*Situation, *Knowledge) {
+	return promoting(func(s *Situation, k *Knowledge) {
+		s.Record.Phase, s.Master = Switched, replicaB
+		s.Replicas = []config.Addr{oldMaster, replicaA}
+		if adjust != nil {
+			adjust(s, k)
+		}
+	})
+}
+
+func TestNext_FullResyncsAreLimitedPartialOnesAreNot(t *testing.T) {
+	third := config.Addr("10.0.0.4:6379")
+	for name, c := range map[string]struct {
+		ahead int64 // of the new master: what only a full resync can undo
+		want  int
+	}{"partial": {0, 2}, "full": {10, 1}} {
+		t.Run(name, func(t *testing.T) {
+			s, k := crashed(switched(func(s *Situation, k *Knowledge) {
+				s.Replicas = append(s.Replicas, third)
+				for _, a := range []config.Addr{replicaA, third} {
+					o := replica(a, 95+c.ahead)
+					s.View.Servers[a] = up(o)
+					k.Read[a] = o
+				}
+			}))
+			if got := len(Next(s, k).Actions); got != c.want {
+				t.Errorf("%d replicas are re-pointed at once, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+func TestNext_HandOver(t *testing.T) {
+	manual := func(adjust func(*Situation, *Knowledge)) func(*Situation, *Knowledge) {
+		return func(s *Situation, k *Knowledge) {
+			s.Record.Cause = CauseManual
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 100))
+			adjust(s, k)
+		}
+	}
+	held := func(s *Situation, k *Knowledge, offsets ...int64) {
+		k.HeldAt = start
+		for _, o := range offsets {
+			k.Held = append(k.Held, masterAt(oldMaster, o))
+		}
+	}
+	for name, c := range map[string]struct {
+		adjust func(*Situation, *Knowledge)
+		want   string
+	}{
+		"writers are held first": {manual(func(*Situation, *Knowledge) {}), "hold the writers of 10.0.0.1:6379"},
+		"then all are read": {manual(func(s *Situation, k *Knowledge) { held(s, k) }),
+			"read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
+		"nobody has everything": {manual(func(s *Situation, k *Knowledge) {
+			held(s, k, 100, 100)
+			k.Seen[replicaA], k.Seen[replicaB] = replica(replicaA, 90), replica(replicaB, 99)
+		}), "read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
+		"the master still moves": {manual(func(s *Situation, k *Knowledge) {
+			held(s, k, 99, 100)
+			k.Seen[replicaB] = replica(replicaB, 100)
+		}), "read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
+		"one has everything": {manual(func(s *Situation, k *Knowledge) {
+			held(s, k, 100, 100)
+			k.Seen[replicaB] = replica(replicaB, 100)
+		}), "promote 10.0.0.3:6379"},
+		"too long: writers go on": {manual(func(s *Situation, k *Knowledge) {
+			held(s, k, 100, 100)
+			s.Now = start.Add(holdGiveUp)
+		}), "release the writers of 10.0.0.1:6379"},
+		"and nothing has changed": {manual(func(s *Situation, k *Knowledge) {
+			held(s, k, 100, 100)
+			k.Released = true
+			s.Now = start.Add(holdGiveUp)
+		}), "abort"},
+		"a master that is not there is failed over": {manual(func(s *Situation, _ *Knowledge) {
+			s.View.Servers[oldMaster] = down(masterAt(oldMaster, 100))
+		}), "detach 10.0.0.2:6379, detach 10.0.0.3:6379"},
+		"after the switch the old master follows too": {switched(func(s *Situation, k *Knowledge) {
+			s.Record.Cause = CauseManual
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 95))
+			s.Record.Repointed = []config.Addr{replicaA}
+		}), "re-point 10.0.0.1:6379"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, k := crashed(c.adjust)
+			if got := show(Next(s, k)); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestChoose(t *testing.T) {
+	type list = []*monitor.Observation
+	change := func(o *monitor.Observation, f func(*monitor.Observation)) *monitor.Observation { f(o); return o }
+	for name, c := range map[string]struct {
+		read    list
+		unknown bool // the old master's history was never seen
+		zones   map[config.Addr]string
+		want    config.Addr
+		refused string
+	}{
+		"greatest offset": {read: list{replica(replicaA, 10), replica(replicaB, 11)}, want: replicaB},
+		"offset beats priority": {read: list{change(replica(replicaA, 10), func(o *monitor.Observation) { o.Priority = 1 }), replica(replicaB, 11)},
+			want: replicaB},
+		"priority breaks a tie": {read: list{replica(replicaA, 10), change(replica(replicaB, 10), func(o *monitor.Observation) { o.Priority = 1 })},
+			want: replicaB},
+		"then the zone": {read: list{replica(replicaA, 10), replica(replicaB, 10)},
+			zones: map[config.Addr]string{oldMaster: "z", replicaA: "y", replicaB: "z"}, want: replicaB},
+		"then the address":          {read: list{replica(replicaB, 10), replica(replicaA, 10)}, want: replicaA},
+		"an empty master's replica": {read: list{replica(replicaA, 0)}, want: replicaA},
+		"priority 0":                {read: list{change(replica(replicaA, 10), func(o *monitor.Observation) { o.Priority = 0 })}, refused: "replica-priority is 0"},
+		"loading":                   {read: list{change(replica(replicaA, 10), func(o *monitor.Observation) { o.Loading = true })}, refused: "loads"},
+		"syncing":                   {read: list{change(replica(replicaA, 10), func(o *monitor.Observation) { o.Syncing = true })}, refused: "full resync"},
+		"a master":                  {read: list{masterAt(replicaA, 10)}, refused: "not a replica"},
+		"another history": {read: list{change(replica(replicaA, 99), func(o *monitor.Observation) { o.ReplID = "cccc" }), replica(replicaB, 1)},
+			want: replicaB, refused: "another master's data"},
+		"the history it came from": {read: list{change(replica(replicaA, 10), func(o *monitor.Observation) {
+			o.ReplID, o.ReplID2, o.Second = "cccc", history, 20
+		})}, want: replicaA},
+		"beyond the history it came from": {read: list{change(replica(replicaA, 30), func(o *monitor.Observation) {
+			o.ReplID, o.ReplID2, o.Second = "cccc", history, 20
+		})}, refused: "another master's data"},
+		"unknown history: that of most": {read: list{
+			change(replica(replicaA, 99), func(o *monitor.Observation) { o.ReplID = "cccc" }), replica(replicaB, 5), replica("10.0.0.4:6379", 4),
+		}, unknown: true, want: replicaB},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := crashed(nil)
+			s.Zone = c.zones
+			if c.unknown {
+				s.Record.OldReplID = ""
+			}
+			got := choose(s, c.read)
+			if c.want == "" && got.best != nil || c.want != "" && (got.best == nil || got.best.Server != c.want) {
+				t.Errorf("chosen %+v, want %q; refused %s", got.best, c.want, got.list())
+			}
+			if !strings.Contains(got.list(), c.refused) {
+				t.Errorf("refused %q, want %q", got.list(), c.refused)
+			}
+		})
+	}
+}

@@ -1,0 +1,189 @@
+package failover
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"picket/config"
+	"picket/monitor"
+)
+
+func step(kind StepKind, epoch uint64, adjust ...func(*Step)) Step {
+	s := Step{Kind: kind, Master: "m", Epoch: epoch, Old: oldMaster, Target: replicaB, Replica: replicaA, At: 5}
+	for _, f := range adjust {
+		f(&s)
+	}
+	return s
+}
+
+func TestRecord_StepsInOrder(t *testing.T) {
+	r, err := Begin(step(StepBegin, 7), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []Step{
+		step(StepResume, 8), step(StepPromote, 8), step(StepResume, 9), step(StepSwitch, 9), step(StepRepoint, 9), step(StepRepoint, 9),
+		step(StepEnd, 9),
+	} {
+		if err := r.Apply(s, 4); err != nil {
+			t.Fatalf("step %d: %v", s.Kind, err)
+		}
+	}
+	if r.Phase != Ended || r.Outcome != Done || r.Epoch != 9 || r.Target != replicaB || len(r.Repointed) != 1 || len(r.Leaders) != 3 || r.ID != 3 {
+		t.Errorf("record %+v", r)
+	}
+}
+
+// TestRecord_Refusals: a deposed leader changes nothing, a target is chosen once, and there is no way back after the switch.
+func TestRecord_Refusals(t *testing.T) {
+	for name, c := range map[string]struct {
+		before []Step
+		step   Step
+	}{
+		"older epoch":            {nil, step(StepPromote, 6)},
+		"newer epoch, no resume": {nil, step(StepPromote, 8)},
+		"resume of the same":     {nil, step(StepResume, 7)},
+		"another master":         {nil, step(StepPromote, 7, func(s *Step) { s.Master = "x" })},
+		"switch before promote":  {nil, step(StepSwitch, 7)},
+		"end before switch":      {nil, step(StepEnd, 7)},
+		"the old master":         {nil, step(StepPromote, 7, func(s *Step) { s.Target = oldMaster })},
+		"no target":              {nil, step(StepPromote, 7, func(s *Step) { s.Target = "" })},
+		"a second target":        {[]Step{step(StepPromote, 7)}, step(StepPromote, 7, func(s *Step) { s.Target = replicaA })},
+		"switch to another":      {[]Step{step(StepPromote, 7)}, step(StepSwitch, 7, func(s *Step) { s.Target = replicaA })},
+		"back after the switch":  {[]Step{step(StepPromote, 7), step(StepSwitch, 7)}, step(StepAbort, 7)},
+		"after the end":          {[]Step{step(StepAbort, 7)}, step(StepResume, 8)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := Begin(step(StepBegin, 7), 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range c.before {
+				if err := r.Apply(s, 4); err != nil {
+					t.Fatal(err)
+				}
+			}
+			phase, epoch, target := r.Phase, r.Epoch, r.Target
+			if err := r.Apply(c.step, 5); !errors.Is(err, ErrRefused) {
+				t.Errorf("got %v", err)
+			}
+			if r.Phase != phase || r.Epoch != epoch || r.Target != target {
+				t.Errorf("a refused step changed the record: %+v", r)
+			}
+		})
+	}
+}
+
+func TestMayBegin(t *testing.T) {
+	odown := func(s *Situation) { s.Record, s.Verdict.ObjectivelyDown = nil, true }
+	for name, c := range map[string]struct {
+		cause  Cause
+		adjust func(*Situation)
+		last   *Record
+		want   string
+	}{
+		"objectively down":        {CauseDown, odown, nil, ""},
+		"not down":                {CauseDown, func(s *Situation) { s.Record, s.Verdict.Text = nil, "it answers" }, nil, "not-down"},
+		"running":                 {CauseManual, func(*Situation) {}, nil, "in-progress"},
+		"no replica":              {CauseManual, func(s *Situation) { odown(s); s.Replicas = nil }, nil, "no-replica"},
+		"by hand, not down":       {CauseManual, func(s *Situation) { s.Record = nil }, nil, ""},
+		"soon after another":      {CauseDown, odown, &Record{Outcome: Done, EndAt: start.Add(-time.Second).UnixNano()}, "cooldown"},
+		"long after another":      {CauseDown, odown, &Record{Outcome: Done, EndAt: start.Add(-time.Minute).UnixNano()}, ""},
+		"by hand soon after":      {CauseManual, odown, &Record{Outcome: Done, EndAt: start.Add(-time.Second).UnixNano()}, ""},
+		"soon after a failed one": {CauseDown, odown, &Record{Outcome: Aborted, EndAt: start.Add(-time.Millisecond).UnixNano()}, "cooldown"},
+		"after a failed one":      {CauseDown, odown, &Record{Outcome: Aborted, EndAt: start.Add(-2 * time.Second).UnixNano()}, ""},
+		"another clock is ahead":  {CauseDown, odown, &Record{Outcome: Done, EndAt: start.Add(time.Hour).UnixNano()}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := crashed(nil)
+			c.adjust(&s)
+			got := ""
+			if b := MayBegin(s, c.cause, c.last); b != nil {
+				got = b.Reason
+				if b.Text == "" || b.Remedy == "" {
+					t.Errorf("blocker without words: %+v", b)
+				}
+			}
+			if got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestRepair(t *testing.T) {
+	// The group after a failover: B is the master, A follows it, the old master is back.
+	healed := func(adjust func(*Situation)) Situation {
+		s, _ := crashed(nil)
+		s.Record, s.Master, s.Replicas = nil, replicaB, []config.Addr{oldMaster, replicaA}
+		a := replica(replicaA, 100)
+		a.Master = replicaB
+		o := replica(oldMaster, 100)
+		o.Master = replicaB
+		s.View.Servers = map[config.Addr]monitor.Server{
+			replicaB: up(masterAt(replicaB, 100)), replicaA: up(a), oldMaster: up(o),
+		}
+		adjust(&s)
+		return s
+	}
+	set := func(s *Situation, a config.Addr, f func(*monitor.Observation)) {
+		server := s.View.Servers[a]
+		o := *server.Last
+		f(&o)
+		server.Last = &o
+		s.View.Servers[a] = server
+	}
+	for name, c := range map[string]struct {
+		adjust func(*Situation)
+		want   config.Addr // that is made to follow; empty: nobody
+		note   ProgressKind
+	}{
+		"all is well":         {func(*Situation) {}, "", 0},
+		"the old master back": {func(s *Situation) { s.View.Servers[oldMaster] = up(masterAt(oldMaster, 120)) }, oldMaster, ConvertedToSlave},
+		"a detached replica": {func(s *Situation) {
+			set(s, replicaA, func(o *monitor.Observation) { o.Master, o.LinkUp = Silent, false })
+		}, replicaA, Reattached},
+		"a replica of a stranger": {func(s *Situation) {
+			set(s, replicaA, func(o *monitor.Observation) { o.Master = "10.9.9.9:6379" })
+		}, replicaA, Reattached},
+		"a chain": {func(s *Situation) {
+			set(s, replicaA, func(o *monitor.Observation) { o.Master = oldMaster })
+		}, "", 0},
+		"a replica that is down": {func(s *Situation) {
+			set(s, replicaA, func(o *monitor.Observation) { o.Master = Silent })
+			a := s.View.Servers[replicaA]
+			a.State = monitor.Down
+			s.View.Servers[replicaA] = a
+		}, "", 0},
+		"an old observation": {func(s *Situation) {
+			set(s, replicaA, func(o *monitor.Observation) { o.Master, o.At = Silent, start.Add(-time.Minute) })
+		}, "", 0},
+		"the master is down": {func(s *Situation) {
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 120))
+			s.View.Servers[replicaB] = down(masterAt(replicaB, 100))
+		}, "", 0},
+		"the master loads": {func(s *Situation) {
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 120))
+			set(s, replicaB, func(o *monitor.Observation) { o.Loading = true })
+		}, "", 0},
+		"the master was restarted and is empty": {func(s *Situation) {
+			set(s, replicaA, func(o *monitor.Observation) { o.Master = Silent })
+			set(s, replicaB, func(o *monitor.Observation) { o.ReplID, o.Offset = "new", 0 })
+		}, "", 0},
+		"a failover runs": {func(s *Situation) {
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 120))
+			s.Record = &Record{Phase: Begun}
+		}, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			actions := Repair(healed(c.adjust))
+			switch {
+			case c.want == "" && len(actions) > 0:
+				t.Errorf("does %+v, want nothing", actions)
+			case c.want != "" && (len(actions) != 1 || actions[0].Server != c.want || actions[0].Note != c.note || actions[0].Master != replicaB):
+				t.Errorf("does %+v, want %s to follow", actions, c.want)
+			}
+		})
+	}
+}
