@@ -111,10 +111,13 @@ func received(r Server, lost, fresh time.Time) string {
 		return fmt.Sprintf("received %d bytes from it since", r.Last.Received-r.Prior.Received)
 	}
 	// The last byte came at most LastIO, rounded down to seconds, before the reply.
-	if r.Last.LinkUp && r.Last.LastIO >= 0 {
-		if earliest := r.Last.At.Add(-r.Last.LastIO - time.Second); earliest.After(lost) && r.Last.At.After(fresh) {
-			return fmt.Sprintf("heard from it within the last %s", r.Last.LastIO+time.Second)
-		}
+	age := r.Last.LastIO + time.Second
+	if r.Last.LinkUp && r.Last.LastIO >= 0 && age <= lifeSign && r.Last.At.Add(-age).After(lost) && r.Last.At.After(fresh) {
+		return fmt.Sprintf("heard from it within the last %s", age)
 	}
 	return ""
 }
+
+// lifeSign is how old the last byte from a master without writes may be and still prove its life: it pings its replicas every
+// 10 s, unless told otherwise.
+const lifeSign = 11 * time.Second
