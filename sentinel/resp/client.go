@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// client is one connection. Its fields belong to the goroutine that reads from it, but for what a comment says otherwise.
+// client is one connection. Its fields belong to the goroutine that reads from it, but for what a comment
+// says otherwise.
 type client struct {
 	server   *Server
 	id       int64

@@ -9,9 +9,9 @@ func serverCommands() []*command {
 	return []*command{
 		{name: "command", arity: -1, run: allCommands, summary: "What commands there are.", parts: []*command{
 			{name: "count", arity: 2, run: countCommands, summary: "Return the number of commands."},
-			{name: "docs", arity: -2, run: describeCommands, usage: "[<command-name> ...]", summary: "Describe commands, or all."},
-			{name: "info", arity: -2, run: someCommands, usage: "[<command-name> ...]", summary: "Return arities, or of all."},
-			{name: "list", arity: 2, run: listCommands, summary: "Return the names of all commands."},
+			{name: "docs", arity: -2, run: describeCommands, usage: "[<command-name> ...]", summary: "Describe commands, or all, to people."},
+			{name: "info", arity: -2, run: someCommands, usage: "[<command-name> ...]", summary: "Describe commands, or all, to programs."},
+			{name: "list", arity: -2, run: listCommands, summary: "Return the names of all commands."},
 			helpCommand(),
 		}},
 		{name: "info", arity: -1, run: info, usage: "[section [section ...]]", summary: "What this agent knows, for people and exporters."},
@@ -23,7 +23,11 @@ func countCommands(_ context.Context, c *client, _ []string) {
 	c.reply.integer(int64(len(c.server.table.commands)))
 }
 
-func listCommands(_ context.Context, c *client, _ []string) {
+func listCommands(_ context.Context, c *client, args []string) {
+	if len(args) > 2 {
+		c.reply.error("ERR syntax error") // there are no filters
+		return
+	}
 	var names []string
 	for _, d := range c.server.table.commands {
 		names = append(names, d.full)

@@ -185,11 +185,11 @@ func (c *client) rename(name string) bool {
 }
 
 func setInfo(_ context.Context, c *client, args []string) {
-	switch name := strings.ToLower(args[2]); {
-	case name != "lib-name" && name != "lib-ver":
+	switch {
+	case !strings.EqualFold(args[2], "lib-name") && !strings.EqualFold(args[2], "lib-ver"):
 		c.reply.error("ERR Unrecognized option '" + args[2] + "'")
 	case !printable(args[3]):
-		c.reply.error("ERR " + name + " cannot contain spaces, newlines or special characters.")
+		c.reply.error("ERR " + args[2] + " cannot contain spaces, newlines or special characters.")
 	default:
 		c.reply.ok()
 	}

@@ -1,17 +1,17 @@
-// Package resp is the agent's door for Redis clients: to them it is a Redis Sentinel. It answers the commands with which clients
-// find a master and its replicas, and tells subscribers what happens.
+// Package resp is the agent's door for Redis clients: to them it is a Redis Sentinel. It answers the commands with
+// which clients find a master and its replicas, and tells subscribers what happens.
 //
-// It promises the names, orders, types and texts of Sentinel's replies, in RESP2 and RESP3; that one reply comes from one
-// picture.Picture; that no client, before or after AUTH, can make it allocate more than a small bound or wait for anybody but itself.
-// Who doesn't read what it subscribed to is disconnected. It decides nothing and keeps nothing: what is true is its Backend's word,
-// and when something has happened is the word of whoever calls Publish.
+// It promises the names, orders, types and texts of Sentinel's replies, in RESP2 and RESP3; that one reply comes
+// from one picture.Picture; that no client, before or after AUTH, can make it allocate more than a small bound, or
+// wait for anybody but itself. Who doesn't read what it subscribed to is disconnected. It decides nothing and keeps
+// nothing: what is true is its Backend's word, and what has happened is the word of whoever calls Publish.
 //
 //	connection ─► requests ─► dispatch ─► table ─► command ─► reply ─┐
-//	                                        │                        ▼
-//	                                     Backend                   outbox ─► connection
+//	                                                  │              ▼
+//	                                               Backend        outbox ─► connection
 //	                                                                 ▲
-//	                                  Publish ─► hub ────────────────┘
+//	                                              Publish ─► hub ────┘
 //
-// Each client has two goroutines: one reads and runs its commands in order, one writes. Replies are encoded by redcon; requests
-// are not read with it, because its parser can be made to spin, and to crash the process, by the length in a header.
+// Each client has two goroutines: one reads and runs its commands in order, one writes. Replies are encoded by
+// redcon. Requests are not read with it: the length in a header can make its parser spin, or panic.
 package resp

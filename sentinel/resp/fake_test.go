@@ -199,7 +199,8 @@ func switchedPicture() picture.Picture {
 	return p
 }
 
-// cutOff is a picture of an agent that is alone, stalled, and has seen nothing yet. Another agent has never registered.
+// cutOff is a picture of an agent that is alone, stalled, and has seen nothing yet. Another agent has never
+// registered.
 func cutOff() picture.Picture {
 	p := healthy()
 	p.Stalled = true

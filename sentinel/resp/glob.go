@@ -1,7 +1,7 @@
 package resp
 
-// glob says whether a text matches a pattern as Redis understands it: * ? [a-z] [^x] and \ before a character that
-// means itself. It takes time in proportion to the product of their lengths at most.
+// glob says whether a text matches a pattern as Redis understands it: * ? [a-z] [^x] and \ before a character
+// that means itself. It takes time in proportion to the product of their lengths at most.
 func glob(pattern, text string) bool {
 	p, t := 0, 0
 	star, resume := -1, 0 // the last star, and where the text goes on if it takes one character more
@@ -29,7 +29,8 @@ func glob(pattern, text string) bool {
 	return p == len(pattern)
 }
 
-// globOne matches the first element of a pattern, which is no star, against a character, and says how long the element is.
+// globOne matches the first element of a pattern, which is no star, against a character, and says how long
+// the element is.
 func globOne(pattern string, c byte) (length int, ok bool) {
 	switch {
 	case pattern[0] == '?':
@@ -42,7 +43,8 @@ func globOne(pattern string, c byte) (length int, ok bool) {
 	return 1, pattern[0] == c
 }
 
-// globClass matches the class at the beginning of a pattern. Where its end is missing, it reaches to the pattern's end.
+// globClass matches the class at the beginning of a pattern. Where its end is missing, it reaches to the
+// pattern's end.
 func globClass(pattern string, c byte) (length int, ok bool) {
 	i, found := 1, false
 	not := i < len(pattern) && pattern[i] == '^'

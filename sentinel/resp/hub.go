@@ -39,8 +39,8 @@ type topics struct {
 
 func (t *topics) count() int64 { return int64(len(t.names[byName]) + len(t.names[byPattern])) }
 
-// hub knows who subscribes to what. Its lock is held while a confirmation is put into the outbox, so that no event comes before
-// the confirmation of its subscription, nor after that of its end.
+// hub knows who subscribes to what. Its lock is held while a confirmation is put into the outbox, so that no
+// event comes before the confirmation of its subscription, nor after that of its end.
 type hub struct {
 	mu          sync.Mutex
 	subscribers [2]map[string]map[*client]bool // by kind, by name
@@ -50,7 +50,8 @@ func newHub() *hub {
 	return &hub{subscribers: [2]map[string]map[*client]bool{{}, {}}}
 }
 
-// publish hands messages to their subscribers, in order. It doesn't wait for any: who is too far behind is disconnected.
+// publish hands messages to their subscribers, in order. It doesn't wait for any: who is too far behind is
+// disconnected.
 func (h *hub) publish(messages []Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -47,39 +48,39 @@ func info(_ context.Context, c *client, args []string) {
 	c.reply.bulk(b.String())
 }
 
-func line(b *strings.Builder, name string, value any) { fmt.Fprintf(b, "%s:%v\r\n", name, value) }
+func infoLine(b *strings.Builder, name string, value any) { fmt.Fprintf(b, "%s:%v\r\n", name, value) }
 
 func (s *Server) infoServer(b *strings.Builder) {
 	up := time.Since(s.started)
 	executable, _ := os.Executable() // empty where the system doesn't tell
-	line(b, "redis_version", compatible)
-	line(b, "picket_version", s.cfg.Version)
-	line(b, "redis_mode", "sentinel")
-	line(b, "os", runtime.GOOS+" "+runtime.GOARCH)
-	line(b, "arch_bits", 32<<(^uint(0)>>63))
-	line(b, "process_id", os.Getpid())
-	line(b, "run_id", s.runID)
-	line(b, "tcp_port", s.port())
-	line(b, "server_time_usec", time.Now().UnixMicro())
-	line(b, "uptime_in_seconds", int(up.Seconds()))
-	line(b, "uptime_in_days", int(up.Hours()/24))
-	line(b, "executable", executable)
-	line(b, "config_file", "")
+	infoLine(b, "redis_version", compatible)
+	infoLine(b, "picket_version", s.cfg.Version)
+	infoLine(b, "redis_mode", "sentinel")
+	infoLine(b, "os", runtime.GOOS+" "+runtime.GOARCH)
+	infoLine(b, "arch_bits", strconv.IntSize)
+	infoLine(b, "process_id", os.Getpid())
+	infoLine(b, "run_id", s.runID)
+	infoLine(b, "tcp_port", s.port())
+	infoLine(b, "server_time_usec", time.Now().UnixMicro())
+	infoLine(b, "uptime_in_seconds", int(up.Seconds()))
+	infoLine(b, "uptime_in_days", int(up.Hours()/24))
+	infoLine(b, "executable", executable)
+	infoLine(b, "config_file", "")
 }
 
 func (s *Server) infoClients(b *strings.Builder) {
-	line(b, "connected_clients", s.connected())
-	line(b, "maxclients", s.cfg.MaxClients)
-	line(b, "blocked_clients", 0)
+	infoLine(b, "connected_clients", s.connected())
+	infoLine(b, "maxclients", s.cfg.MaxClients)
+	infoLine(b, "blocked_clients", 0)
 }
 
 func (s *Server) infoStats(b *strings.Builder) {
 	channels, patterns := s.hub.counts()
-	line(b, "total_connections_received", s.accepted.Load())
-	line(b, "total_commands_processed", s.commands.Load())
-	line(b, "rejected_connections", s.rejected.Load())
-	line(b, "pubsub_channels", channels)
-	line(b, "pubsub_patterns", patterns)
+	infoLine(b, "total_connections_received", s.accepted.Load())
+	infoLine(b, "total_commands_processed", s.commands.Load())
+	infoLine(b, "rejected_connections", s.rejected.Load())
+	infoLine(b, "pubsub_channels", channels)
+	infoLine(b, "pubsub_patterns", patterns)
 }
 
 func (s *Server) infoCPU(b *strings.Builder) {
@@ -87,10 +88,10 @@ func (s *Server) infoCPU(b *strings.Builder) {
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &self) // cannot fail for oneself
 	_ = syscall.Getrusage(syscall.RUSAGE_CHILDREN, &children)
 	seconds := func(t syscall.Timeval) string { return fmt.Sprintf("%.6f", time.Duration(t.Nano()).Seconds()) }
-	line(b, "used_cpu_sys", seconds(self.Stime))
-	line(b, "used_cpu_user", seconds(self.Utime))
-	line(b, "used_cpu_sys_children", seconds(children.Stime))
-	line(b, "used_cpu_user_children", seconds(children.Utime))
+	infoLine(b, "used_cpu_sys", seconds(self.Stime))
+	infoLine(b, "used_cpu_user", seconds(self.Utime))
+	infoLine(b, "used_cpu_sys_children", seconds(children.Stime))
+	infoLine(b, "used_cpu_user_children", seconds(children.Utime))
 }
 
 func (s *Server) infoSentinel(b *strings.Builder) {
@@ -99,15 +100,15 @@ func (s *Server) infoSentinel(b *strings.Builder) {
 	if p.Stalled {
 		tilt, since = 1, 0 // it is over once everything was looked at again: soon
 	}
-	line(b, "sentinel_masters", len(p.Masters))
-	line(b, "sentinel_tilt", tilt)
-	line(b, "sentinel_tilt_since_seconds", since)
-	line(b, "sentinel_running_scripts", 0)
-	line(b, "sentinel_scripts_queue_length", 0)
-	line(b, "sentinel_simulate_failure_flags", 0)
+	infoLine(b, "sentinel_masters", len(p.Masters))
+	infoLine(b, "sentinel_tilt", tilt)
+	infoLine(b, "sentinel_tilt_since_seconds", since)
+	infoLine(b, "sentinel_running_scripts", 0)
+	infoLine(b, "sentinel_scripts_queue_length", 0)
+	infoLine(b, "sentinel_simulate_failure_flags", 0)
 	for i := range p.Masters {
 		m := &p.Masters[i]
-		line(b, fmt.Sprintf("master%d", i), fmt.Sprintf("name=%s,status=%s,address=%s:%d,slaves=%d,sentinels=%d",
+		infoLine(b, fmt.Sprintf("master%d", i), fmt.Sprintf("name=%s,status=%s,address=%s:%d,slaves=%d,sentinels=%d",
 			m.Name, status(m), m.Server.Addr.Host(), m.Server.Addr.Port(), len(m.Replicas), len(p.Agents)))
 	}
 }

@@ -33,7 +33,8 @@ func describeReplica(replica config.Addr, name string, master config.Addr) strin
 	return fmt.Sprintf("slave %s %s %d @ %s %s %d", replica, replica.Host(), replica.Port(), name, master.Host(), master.Port())
 }
 
-// FromCommitted gives Sentinel's events for a committed one. That an agent registered needs more: see FromRegistered.
+// FromCommitted gives Sentinel's events for a committed one. That an agent registered needs more: see
+// FromRegistered.
 func FromCommitted(e state.Event) []Message {
 	d := e.Data
 	old, now := describeMaster(e.Master, d.From), describeMaster(e.Master, d.To)
@@ -62,7 +63,8 @@ func FromCommitted(e state.Event) []Message {
 	return nil
 }
 
-// switched tells of a new master as soon as that is decided. Sentinel's leader does so only when the replicas follow it.
+// switched tells of a new master as soon as that is decided. Sentinel's leader does so only when the replicas
+// follow it.
 func switched(e state.Event) []Message {
 	from, to := e.Data.From, e.Data.To
 	messages := []Message{
@@ -76,7 +78,8 @@ func switched(e state.Event) []Message {
 	return messages
 }
 
-// FromRegistered tells, for each master, that an agent has registered: its address is in the event, myID is its id.
+// FromRegistered tells, for each master, that an agent has registered: its address is in the event, myID is
+// its id.
 func FromRegistered(e state.Event, myID string, s *state.State) []Message {
 	var messages []Message
 	for i := range s.Masters {

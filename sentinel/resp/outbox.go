@@ -5,8 +5,8 @@ import "sync"
 const (
 	// maxPublished bounds the events that wait for a subscriber, in bytes: some thousand.
 	maxPublished = 1 << 20
-	// enoughReplies is when a client that sends commands but doesn't read is not listened to for a while. One reply may
-	// exceed it.
+	// enoughReplies is when a client that sends commands but doesn't read is not listened to for a while. One
+	// reply may exceed it.
 	enoughReplies = 64 << 10
 )
 
@@ -60,7 +60,8 @@ func (o *outbox) room() {
 	}
 }
 
-// take waits for something to write, and takes it all in exchange for an empty buffer; false: there will be no more.
+// take waits for something to write, and takes it all in exchange for an empty buffer; false: there will be
+// no more.
 func (o *outbox) take(empty []byte) ([]byte, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -12,8 +12,9 @@ import (
 // escapes are for input that no line can hold.
 var escapes = strings.NewReplacer(`\r`, "\r", `\n`, "\n", `\\`, `\`)
 
-// TestReplies runs the scripts: each block is one connection to a new server. Its lines are sent at once; the reply is shown as it
-// is on the wire, without the carriage returns. Options: picture=NAME, password=TEXT, and raw for lines with escapes.
+// TestReplies runs the scripts: each block is one connection to a new server. Its lines are sent at once; the
+// reply is shown as it is on the wire, without the carriage returns. Options: picture=NAME, password=TEXT,
+// and raw for lines with escapes.
 func TestReplies(t *testing.T) {
 	datadriven.Walk(t, "testdata/replies", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {

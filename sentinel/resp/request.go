@@ -2,6 +2,7 @@ package resp
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -86,7 +87,7 @@ func (r requests) bulk(l limits) (string, error) {
 // line reads a line, without its end.
 func (r requests) line(tooLong protocolError) (string, error) {
 	line, err := r.in.ReadSlice('\n')
-	if err == bufio.ErrBufferFull { //nolint:errorlint // ReadSlice documents it
+	if errors.Is(err, bufio.ErrBufferFull) {
 		return "", tooLong
 	}
 	if err != nil {
@@ -138,8 +139,7 @@ func quoted(b *strings.Builder, line string, quote byte) (rest string, ok bool) 
 		case c == quote:
 			return line[i+1:], true
 		case c == '\\' && i+1 < len(line) && (quote == '"' || line[i+1] == '\''):
-			n := unescape(b, line[i+1:], quote)
-			i += n
+			i += unescape(b, line[i+1:], quote)
 		default:
 			b.WriteByte(c)
 		}

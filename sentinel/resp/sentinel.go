@@ -16,28 +16,28 @@ func sentinelCommands() []*command {
 	const byAddr = "<ip> <port> <current-epoch> <runid>"
 	return []*command{{name: "sentinel", arity: -2, summary: "The masters, their replicas, and the agents.", parts: []*command{
 		{name: "ckquorum", arity: 3, run: ckquorum, usage: name, summary: "Check whether enough agents are there for a failover."},
-		{name: "failover", arity: 3, run: failOver, usage: name, summary: "Hand the master over to its best replica."},
-		{name: "get-master-addr-by-name", arity: 3, run: masterAddr, usage: name, summary: "Return the address of the master."},
-		{name: "get-primary-addr-by-name", arity: 3, run: masterAddr, usage: name, summary: "Return the address of the master."},
+		{name: "failover", arity: 3, run: handOver, usage: name, summary: "Hand the master over to its best replica."},
+		{name: "get-master-addr-by-name", arity: 3, run: showAddr, usage: name, summary: "Return the address of the master."},
+		{name: "get-primary-addr-by-name", arity: 3, run: showAddr, usage: name, summary: "Return the address of the master."},
 		{name: "is-master-down-by-addr", arity: 6, run: isMasterDown, usage: byAddr,
 			summary: "Say whether this agent finds the master down. It gives no vote: agents elect among themselves."},
 		{name: "is-primary-down-by-addr", arity: 6, run: isMasterDown, usage: byAddr, summary: "The same."},
-		{name: "master", arity: 3, run: master, usage: name, summary: "Describe a master."},
-		{name: "masters", arity: 2, run: masters, summary: "Describe all masters."},
-		{name: "myid", arity: 2, run: myID, summary: "Return the id of this agent."},
-		{name: "primaries", arity: 2, run: masters, summary: "Describe all masters."},
-		{name: "primary", arity: 3, run: master, usage: name, summary: "Describe a master."},
-		{name: "replicas", arity: 3, run: replicas, usage: name, summary: "Describe the replicas of a master."},
-		{name: "sentinels", arity: 3, run: sentinels, usage: name, summary: "Describe the other agents."},
-		{name: "slaves", arity: 3, run: replicas, usage: name, summary: "Describe the replicas of a master."},
+		{name: "master", arity: 3, run: showMaster, usage: name, summary: "Describe a master."},
+		{name: "masters", arity: 2, run: showMasters, summary: "Describe all masters."},
+		{name: "myid", arity: 2, run: showMyID, summary: "Return the id of this agent."},
+		{name: "primaries", arity: 2, run: showMasters, summary: "Describe all masters."},
+		{name: "primary", arity: 3, run: showMaster, usage: name, summary: "Describe a master."},
+		{name: "replicas", arity: 3, run: showReplicas, usage: name, summary: "Describe the replicas of a master."},
+		{name: "sentinels", arity: 3, run: showAgents, usage: name, summary: "Describe the other agents."},
+		{name: "slaves", arity: 3, run: showReplicas, usage: name, summary: "Describe the replicas of a master."},
 		helpCommand(),
 	}}}
 }
 
 const noSuchMaster = "ERR No such master with that name"
 
-// find finds a master in a picture; nil: there is none.
-func find(p *picture.Picture, name string) *picture.Master {
+// masterOf finds a master in a picture; nil: there is none.
+func masterOf(p *picture.Picture, name string) *picture.Master {
 	i := slices.IndexFunc(p.Masters, func(m picture.Master) bool { return m.Name == name })
 	if i < 0 {
 		return nil
@@ -48,13 +48,13 @@ func find(p *picture.Picture, name string) *picture.Master {
 // named takes a picture and finds a master in it. If there is none the client is told, and ok is false.
 func (c *client) named(name string) (p picture.Picture, m *picture.Master, ok bool) {
 	p = c.server.cfg.Backend.Picture()
-	if m = find(&p, name); m == nil {
+	if m = masterOf(&p, name); m == nil {
 		c.reply.error(noSuchMaster)
 	}
 	return p, m, m != nil
 }
 
-func masters(_ context.Context, c *client, _ []string) {
+func showMasters(_ context.Context, c *client, _ []string) {
 	p := c.server.cfg.Backend.Picture()
 	c.reply.array(len(p.Masters))
 	for i := range p.Masters {
@@ -62,13 +62,13 @@ func masters(_ context.Context, c *client, _ []string) {
 	}
 }
 
-func master(_ context.Context, c *client, args []string) {
+func showMaster(_ context.Context, c *client, args []string) {
 	if p, m, ok := c.named(args[2]); ok {
 		c.reply.fields(masterFields(&p, m))
 	}
 }
 
-func replicas(_ context.Context, c *client, args []string) {
+func showReplicas(_ context.Context, c *client, args []string) {
 	p, m, ok := c.named(args[2])
 	if !ok {
 		return
@@ -80,7 +80,7 @@ func replicas(_ context.Context, c *client, args []string) {
 	}
 }
 
-func sentinels(_ context.Context, c *client, args []string) {
+func showAgents(_ context.Context, c *client, args []string) {
 	p, m, ok := c.named(args[2])
 	if !ok {
 		return
@@ -93,9 +93,9 @@ func sentinels(_ context.Context, c *client, args []string) {
 	}
 }
 
-func masterAddr(_ context.Context, c *client, args []string) {
+func showAddr(_ context.Context, c *client, args []string) {
 	p := c.server.cfg.Backend.Picture()
-	m := find(&p, args[2])
+	m := masterOf(&p, args[2])
 	if m == nil {
 		c.reply.nullArray()
 		return
@@ -103,13 +103,13 @@ func masterAddr(_ context.Context, c *client, args []string) {
 	c.reply.bulks([]string{m.Server.Addr.Host(), strconv.Itoa(m.Server.Addr.Port())})
 }
 
-func myID(_ context.Context, c *client, _ []string) {
+func showMyID(_ context.Context, c *client, _ []string) {
 	p := c.server.cfg.Backend.Picture()
 	c.reply.bulk(picture.MyID(p.Cluster, p.Agent))
 }
 
-// isMasterDown answers Sentinels, and those who watch them. Votes are a matter of the agents' own protocol: whoever asks for
-// one learns that nobody leads.
+// isMasterDown answers Sentinels, and those who watch them. Votes are a matter of the agents' own protocol:
+// whoever asks for one learns that nobody leads.
 func isMasterDown(_ context.Context, c *client, args []string) {
 	port, err := strconv.ParseInt(args[3], 10, 64)
 	if err == nil {
@@ -160,8 +160,8 @@ func ckquorum(_ context.Context, c *client, args []string) {
 	c.reply.simple(fmt.Sprintf("OK %d usable Sentinels. Quorum and failover authorization can be reached", usable))
 }
 
-// failOver takes a while. Only its own connection waits.
-func failOver(ctx context.Context, c *client, args []string) {
+// handOver takes a while. Only its own connection waits.
+func handOver(ctx context.Context, c *client, args []string) {
 	switch err := c.server.cfg.Backend.Failover(ctx, args[2]); {
 	case err == nil:
 		c.reply.ok()

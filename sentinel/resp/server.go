@@ -19,7 +19,8 @@ import (
 type Backend interface {
 	// Picture is what the agent knows now.
 	Picture() picture.Picture
-	// Failover hands a master over to a replica. It returns when that has begun, or cannot be done (picture.Err…).
+	// Failover hands a master over to a replica. It returns when that has begun, or cannot be done
+	// (picture.Err…).
 	Failover(ctx context.Context, master string) error
 }
 
@@ -134,19 +135,22 @@ func (s *Server) accept(ctx context.Context) {
 
 // admit starts to serve a client, unless there are too many.
 func (s *Server) admit(ctx context.Context, conn net.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.clients == nil {
-		_ = conn.Close() // nothing was written
+	s.accepted.Add(1)
+	if s.serve(ctx, conn) {
 		return
 	}
-	s.accepted.Add(1)
-	if len(s.clients) >= s.cfg.MaxClients {
-		s.rejected.Add(1)
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Millisecond)) // an empty buffer takes it at once
-		_, _ = conn.Write([]byte("-ERR max number of clients reached\r\n"))
-		_ = conn.Close() // as above: whether it hears why is its own affair
-		return
+	s.rejected.Add(1)
+	_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // not needed in practice: an empty buffer takes so little at once
+	_, _ = conn.Write([]byte("-ERR max number of clients reached\r\n"))
+	_ = conn.Close() // as above: whether it hears why is its own affair
+}
+
+// serve starts a client's goroutine; false: there are too many clients, or the server is closed.
+func (s *Server) serve(ctx context.Context, conn net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.clients == nil || len(s.clients) >= s.cfg.MaxClients {
+		return false
 	}
 	c := newClient(s, conn, s.lastID.Add(1))
 	s.clients[c] = true
@@ -156,6 +160,7 @@ func (s *Server) admit(ctx context.Context, conn net.Conn) {
 		defer s.mu.Unlock()
 		delete(s.clients, c)
 	})
+	return true
 }
 
 func (s *Server) connected() int {
