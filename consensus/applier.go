@@ -8,8 +8,9 @@ import (
 	"sync/atomic"
 )
 
-// applier runs the state machine: committed entries and installed snapshots, in order, and answers who waits for them. It
-// takes snapshots when enough was applied since the last. What may queue up is bounded by the requests that are admitted.
+// applier runs the state machine: committed entries and installed snapshots, in order, and answers who waits
+// for them. It takes snapshots when enough was applied since the last. What may queue up is bounded by the
+// requests that are admitted.
 type applier struct {
 	node *Node
 	wake chan struct{}
@@ -66,8 +67,8 @@ func (a *applier) recover() error {
 	return a.restore(meta)
 }
 
-// restore reads the current snapshot. It may be newer than the one at meta, if another was installed meanwhile: then what
-// the queue still holds up to it is passed over.
+// restore reads the current snapshot. It may be newer than the one at meta, if another was installed
+// meanwhile: then what the queue still holds up to it is passed over.
 func (a *applier) restore(meta SnapshotMeta) error {
 	r, err := a.node.cfg.Disk.OpenSnapshot()
 	if err != nil {
@@ -87,9 +88,9 @@ func (a *applier) restore(meta SnapshotMeta) error {
 	return nil
 }
 
-// await has answer called when the entry at index is applied: with the result, or ErrDropped if another term's entry took
-// its place. A proposal of a former term that waited at this index is only overwritten here, so far: it may still be
-// committed by another leader.
+// await has answer called when the entry at index is applied: with the result, or ErrDropped if another
+// term's entry took its place. A proposal of a former term that waited at this index is only overwritten
+// here, so far: it may still be committed by another leader.
 func (a *applier) await(i Index, t Term, answer func(Result, error)) {
 	a.mu.Lock()
 	old, overwritten := a.waiting[i]

@@ -14,8 +14,8 @@ const (
 	pinnedFor    = 10 * time.Second // after the last chunk
 )
 
-// courier reads snapshots for followers, so that the loop waits for no disk. The snapshot that a follower is receiving is
-// pinned: newer ones don't make its transfer begin anew.
+// courier reads snapshots for followers, so that the loop waits for no disk. The snapshot that a follower is
+// receiving is pinned: newer ones don't make its transfer begin anew.
 type courier struct {
 	node   *Node
 	asked  chan Message
@@ -62,8 +62,8 @@ func (c *courier) run() {
 	}
 }
 
-// read gives the chunk at an offset of the snapshot that is pinned for the follower. A transfer that begins, or whose
-// snapshot is gone, takes the current one from its beginning.
+// read gives the chunk at an offset of the snapshot that is pinned for the follower. A transfer that begins,
+// or whose snapshot is gone, takes the current one from its beginning.
 func (c *courier) read(to ServerID, offset int64) (*SnapshotChunk, error) {
 	p := c.pinned[to]
 	if p == nil || offset == 0 || offset > p.Size() {

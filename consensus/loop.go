@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// loop owns the core. It never waits for the disk, the network or the state machine, so that heartbeats are answered
-// while they are slow.
+// loop owns the core. It never waits for the disk, the network or the state machine, so that heartbeats are
+// answered while they are slow.
 func (n *Node) loop() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -276,8 +276,8 @@ func (n *Node) settleCampaigns() {
 	})
 }
 
-// decided says whether the election of term t is won, and all of former terms applied, or why it is lost; neither: it
-// is going on.
+// decided says whether the election of term t is won, and all of former terms applied, or why it is lost;
+// neither: it is going on.
 func (n *Node) decided(t Term) (won bool, err error) {
 	c := n.core
 	switch {

@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// StateMachine is the application's replicated state. Apply is called from one goroutine, in log order, and must
-// be deterministic: the same entries give the same state on every server.
+// StateMachine is the application's replicated state. Apply is called from one goroutine, in log order, and
+// must be deterministic: the same entries give the same state on every server.
 type StateMachine interface {
 	// Apply carries out a committed command. The result reaches the caller of Propose on this server.
 	Apply(e Entry) any
-	// Snapshot captures the state now; the returned function writes the capture later, concurrently with Apply.
+	// Snapshot captures the state now; the returned function writes the capture later, concurrently with
+	// Apply.
 	Snapshot() (func(io.Writer) error, error)
 	// Restore replaces the state.
 	Restore(io.Reader) error
@@ -27,12 +28,12 @@ type Transport interface {
 	Close() error
 }
 
-// Receiver is the transport's way back into a node. Calls may come from several goroutines, and may have to wait a moment for
-// the node's loop.
+// Receiver is the transport's way back into a node. Calls may come from several goroutines, and may have to
+// wait a moment for the node's loop.
 type Receiver interface {
 	Receive(Message)
-	// Connected says that messages can pass in both directions, Disconnected that one of them broke: the fastest hint that a peer
-	// has died, but not a fact. They alternate.
+	// Connected says that messages can pass in both directions, Disconnected that one of them broke: the
+	// fastest hint that a peer has died, but not a fact. They alternate.
 	Connected(ServerID)
 	Disconnected(ServerID, error)
 }
@@ -51,8 +52,8 @@ type NodeConfig struct {
 	Observe func(Event)
 	// OnGossip receives the application's payloads, from the transport's goroutines. It must not block.
 	OnGossip func(from ServerID, data []byte)
-	// SnapshotEntries and SnapshotBytes: a snapshot is taken after that many applied entries or bytes since the last; 0: not for
-	// that reason.
+	// SnapshotEntries and SnapshotBytes: a snapshot is taken after that many applied entries or bytes since
+	// the last; 0: not for that reason.
 	SnapshotEntries int
 	SnapshotBytes   int64
 	// TrailingEntries stay in the log behind a snapshot, for followers that are a little behind.
@@ -101,8 +102,9 @@ func DefaultNodeConfig(id ServerID) NodeConfig {
 	}
 }
 
-// Node runs a Core: one loop that owns it, one goroutine that writes the disk, one that applies, one that reads
-// snapshots for followers. Its methods are safe for concurrent use, but not from Observe or the state machine.
+// Node runs a Core: one loop that owns it, one goroutine that writes the disk, one that applies, one that
+// reads snapshots for followers. Its methods are safe for concurrent use, but not from Observe or the state
+// machine.
 type Node struct {
 	cfg       NodeConfig
 	transport Transport
@@ -168,7 +170,8 @@ func Start(cfg NodeConfig) (*Node, error) {
 	return n, nil
 }
 
-// Receive takes in a message. It waits while the loop is behind, so that the peer is slowed down rather than its messages lost.
+// Receive takes in a message. It waits while the loop is behind, so that the peer is slowed down rather than
+// its messages lost.
 func (n *Node) Receive(m Message) {
 	if gossip, ok := m.Body.(*Gossip); ok {
 		if n.cfg.OnGossip != nil {

@@ -106,8 +106,8 @@ func TestNode_CutOffLeaderStepsDownAndAnswersNoStaleRead(t *testing.T) {
 	})
 }
 
-// A leader that stands still while another is elected and then goes on must not answer from what it remembers: the
-// answers to its heartbeats that are still in its queue came before the read.
+// A leader that stands still while another is elected and then goes on must not answer from what it
+// remembers: the answers to its heartbeats that are still in its queue came before the read.
 func TestNode_PausedLeaderAnswersNoStaleRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pause := make(chan struct{})
@@ -178,8 +178,8 @@ func TestNode_ProposalsOfACutOffLeader(t *testing.T) {
 	}
 }
 
-// Many clients on all servers, while leaders come and go: what was acknowledged is there, once; what was refused for certain
-// is not there.
+// Many clients on all servers, while leaders come and go: what was acknowledged is there, once; what was
+// refused for certain is not there.
 func TestNode_EachProposalIsAnsweredTruthfully(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(t, 3, func(c *consensus.NodeConfig) { c.SnapshotEntries, c.TrailingEntries = 50, 10 })

@@ -55,10 +55,11 @@ type proposal struct {
 	answer func(Result, error)
 }
 
-// Propose has data committed and applied on this server, by way of the leader wherever that is. While there is none
-// that takes it, it waits. Once its outcome may be unknown it is not sent again: ErrUnknown when the leader, or the
-// connection to it, is lost meanwhile. A message that is lost on a connection that stands is not noticed, so ctx should
-// end. A caller that tries again after an unknown outcome must make its command idempotent.
+// Propose has data committed and applied on this server, by way of the leader wherever that is. While there
+// is none that takes it, it waits. Once its outcome may be unknown it is not sent again: ErrUnknown when the
+// leader, or the connection to it, is lost meanwhile. A message that is lost on a connection that stands is
+// not noticed, so ctx should end. A caller that tries again after an unknown outcome must make its command
+// idempotent.
 func (n *Node) Propose(ctx context.Context, data []byte) (Result, error) {
 	for {
 		result, err := n.propose(ctx, proposal{data: data})
@@ -71,7 +72,8 @@ func (n *Node) Propose(ctx context.Context, data []byte) (Result, error) {
 	}
 }
 
-// ProposeAt is Propose for a leader that may only act in term t: *NotLeaderError if this server does not lead t.
+// ProposeAt is Propose for a leader that may only act in term t: *NotLeaderError if this server does not lead
+// t.
 func (n *Node) ProposeAt(ctx context.Context, t Term, data []byte) (Result, error) {
 	return n.propose(ctx, proposal{data: data, term: t})
 }
@@ -103,8 +105,8 @@ func (n *Node) propose(ctx context.Context, p proposal) (Result, error) {
 	return o.result, o.err
 }
 
-// Campaign starts a failure election and waits until it is decided: the term if this server won and
-// has applied everything committed in former terms, else ErrVetoed or ErrLost. A candidacy goes on when ctx ends.
+// Campaign starts a failure election and waits until it is decided: the term if this server won and has
+// applied everything committed in former terms, else ErrVetoed or ErrLost. A candidacy goes on when ctx ends.
 func (n *Node) Campaign(ctx context.Context, reason []byte) (Term, error) {
 	if err := n.admit(0); err != nil {
 		return 0, err
@@ -133,8 +135,8 @@ func (n *Node) Campaign(ctx context.Context, reason []byte) (Term, error) {
 	return o.term, o.err
 }
 
-// Barrier returns when this server's state machine has seen every write acknowledged before the call (ReadIndex). While
-// no leader is known it waits.
+// Barrier returns when this server's state machine has seen every write acknowledged before the call
+// (ReadIndex). While no leader is known it waits.
 func (n *Node) Barrier(ctx context.Context) error {
 	for {
 		err := n.barrier(ctx)

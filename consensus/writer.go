@@ -11,8 +11,9 @@ const (
 	maxBacklog = 64 << 20 // bytes not yet on disk: then a leader takes no more proposals
 )
 
-// diskWriter writes batches in order, and many at once where they have queued up: one sync for all of them. What may
-// queue up is bounded by flow control: a leader's by maxBacklog, a follower's by what its leader sends unacknowledged.
+// diskWriter writes batches in order, and many at once where they have queued up: one sync for all of them.
+// What may queue up is bounded by flow control: a leader's by maxBacklog, a follower's by what its leader
+// sends unacknowledged.
 type diskWriter struct {
 	node    *Node
 	wake    chan struct{}
@@ -141,8 +142,8 @@ func weigh(entries []Entry) int64 {
 	return size
 }
 
-// merge makes one batch of several; later entries supersede earlier ones. To every other server this looks as if each
-// had been written before the next, and all messages had been sent after the last.
+// merge makes one batch of several; later entries supersede earlier ones. To every other server this looks as
+// if each had been written before the next, and all messages had been sent after the last.
 func merge(run []work) (*HardState, []Entry) {
 	if len(run) == 1 {
 		return run[0].ready.HardState, run[0].ready.Entries

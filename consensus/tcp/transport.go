@@ -18,67 +18,101 @@ type Config struct {
 	Cluster string
 	Self    consensus.ServerID
 	Listen  string                        // address to listen on
-	Peers   map[consensus.ServerID]string // addresses of the others
-	TLS     *tls.Config                   // nil: plain; used for both sides, with mutual authentication
-	// Problem is told what an operator should know: a refused handshake, a peer that speaks nonsense. It must not block.
+	Peers   map[consensus.ServerID]string // addresses of all agents; what it says of Self is ignored
+	TLS     *tls.Config                   // nil: plain; used for both sides, RootCAs for the certificates of both
+	// Problem is told what an operator should know: a handshake that was refused, on either side, or a peer
+	// that speaks nonsense. It must not block.
 	Problem func(peer string, err error)
 }
 
 const (
-	queueLength   = 1024 // messages that wait for one peer
-	maxInbound    = 128  // connections that others may hold
-	dialTimeout   = 2 * time.Second
-	helloTimeout  = 5 * time.Second
-	writeTimeout  = 5 * time.Second
-	firstBackoff  = 5 * time.Millisecond
-	longestBackup = 250 * time.Millisecond
-	bufferBytes   = 64 << 10
+	queueLength    = 1024 // messages that wait for one peer
+	maxStrangers   = 64   // connections on which no handshake was made yet
+	dialTimeout    = 2 * time.Second
+	helloTimeout   = 5 * time.Second
+	writeTimeout   = 5 * time.Second
+	firstBackoff   = 5 * time.Millisecond // a peer that restarts must be back at once
+	longestBackoff = 250 * time.Millisecond
+	bufferBytes    = 64 << 10
 )
+
+// keepAlive has a host that is gone noticed within about silence, on an idle connection; userTimeout on a
+// busy one.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 3}
+
+const silence = 4 * time.Second
 
 // Transport implements consensus.Transport.
 type Transport struct {
-	cfg      Config
-	receiver consensus.Receiver
-	listener net.Listener
-	peers    map[consensus.ServerID]*peer
-	ctx      context.Context // ends with Close
-	cancel   context.CancelFunc
-	inbound  chan struct{} // one place for each accepted connection
-	workers  sync.WaitGroup
+	cfg       Config
+	receiver  consensus.Receiver
+	listener  net.Listener
+	closing   chan struct{}
+	strangers chan struct{} // one place for each
+	workers   sync.WaitGroup
+	dropped   atomic.Uint64
 
-	mu    sync.Mutex
+	mu    sync.RWMutex
+	peers map[consensus.ServerID]*peer
 	conns map[net.Conn]struct{} // open ones, to be closed at the end
-
-	dropped atomic.Uint64
 }
 
 // Listen starts a transport.
 func Listen(cfg Config, receiver consensus.Receiver) (*Transport, error) {
-	listener, err := net.Listen("tcp", cfg.Listen)
+	for _, name := range []string{cfg.Cluster, string(cfg.Self)} {
+		if name == "" || len(name) > maxName {
+			return nil, fmt.Errorf("listen for other agents: the name %q must have 1 to %d bytes", name, maxName)
+		}
+	}
+	listen := net.ListenConfig{KeepAliveConfig: keepAlive, Control: userTimeout}
+	listener, err := listen.Listen(context.Background(), "tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for other agents: %w; is another agent running here?", err)
 	}
 	t := &Transport{
-		cfg: cfg, receiver: receiver, listener: listener, peers: map[consensus.ServerID]*peer{},
-		inbound: make(chan struct{}, maxInbound), conns: map[net.Conn]struct{}{},
+		cfg: cfg, receiver: receiver, listener: listener, closing: make(chan struct{}),
+		strangers: make(chan struct{}, maxStrangers),
+		peers:     map[consensus.ServerID]*peer{}, conns: map[net.Conn]struct{}{},
 	}
-	t.ctx, t.cancel = context.WithCancel(context.Background())
-	for id, addr := range cfg.Peers {
-		if id != cfg.Self {
-			p := &peer{t: t, id: id, addr: addr, queue: make(chan consensus.Message, queueLength)}
-			t.peers[id] = p
-			t.workers.Go(p.run) // sends to one peer; ends with Close
-		}
-	}
+	t.SetPeers(cfg.Peers)
 	t.workers.Go(t.accept) // ends with Close
 	return t, nil
 }
 
+// SetPeers replaces the addresses. Connections with agents that are not listed any more end, and those to
+// agents that have moved are made anew.
+func (t *Transport) SetPeers(addrs map[consensus.ServerID]string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed() {
+		return
+	}
+	for id, p := range t.peers {
+		if _, listed := addrs[id]; !listed {
+			delete(t.peers, id)
+			p.stop()
+		}
+	}
+	for id, addr := range addrs {
+		if p := t.peers[id]; p != nil {
+			p.move(addr)
+		} else if id != t.cfg.Self {
+			t.peers[id] = t.startPeer(id, addr)
+		}
+	}
+}
+
+func (t *Transport) peer(id consensus.ServerID) *peer {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.peers[id]
+}
+
 // Send queues a message for its peer; when the queue is full it is lost.
 func (t *Transport) Send(m consensus.Message) {
-	p := t.peers[m.To]
+	p := t.peer(m.To)
 	if p == nil {
-		return // not a peer: a member that this agent's file does not list
+		return // a member that this agent's configuration does not list
 	}
 	select {
 	case p.queue <- m:
@@ -93,25 +127,38 @@ func (t *Transport) Dropped() uint64 { return t.dropped.Load() }
 // Addr is where the transport listens.
 func (t *Transport) Addr() net.Addr { return t.listener.Addr() }
 
-// Close ends all connections and waits for the goroutines.
+// Close ends all connections and waits for the goroutines. It is called once.
 func (t *Transport) Close() error {
-	t.cancel()
-	err := t.listener.Close()
 	t.mu.Lock()
+	close(t.closing)
+	for _, p := range t.peers {
+		p.stop()
+	}
 	for conn := range t.conns {
 		_ = conn.Close() // its reader or writer ends by this
 	}
 	t.mu.Unlock()
+	err := t.listener.Close()
 	t.workers.Wait()
 	return err
 }
 
-// track notes an open connection so that Close can end it; false: the transport is closing.
+func (t *Transport) closed() bool {
+	select {
+	case <-t.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// track notes an open connection so that Close can end it; false: the transport is closing, and so is the
+// connection.
 func (t *Transport) track(conn net.Conn) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ctx.Err() != nil {
-		_ = conn.Close()
+	if t.closed() {
+		_ = conn.Close() // nothing was sent on it
 		return false
 	}
 	t.conns[conn] = struct{}{}
@@ -126,39 +173,49 @@ func (t *Transport) untrack(conn net.Conn) {
 }
 
 func (t *Transport) problem(peer string, err error) {
-	if t.cfg.Problem != nil && t.ctx.Err() == nil {
+	if t.cfg.Problem != nil && !t.closed() {
 		t.cfg.Problem(peer, err)
 	}
 }
 
-// accept takes in connections, at most maxInbound at a time.
+// accept takes in connections.
 func (t *Transport) accept() {
 	for {
 		conn, err := t.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil {
+		if err != nil { // out of file descriptors, most likely
 			t.problem("", fmt.Errorf("accept a connection: %w", err))
-			select {
-			case <-time.After(longestBackup): // out of file descriptors, most likely
-			case <-t.ctx.Done():
+			if !t.pause(longestBackoff) {
+				return
 			}
 			continue
 		}
 		select {
-		case t.inbound <- struct{}{}:
+		case t.strangers <- struct{}{}:
 		default:
 			_ = conn.Close() // too many strangers
 			continue
 		}
 		if !t.track(conn) {
-			continue
+			return
 		}
 		t.workers.Go(func() { // reads one connection; ends with it
-			defer func() { <-t.inbound }()
 			defer t.untrack(conn)
 			t.serve(conn)
 		})
+	}
+}
+
+// pause waits; false: the transport is closing.
+func (t *Transport) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-t.closing:
+		return false
 	}
 }

@@ -3,9 +3,16 @@ package tcp
 import (
 	"bufio"
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -23,18 +30,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type ear struct {
 	mu       sync.Mutex
 	messages []consensus.Message
-	up, down map[consensus.ServerID]int
+	links    map[consensus.ServerID]string // "+" for each Connected, "-" for each Disconnected
 	problems []string
 }
 
-func newEar() *ear {
-	return &ear{up: map[consensus.ServerID]int{}, down: map[consensus.ServerID]int{}}
+func newEar() *ear { return &ear{links: map[consensus.ServerID]string{}} }
+
+func (e *ear) Receive(m consensus.Message)                 { e.note(func() { e.messages = append(e.messages, m) }) }
+func (e *ear) Connected(id consensus.ServerID)             { e.note(func() { e.links[id] += "+" }) }
+func (e *ear) Disconnected(id consensus.ServerID, _ error) { e.note(func() { e.links[id] += "-" }) }
+
+func (e *ear) problem(peer string, err error) {
+	e.note(func() { e.problems = append(e.problems, fmt.Sprintf("%s: %v", peer, err)) })
 }
-
-func (e *ear) Receive(m consensus.Message) { e.note(func() { e.messages = append(e.messages, m) }) }
-
-func (e *ear) Connected(id consensus.ServerID)             { e.note(func() { e.up[id]++ }) }
-func (e *ear) Disconnected(id consensus.ServerID, _ error) { e.note(func() { e.down[id]++ }) }
 
 func (e *ear) note(f func()) {
 	e.mu.Lock()
@@ -45,25 +53,26 @@ func (e *ear) note(f func()) {
 // await polls until the condition holds.
 func (e *ear) await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
 	poll := time.NewTicker(2 * time.Millisecond)
 	defer poll.Stop()
-	for {
-		e.mu.Lock()
-		ok := condition()
-		e.mu.Unlock()
-		if ok {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-poll.C {
+		met := false
+		e.note(func() { met = condition() })
+		if met {
 			return
 		}
-		select {
-		case <-poll.C:
-		case <-deadline.C:
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			t.Fatalf("waited for %s; problems: %q", what, e.problems)
-		}
 	}
+	e.note(func() { t.Fatalf("waited for %s; links: %v, problems: %q", what, e.links, e.problems) })
+}
+
+func (e *ear) awaitLink(t *testing.T, id consensus.ServerID, want string) {
+	t.Helper()
+	e.await(t, fmt.Sprintf("%s of %s", want, id), func() bool { return e.links[id] == want })
+}
+
+func (e *ear) awaitProblem(t *testing.T, want string) {
+	t.Helper()
+	e.await(t, fmt.Sprintf("the problem %q", want), func() bool { return strings.Contains(strings.Join(e.problems, "\n"), want) })
 }
 
 // pair starts a and b, which know each other.
@@ -79,18 +88,25 @@ func pair(t *testing.T, adjust func(a, b *Config)) (a, b *Transport, earA, earB 
 	return listen(t, cfgA, earA), listen(t, cfgB, earB), earA, earB
 }
 
-func (e *ear) problem(peer string, err error) {
-	e.note(func() { e.problems = append(e.problems, fmt.Sprintf("%s: %v", peer, err)) })
-}
-
 func listen(t *testing.T, cfg Config, e *ear) *Transport {
 	t.Helper()
 	tr, err := Listen(cfg, e)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = tr.Close() }) // some tests have closed it already
+	t.Cleanup(func() {
+		if !tr.closed() {
+			stop(t, tr)
+		}
+	})
 	return tr
+}
+
+func stop(t *testing.T, tr *Transport) {
+	t.Helper()
+	if err := tr.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func freeAddr(t *testing.T) string {
@@ -103,28 +119,62 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func gossip(from, to consensus.ServerID, n int) consensus.Message {
-	return consensus.Message{From: from, To: to, Body: &consensus.Gossip{Data: bytes.Repeat([]byte{1}, n)}}
+func gossip(from, to consensus.ServerID, data []byte) consensus.Message {
+	return consensus.Message{From: from, To: to, Body: &consensus.Gossip{Data: data}}
 }
 
-func TestTransport_DeliversAndReconnects(t *testing.T) {
+func heard(m consensus.Message) []byte { return m.Body.(*consensus.Gossip).Data }
+
+func TestTransport_DeliversInOrderAndUnmixed(t *testing.T) {
+	a, _, earA, earB := pair(t, nil)
+	earA.awaitLink(t, "b", "+")
+	want := [][]byte{}
+	for i := range 50 {
+		data := bytes.Repeat([]byte{byte(i)}, 1+i*i*200)
+		want = append(want, data)
+		a.Send(gossip("a", "b", data))
+	}
+	earB.await(t, "the messages", func() bool { return len(earB.messages) == len(want) })
+	for i, m := range earB.messages {
+		if !bytes.Equal(heard(m), want[i]) {
+			t.Errorf("message %d: %d bytes, want %d", i, len(heard(m)), len(want[i]))
+		}
+	}
+}
+
+func TestTransport_ReconnectsToAPeerThatRestarts(t *testing.T) {
+	a, b, earA, _ := pair(t, nil)
+	earA.awaitLink(t, "b", "+")
+	for i := range 3 {
+		stop(t, b)
+		earA.awaitLink(t, "b", strings.Repeat("+-", i+1))
+		earB := newEar()
+		start := time.Now()
+		b = listen(t, b.cfg, earB)
+		earA.awaitLink(t, "b", strings.Repeat("+-", i+1)+"+")
+		t.Logf("connected again after %s", time.Since(start))
+		a.Send(gossip("a", "b", []byte{1}))
+		earB.await(t, "a message", func() bool { return len(earB.messages) == 1 })
+	}
+}
+
+func TestTransport_FollowsNewAddresses(t *testing.T) {
 	a, b, earA, earB := pair(t, nil)
-	earA.await(t, "a connection to b", func() bool { return earA.up["b"] > 0 })
-	a.Send(gossip("a", "b", 300<<10))
-	earB.await(t, "the message", func() bool { return len(earB.messages) == 1 })
-	if got := len(earB.messages[0].Body.(*consensus.Gossip).Data); got != 300<<10 {
-		t.Errorf("%d bytes arrived", got)
-	}
-	cfg := b.cfg
-	if err := b.Close(); err != nil {
-		t.Fatal(err)
-	}
-	earA.await(t, "the loss of b", func() bool { return earA.down["b"] > 0 })
-	again := newEar()
-	listen(t, cfg, again)
-	earA.await(t, "b again", func() bool { return earA.up["b"] > 1 })
-	a.Send(gossip("a", "b", 1))
-	again.await(t, "the next message", func() bool { return len(again.messages) == 1 })
+	earA.awaitLink(t, "b", "+")
+	stop(t, b)
+	earA.awaitLink(t, "b", "+-")
+	moved := b.cfg
+	moved.Listen = freeAddr(t)
+	b = listen(t, moved, earB)
+	a.SetPeers(map[consensus.ServerID]string{"b": moved.Listen})
+	earA.awaitLink(t, "b", "+-+")
+	a.SetPeers(map[consensus.ServerID]string{"b": moved.Listen}) // nothing changes
+	a.SetPeers(nil)
+	earA.awaitLink(t, "b", "+-+-")
+	earB.awaitProblem(t, "is not in this agent's list")
+	b.Send(gossip("b", "a", []byte{1}))
+	a.SetPeers(map[consensus.ServerID]string{"b": moved.Listen})
+	earA.awaitLink(t, "b", "+-+-+")
 }
 
 func TestTransport_RefusesStrangers(t *testing.T) {
@@ -132,60 +182,75 @@ func TestTransport_RefusesStrangers(t *testing.T) {
 		adjust func(a, b *Config)
 		want   string
 	}{
-		"another cluster": {func(a, _ *Config) { a.Cluster = "other" }, `belongs to cluster "c"`},
-		"not in the list": {func(_, b *Config) { b.Peers = map[consensus.ServerID]string{"x": "127.0.0.1:1"} }, `"a" is not in`},
+		"another cluster": {func(a, _ *Config) { a.Cluster = "other" }, `belongs to cluster \"c\"`},
+		"not in the list": {func(_, b *Config) { b.Peers = map[consensus.ServerID]string{"x": "127.0.0.1:1"} }, `\"a\" is not in`},
 		"another agent": {func(a, b *Config) {
 			a.Peers = map[consensus.ServerID]string{"z": b.Listen}
-		}, `is "b", not "z"`},
+		}, `is \"b\", not \"z\"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, earA, _ := pair(t, c.adjust)
-			earA.await(t, "the refusal", func() bool { return strings.Contains(strings.Join(earA.problems, "\n"), c.want) })
-			if len(earA.up) > 0 {
-				t.Errorf("connected all the same: %v", earA.up)
+			_, _, earA, earB := pair(t, c.adjust)
+			earA.awaitProblem(t, c.want)
+			earB.awaitProblem(t, strings.ReplaceAll(c.want, `\`, ""))
+			if len(earA.links) > 0 || len(earB.links) > 0 {
+				t.Errorf("connected all the same: %v, %v", earA.links, earB.links)
 			}
 		})
 	}
 }
 
-func TestTransport_GarbageIsCutOffAndLiesToo(t *testing.T) {
-	_, b, _, earB := pair(t, nil)
-	for name, send := range map[string]func(io.Writer){
-		"http":            func(w io.Writer) { _, _ = io.WriteString(w, "GET / HTTP/1.1\r\n\r\n") },
-		"huge handshake":  func(w io.Writer) { _, _ = w.Write([]byte{0x7f, 0xff, 0xff, 0xff}) },
-		"another version": func(w io.Writer) { _ = writeFrame(w, []byte("PKT9")) },
-		"forged sender": func(w io.Writer) {
-			_ = writeFrame(w, hello{"c", "a", "b"}.encode())
-			m := gossip("z", "b", 1)
-			data, err := consensus.EncodeMessage(nil, &m)
-			if err != nil {
-				t.Error(err)
-			}
-			_ = writeFrame(w, data)
-		},
-	} {
-		conn, err := net.Dial("tcp", b.Addr().String())
+func TestTransport_CutsOffGarbageAndLies(t *testing.T) {
+	frame := func(m consensus.Message) []byte {
+		data, err := consensus.EncodeMessage(nil, &m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		send(conn)
-		if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.Copy(io.Discard, conn); errors.Is(err, io.ErrNoProgress) {
-			t.Errorf("%s: %v", name, err)
-		} else if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-			t.Errorf("%s: the connection stays open", name)
-		}
-		_ = conn.Close()
+		return appendFrame(nil, data)
 	}
-	earB.note(func() {
-		for _, m := range earB.messages {
-			if m.From == "z" {
-				t.Error("a forged message was received")
+	greeting := appendFrame(nil, hello{"c", "a", "b"}.encode())
+	for name, c := range map[string]struct {
+		sent []byte
+		want string
+	}{
+		"http":                  {[]byte("GET / HTTP/1.1\r\n\r\n"), "larger than 1024"},
+		"huge handshake":        {[]byte{0xff, 0xff, 0xff, 0xff}, "larger than 1024"},
+		"another version":       {appendFrame(nil, []byte("PKT9")), "run the same version"},
+		"handshake cut short":   {appendFrame(nil, []byte("PKT1\x05c")), "cut short"},
+		"bytes left over":       {appendFrame(nil, append(hello{"c", "a", "b"}.encode(), 0)), "left over"},
+		"huge frame":            {append(bytes.Clone(greeting), 0x7f, 0, 0, 0), "larger than 8388608"},
+		"no message":            {append(bytes.Clone(greeting), 0, 0, 0, 2, 1, 99), "not known"},
+		"forged sender":         {append(bytes.Clone(greeting), frame(gossip("z", "b", nil))...), `from "z"`},
+		"meant for another one": {append(bytes.Clone(greeting), frame(gossip("a", "z", nil))...), `to "z"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			earB := newEar()
+			b := listen(t, Config{Cluster: "c", Self: "b", Listen: "127.0.0.1:0", Problem: earB.problem,
+				Peers: map[consensus.ServerID]string{"a": "127.0.0.1:1"}}, earB)
+			conn, err := net.Dial("tcp", b.Addr().String())
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-	})
+			defer conn.Close()
+			if _, err := conn.Write(c.sent); err != nil {
+				t.Fatal(err)
+			}
+			earB.awaitProblem(t, c.want)
+			if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, conn); isTimeout(err) {
+				t.Errorf("the connection stays open: %v", err)
+			}
+			if len(earB.messages) > 0 {
+				t.Errorf("received %v", earB.messages)
+			}
+		})
+	}
+}
+
+func isTimeout(err error) bool {
+	timeout := net.Error(nil)
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 func TestTransport_SendNeverBlocks(t *testing.T) {
@@ -194,29 +259,139 @@ func TestTransport_SendNeverBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	tr := listen(t, Config{Cluster: "c", Self: "a", Listen: freeAddr(t), Peers: map[consensus.ServerID]string{"b": l.Addr().String()}}, newEar())
-	for range 10 * queueLength {
-		tr.Send(gossip("a", "b", 10))
+	a := listen(t, Config{Cluster: "c", Self: "a", Listen: "127.0.0.1:0",
+		Peers: map[consensus.ServerID]string{"b": l.Addr().String()}}, newEar())
+	conn, err := l.Accept() // it waits for an answer, and keeps what is queued
+	if err != nil {
+		t.Fatal(err)
 	}
-	if tr.Dropped() == 0 {
-		t.Error("nothing was dropped")
+	defer conn.Close()
+	for range 2 * queueLength {
+		a.Send(gossip("a", "b", nil))
 	}
-	tr.Send(gossip("a", "nobody", 1))
+	if a.Dropped() != queueLength {
+		t.Errorf("%d messages were dropped, want %d", a.Dropped(), queueLength)
+	}
+	a.Send(gossip("a", "nobody", nil))
 }
 
-func FuzzReadFrame(f *testing.F) {
-	var good bytes.Buffer
-	if err := writeFrame(&good, hello{"c", "a", "b"}.encode()); err != nil {
-		f.Fatal(err)
+func TestTransport_StrangersAreLimited(t *testing.T) {
+	b := listen(t, Config{Cluster: "c", Self: "b", Listen: "127.0.0.1:0"}, newEar())
+	for range maxStrangers {
+		conn, err := net.Dial("tcp", b.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
 	}
-	f.Add(good.Bytes())
+	conn, err := net.Dial("tcp", b.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(helloTimeout / 2)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); isTimeout(err) {
+		t.Error("one stranger too many may stay")
+	}
+}
+
+func TestTransport_WithTLS(t *testing.T) {
+	ours, theirs := newAuthority(t), newAuthority(t)
+	for name, c := range map[string]struct {
+		a, b *tls.Config
+		want string // a's problem or b's; empty: they connect
+	}{
+		"both are known":             {ours.issue(t, "127.0.0.1"), ours.issue(t, "127.0.0.1"), ""},
+		"signed by somebody else":    {theirs.issueFor(t, ours, "127.0.0.1"), ours.issue(t, "127.0.0.1"), "unknown authority"},
+		"valid for another host":     {ours.issue(t, "10.0.0.1"), ours.issue(t, "127.0.0.1"), `not agent "a"'s`},
+		"listens as another host":    {ours.issue(t, "127.0.0.1"), ours.issue(t, "10.0.0.1"), "certificate is valid for 10.0.0.1"},
+		"one of them speaks plainly": {nil, ours.issue(t, "127.0.0.1"), "first record does not look like a TLS handshake"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, _, earA, earB := pair(t, func(a, b *Config) { a.TLS, b.TLS = c.a, c.b })
+			if c.want == "" {
+				earA.awaitLink(t, "b", "+")
+				a.Send(gossip("a", "b", []byte("secret")))
+				earB.await(t, "the message", func() bool { return len(earB.messages) == 1 })
+				return
+			}
+			earA.await(t, c.want, func() bool {
+				earB.mu.Lock()
+				defer earB.mu.Unlock()
+				return strings.Contains(strings.Join(append(earB.problems, earA.problems...), "\n"), c.want)
+			})
+			if len(earA.links) > 0 || len(earB.links) > 0 {
+				t.Errorf("connected all the same: %v, %v", earA.links, earB.links)
+			}
+		})
+	}
+}
+
+// authority signs certificates.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{certificate, key}
+}
+
+func (a *authority) issue(t *testing.T, host string) *tls.Config { return a.issueFor(t, a, host) }
+
+// issueFor makes the configuration of an agent whose certificate a signed and which trusts another authority.
+func (a *authority) issueFor(t *testing.T, trusted *authority, host string) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), IPAddresses: []net.IP{net.ParseIP(host)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(trusted.certificate)
+	return &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+}
+
+func FuzzHandshake(f *testing.F) {
+	greeting := hello{"c", "a", "b"}.encode()
+	f.Add(appendFrame(nil, greeting))
+	f.Add(appendFrame(nil, append(bytes.Clone(greeting), 0)))
+	f.Add(appendFrame(nil, []byte("PKT1\xff")))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		payload, err := readFrame(bufio.NewReader(bytes.NewReader(data)), nil, maxHello)
 		if err != nil {
 			return
 		}
-		if len(payload) > maxHello {
-			t.Fatalf("%d bytes", len(payload))
+		if len(payload) > maxHello || !bytes.HasPrefix(data, appendFrame(nil, payload)) {
+			t.Fatalf("%q holds the frame %q", data, payload)
 		}
 		if h, err := decodeHello(payload); err == nil && !bytes.Equal(h.encode(), payload) {
 			t.Fatalf("%q decodes to %+v", payload, h)

@@ -1,0 +1,115 @@
+package tcp
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"picket/consensus"
+)
+
+// serve reads one inbound connection to its end. It gives up the place among the strangers once the peer is
+// known: there is one connection for each peer then.
+func (t *Transport) serve(raw net.Conn) {
+	p, r, err := t.greet(raw)
+	<-t.strangers
+	if errors.Is(err, io.EOF) {
+		return // it only looked whether the port is open
+	}
+	if err != nil {
+		t.problem(raw.RemoteAddr().String(), fmt.Errorf("refuse a connection: %w", err))
+		return
+	}
+	if !p.take(raw) {
+		return // it was removed from the list meanwhile
+	}
+	err = t.receive(r, p.id)
+	if wrong := (*offence)(nil); errors.As(err, &wrong) {
+		t.problem(string(p.id), fmt.Errorf("read from a peer: %w", err))
+	}
+	p.drop(raw, err)
+}
+
+// greet reads the hello and answers it. What a stranger can make us hold is small: one buffer, one frame.
+func (t *Transport) greet(raw net.Conn) (*peer, *bufio.Reader, error) {
+	_ = raw.SetDeadline(time.Now().Add(helloTimeout)) // an error shows at the first read
+	conn := raw
+	if t.cfg.TLS != nil {
+		conn = tls.Server(raw, t.serverTLS())
+	}
+	r := bufio.NewReaderSize(conn, maxHello)
+	data, err := readFrame(r, nil, maxHello)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read its handshake: %w", err)
+	}
+	h, err := decodeHello(data)
+	var p *peer
+	if err == nil {
+		p, err = t.admit(h, conn)
+	}
+	if err != nil {
+		_, _ = conn.Write(appendFrame(nil, []byte(err.Error()))) // politeness; the connection ends in any case
+		return nil, nil, err
+	}
+	if _, err := conn.Write(appendFrame(nil, nil)); err != nil {
+		return nil, nil, fmt.Errorf("answer its handshake: %w", err)
+	}
+	_ = raw.SetDeadline(time.Time{}) // from here on, keep-alive watches
+	return p, bufio.NewReaderSize(r, bufferBytes), nil
+}
+
+// admit says whom a hello comes from, or why it is refused.
+func (t *Transport) admit(h hello, conn net.Conn) (*peer, error) {
+	switch {
+	case h.cluster != t.cfg.Cluster:
+		return nil, fmt.Errorf("this agent belongs to cluster %q, not %q", t.cfg.Cluster, h.cluster)
+	case h.to != t.cfg.Self:
+		return nil, fmt.Errorf("this agent is %q, not %q: check the addresses in the list of agents", t.cfg.Self, h.to)
+	}
+	p := t.peer(h.from)
+	if p == nil {
+		return nil, fmt.Errorf("agent %q is not in this agent's list of agents", h.from)
+	}
+	secured, ok := conn.(*tls.Conn)
+	if !ok {
+		return p, nil
+	}
+	// The authorities have signed it; it must also be that agent's, not any agent's.
+	if err := secured.ConnectionState().PeerCertificates[0].VerifyHostname(p.host()); err != nil {
+		return nil, fmt.Errorf("the certificate is not agent %q's: %w", h.from, err)
+	}
+	return p, nil
+}
+
+func (t *Transport) serverTLS() *tls.Config {
+	cfg := t.cfg.TLS.Clone()
+	cfg.ClientAuth = tls.RequireAndVerifyClientCert
+	cfg.ClientCAs = cfg.RootCAs
+	return cfg
+}
+
+// receive hands messages over until the connection breaks or the peer lies about who it is.
+func (t *Transport) receive(r *bufio.Reader, from consensus.ServerID) error {
+	var buf []byte
+	for {
+		data, err := readFrame(r, buf, maxFrame)
+		if err != nil {
+			return err
+		}
+		m, err := consensus.DecodeMessage(data)
+		if err != nil {
+			return &offence{err.Error()}
+		}
+		if m.From != from || m.To != t.cfg.Self {
+			return offend("a message from %q to %q on the connection of %q", m.From, m.To, from)
+		}
+		t.receiver.Receive(m)
+		if buf = data; cap(buf) > bufferBytes {
+			buf = nil // one large message must not hold memory for ever
+		}
+	}
+}
