@@ -13,6 +13,7 @@ import (
 	"picket/consensus"
 	"picket/failover"
 	"picket/monitor"
+	"picket/sentinel/lab"
 )
 
 // saboteur stands between the agents' runners and the world. It sees every commit and every action on a server, and crashes
@@ -134,17 +135,28 @@ func sabotaged(t *testing.T) (*group, *saboteur) {
 	return g, s
 }
 
-// crashPoints are all points that a failover of a crashed master passes.
-func crashPoints(t *testing.T) []string {
+// crashes and handsOver are the two ways to start a failover. They return what must be undone before the next one.
+func crashes(g *group, old *lab.Redis) (undo func()) {
+	old.Kill()
+	return func() { g.restart(old) }
+}
+
+func handsOver(g *group, _ *lab.Redis) (undo func()) {
+	a := g.members[0].running()
+	var asking sync.WaitGroup
+	asking.Go(func() { _ = a.Failover(context.Background(), master) }) // fails when this agent is the one to die; ends within seconds
+	return asking.Wait
+}
+
+// pointsOf gives all points that a failover passes, and checks that there are those of the named operations.
+func pointsOf(t *testing.T, begin func(*group, *lab.Redis) func(), operations ...string) []string {
 	g, s := sabotaged(t)
 	old := g.servers[0]
 	s.watch("")
-	old.Kill()
+	begin(g, old)
 	g.settle(g.newMaster(old.Addr))
 	points := s.points()
-	for _, name := range []string{
-		"commit of begin", "cut", "commit of promote", "promotion", "commit of switch", "follow", "commit of repoint", "commit of end",
-	} {
+	for _, name := range operations {
 		for _, when := range []string{"before ", "after "} {
 			if !slices.ContainsFunc(points, func(p string) bool { return strings.HasPrefix(p, when+name) }) {
 				t.Errorf("a failover does not pass %q: %v", when+name, points)
@@ -154,46 +166,100 @@ func crashPoints(t *testing.T) []string {
 	return points
 }
 
-// TestLeaderDies_BetweenAnyTwoSteps crashes the agent that runs a failover at each point in turn. The failover must be finished by another
-// one, and nobody but the master may ever have been promoted.
-func TestLeaderDies_BetweenAnyTwoSteps(t *testing.T) {
-	t.Parallel()
-	points := crashPoints(t)
-	const groups = 3 // side by side, each with its share of the points
+// spread runs f for all points, in some groups side by side.
+func spread(t *testing.T, points []string, f func(g *group, s *saboteur, point string)) {
+	const groups = 3
 	for i := range groups {
 		t.Run(fmt.Sprint("group ", i+1), func(t *testing.T) {
 			t.Parallel()
 			g, s := sabotaged(t)
 			for j := i; j < len(points); j += groups {
-				leaderDies(t, g, s, points[j])
+				f(g, s, points[j])
 			}
 		})
 	}
 }
 
-func leaderDies(t *testing.T, g *group, s *saboteur, point string) {
-	t.Helper()
-	old := g.server(g.pictures()[0].Masters[0].Server.Addr)
-	before := g.pictures()[0].Masters[0].Epoch
+// TestLeaderDies_BetweenAnyTwoSteps crashes the agent that runs a failover at each point in turn. The failover must be finished by another
+// one, and nobody but the master may ever have been promoted.
+func TestLeaderDies_BetweenAnyTwoSteps(t *testing.T) {
+	t.Parallel()
+	points := pointsOf(t, crashes, "commit of begin", "cut", "commit of promote", "promotion", "commit of switch", "follow",
+		"commit of repoint", "commit of end")
+	spread(t, points, func(g *group, s *saboteur, point string) {
+		old, last := g.leaderDies(s, point, crashes)
+		if last.Outcome != failover.Done || last.Old != old {
+			g.t.Errorf("%s: the failover ended as %+v", point, last)
+		}
+	})
+}
+
+// TestLeaderDies_WithinAHandOver does the same to the failover of a healthy master. It may be rolled back as well; in any case
+// writers are not held for ever, and the server's configuration is what it was.
+func TestLeaderDies_WithinAHandOver(t *testing.T) {
+	t.Parallel()
+	points := pointsOf(t, handsOver, "commit of begin", "hold", "commit of promote", "promotion", "commit of switch", "follow", "commit of end")
+	points = slices.DeleteFunc(points, func(p string) bool { return p == "before commit of begin #1" }) // nobody would know of the wish
+	spread(t, points, func(g *group, s *saboteur, point string) {
+		g.leaderDies(s, point, handsOver)
+		for _, r := range g.servers {
+			client := r.Client()
+			got, err := client.ConfigGet(g.t.Context(), "min-replicas-to-write").Result()
+			if err != nil || got["min-replicas-to-write"] != "0" {
+				g.t.Errorf("%s: %s has %v, %v", point, r.Name, got, err)
+			}
+			if r.Addr == g.pictures()[0].Masters[0].Server.Addr {
+				if err := client.Set(g.t.Context(), "written", point, 0).Err(); err != nil {
+					g.t.Errorf("%s: the master takes no writes: %v", point, err)
+				}
+			}
+			_ = client.Close() // nothing is under way
+		}
+	})
+}
+
+// leaderDies has a failover begin, crashes the agent that comes to the point, and waits until the others have put all right.
+func (g *group) leaderDies(s *saboteur, point string, begin func(*group, *lab.Redis) func()) (old config.Addr, last failover.Record) {
+	g.t.Helper()
+	before := g.pictures()[0].Masters[0]
+	old = before.Server.Addr
 	s.watch(point)
-	old.Kill()
+	undo := begin(g, g.server(old))
 	dead := g.fallen(s)
-	t.Logf("%s: %s has died", point, dead.cfg.Agent.ID)
+	g.t.Logf("%s: %s has died", point, dead.cfg.Agent.ID)
 	dead.stop()
-	next := g.newMaster(old.Addr)
-	g.settle(next)
+	last = g.ended(before.Last)
+	now := g.pictures()[0].Masters[0]
+	g.settle(now.Server.Addr)
 	s.mu.Lock()
 	promoted := slices.Compact(slices.Sorted(slices.Values(s.promoted)))
 	s.mu.Unlock()
-	if len(promoted) != 1 || promoted[0] != next {
-		t.Errorf("%s: %v were promoted, the master is %s", point, promoted, next)
-	}
-	if m := g.pictures()[0].Masters[0]; m.Epoch <= before || m.Last == nil || m.Last.Outcome != failover.Done {
-		t.Errorf("%s: epoch %d, before %d; the failover ended as %+v", point, m.Epoch, before, m.Last)
+	switch {
+	case last.Outcome == failover.Done && (!slices.Equal(promoted, []config.Addr{now.Server.Addr}) || now.Epoch <= before.Epoch):
+		g.t.Errorf("%s: %v were promoted, the master is %s in epoch %d, before %d", point, promoted, now.Server.Addr, now.Epoch, before.Epoch)
+	case last.Outcome == failover.Aborted && (len(promoted) > 0 || now.Server.Addr != old):
+		g.t.Errorf("%s: rolled back, but %v were promoted, and the master is %s", point, promoted, now.Server.Addr)
 	}
 	dead.start()
-	g.restart(old)
-	g.settle(next)
+	undo()
+	g.settle(now.Server.Addr)
+	return old, last
+}
+
+// ended waits until all running agents know that a failover later than the given one has ended.
+func (g *group) ended(before *failover.Record) (last failover.Record) {
+	g.t.Helper()
+	g.await("the failover has ended", func(context.Context) error {
+		for _, p := range g.pictures() {
+			m := p.Masters[0]
+			if m.Last == nil || before != nil && m.Last.ID == before.ID {
+				return fmt.Errorf("%s: running %+v", p.Agent, m.Failover)
+			}
+			last = *m.Last
+		}
+		return nil
+	})
+	return last
 }
 
 // fallen waits until an agent has been crashed.
