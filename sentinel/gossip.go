@@ -15,8 +15,6 @@ import (
 
 // gossip is what agents tell each other outside the log: it may be lost, and is repeated.
 type gossip struct {
-	_struct bool `codec:",toarray"` //nolint:unused // read by the codec
-
 	Term     uint64
 	Role     uint8 // consensus.Role
 	Version  string
@@ -32,6 +30,7 @@ const (
 
 var gossipHandle = func() *codec.MsgpackHandle {
 	h := &codec.MsgpackHandle{WriteExt: true}
+	h.StructToArray = true // no names on the wire: fields may only be added at the end
 	h.RawToString = true
 	h.MaxInitLen = 1 << 12
 	return h
