@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -225,4 +226,35 @@ func TestMonitor_WrongRoleCountsAfterDownAfter(t *testing.T) {
 	}
 	s.watch(master, replica)
 	s.await(replica, monitor.Up)
+}
+
+func TestMonitor_ProtectedModeIsNamed(t *testing.T) {
+	s := newScene(t, quick())
+	// A server that closes every connection with an error, as one in protected mode does.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() { // ends with the listener
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte("-DENIED Redis is running in protected mode\r\n")) // the peer may be gone
+			_ = conn.Close()
+		}
+	}()
+	addr := config.Addr(listener.Addr().String())
+	s.monitor.Watch([]monitor.Target{{Addr: addr, Settings: s.settings, IsMaster: true}})
+	if err := lab.Await(15*time.Second, "the server is down", func(context.Context) error {
+		got := s.monitor.View().Servers[addr]
+		if got.State != monitor.Down || got.Evidence != monitor.BadReply || !strings.Contains(got.Text, "protected") {
+			return fmt.Errorf("state %d, evidence %d, %q", got.State, got.Evidence, got.Text)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 }

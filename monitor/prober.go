@@ -119,7 +119,10 @@ func (p *prober) session(ctx context.Context, raw net.Conn) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	broken := make(chan struct{})
-	conn := watch(raw, func(error) {
+	conn := watch(raw, func(said string) {
+		if said != "" {
+			p.report(ctx, func(f *facts, at time.Time) { f.replied(at, nil, advise(said)) })
+		}
 		p.report(ctx, (*facts).lost)
 		close(broken)
 	})
@@ -272,6 +275,9 @@ func advise(text string) string {
 	text = text[:min(len(text), maxBadReply)]
 	if strings.HasPrefix(text, "NOAUTH") || strings.HasPrefix(text, "WRONGPASS") {
 		text += " (check username and password of this master in the configuration)"
+	}
+	if strings.HasPrefix(text, "DENIED") {
+		text += " … (set a password, bind or protected-mode on the server)"
 	}
 	return text
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -80,25 +81,38 @@ type watchedConn struct {
 	reader   net.Conn // what was read
 }
 
-// watch starts the reading; broken is called once, when the connection has ended.
-func watch(conn net.Conn, broken func(error)) *watchedConn {
+// watch starts the reading; broken is called once, when the connection has ended, with the error that the server closed it
+// with, if it said one: a server in protected mode answers nothing else.
+func watch(conn net.Conn, broken func(said string)) *watchedConn {
 	near, far := net.Pipe()
 	go func() { // ends with the connection, which its owner closes
 		buf := make([]byte, 16<<10)
 		var err error
+		said := ""
 		for err == nil {
 			var n int
 			n, err = conn.Read(buf)
 			if n > 0 {
+				said = errorReply(buf[:n])
 				if _, writeErr := far.Write(buf[:n]); err == nil {
 					err = writeErr
 				}
 			}
 		}
 		_ = far.Close() // go-redis reads EOF behind what came
-		broken(err)
+		broken(said)
 	}()
 	return &watchedConn{Conn: conn, reader: near}
+}
+
+// errorReply is the text of a reply that is an error; empty: it is none.
+func errorReply(reply []byte) string {
+	text, isError := strings.CutPrefix(string(reply[:min(len(reply), maxBadReply)]), "-")
+	if !isError {
+		return ""
+	}
+	line, _, _ := strings.Cut(text, "\r")
+	return line
 }
 
 func (c *watchedConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
