@@ -132,9 +132,10 @@ func isClosed(c <-chan struct{}) bool {
 func (n *Node) carryOut(r Ready) {
 	for _, m := range r.Messages {
 		n.send(m)
-		if vote, ok := m.Body.(*VoteResponse); ok && !vote.PreVote && !vote.Granted {
-			n.observe(Event{Kind: EventVoteRefused, Term: m.Term, Peer: m.To, Text: "refused here: " + vote.Refusal})
-		}
+		n.tellRefusal(m)
+	}
+	for _, m := range r.AfterPersist {
+		n.tellRefusal(m)
 	}
 	var installed chan struct{}
 	if r.Install != nil {
@@ -149,6 +150,13 @@ func (n *Node) carryOut(r Ready) {
 	}
 	for _, read := range r.Reads {
 		n.finishBarrier(read)
+	}
+}
+
+// tellRefusal tells of a vote that this server does not give.
+func (n *Node) tellRefusal(m Message) {
+	if vote, ok := m.Body.(*VoteResponse); ok && !vote.PreVote && !vote.Granted {
+		n.observe(Event{Kind: EventVoteRefused, Term: m.Term, Peer: m.To, Text: "refused here: " + vote.Refusal})
 	}
 }
 

@@ -299,7 +299,8 @@ func TestNode_CampaignWinsAtOnce(t *testing.T) {
 			t.Errorf("propose in the term that was won: %v", err)
 		}
 		var not *consensus.NotLeaderError
-		if _, err := g.nodes[candidate].ProposeAt(t.Context(), before, put("x", "3")); !errors.As(err, &not) || not.Leader != candidate {
+		_, err = g.nodes[candidate].ProposeAt(t.Context(), before, put("x", "3"))
+		if !errors.As(err, &not) || not.Leader != candidate {
 			t.Errorf("propose in another term: %v", err)
 		}
 	})
@@ -534,6 +535,38 @@ func TestNode_EventsTellTheStoryInOrder(t *testing.T) {
 			if got := fmt.Sprint(story[id]); got != want {
 				t.Errorf("%s was told %s, want %s", id, got, want)
 			}
+		}
+	})
+}
+
+// The answer to a proposal of a server's earlier life comes late: it says nothing of the proposals of this life.
+func TestNode_LateAnswersAreNotTakenForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3, nil)
+		leader := g.leader()
+		follower := g.other(leader)
+		late := make(chan consensus.Message, 1)
+		g.net.lose(func(m consensus.Message) bool {
+			_, answer := m.Body.(*consensus.ForwardResponse)
+			if answer {
+				late <- m
+			}
+			return answer
+		})
+		go func() { _, _ = g.nodes[follower].Propose(context.Background(), put("x", "1")) }() // ends with the node
+		answer := <-late
+		g.stop(follower)
+		g.start(follower)
+		g.read(follower, "x")
+		g.net.partition(func(_, _ consensus.ServerID) bool { return true })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		answered := make(chan error, 1)
+		go func() { _, err := g.nodes[follower].Propose(ctx, put("x", "2")); answered <- err }()
+		synctest.Wait()
+		g.nodes[follower].Receive(answer)
+		if err := <-answered; err == nil {
+			t.Error("a proposal that reached nobody was answered with success")
 		}
 	})
 }
