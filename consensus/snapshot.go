@@ -3,6 +3,7 @@ package consensus
 // reception is a snapshot that is coming in.
 type reception struct {
 	meta SnapshotMeta
+	term Term  // of the leader that sends it: another one's copy may be encoded differently
 	held int64 // bytes written so far
 }
 
@@ -64,8 +65,8 @@ func (c *Core) handleChunk(m Message, chunk *SnapshotChunk) {
 	case c.out.chunk != nil:
 		return // one at a time; it is sent again
 	}
-	if c.receiving == nil || c.receiving.meta.Index != chunk.Meta.Index || c.receiving.meta.Term != chunk.Meta.Term {
-		c.receiving = &reception{meta: chunk.Meta}
+	if r := c.receiving; r == nil || r.meta.Index != chunk.Meta.Index || r.meta.Term != chunk.Meta.Term || r.term != m.Term {
+		c.receiving = &reception{meta: chunk.Meta, term: m.Term}
 	}
 	if chunk.Offset != c.receiving.held {
 		c.send(m.From, &SnapshotResponse{Index: chunk.Meta.Index, Offset: c.receiving.held})
