@@ -29,8 +29,8 @@ check: ## formatting, vet, staticcheck
 unit: tools ## all tests, with the race detector
 	$(GO) test -race -timeout 10m ./...
 
-sim: ## seeds of the consensus simulator for SIM_TIME
-	$(GO) test -timeout 30m ./consensus/sim -run TestSeeds -v -sim.time=$(SIM_TIME)
+sim: ## seeds of the consensus simulator for SIM_TIME, and the bugs that it must catch
+	$(GO) test -timeout 2h ./consensus/sim -run 'TestSeeds|TestPlantedBugs' -v -sim.time=$(SIM_TIME)
 
 smoke: tools build ## the demonstration and a short benchmark, on the real binary
 	bin/picket demo --once

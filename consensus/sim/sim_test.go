@@ -106,6 +106,9 @@ func TestPlantedBugs(t *testing.T) {
 		{"failed sync ignored", SyncIgnored, 50},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if racing && c.budget > 100 {
+				t.Skip("needs many seeds: `make sim` runs it, without the race detector")
+			}
 			t.Parallel()
 			for seed := uint64(1); seed <= c.budget; seed++ {
 				if r := Run(Options{Seed: seed, Bug: c.bug}); r.Violation != "" {
