@@ -93,18 +93,15 @@ func (c *Core) advanceCommit() {
 			matches = append(matches, c.lead.followers[id].match)
 		}
 	}
-	n := quorumIndex(matches)
+	n := reached(matches)
 	if n <= c.commit || n < c.lead.first {
 		return
 	}
 	c.commit = n
 }
 
-// quorumIndex is the largest index that a majority has reached.
-func quorumIndex(matches []Index) Index {
-	if len(matches) == 0 {
-		return 0
-	}
-	slices.Sort(matches)
-	return matches[len(matches)-majority(len(matches))]
+// reached is the largest value that a majority has reached.
+func reached[T Index | uint64](values []T) T {
+	slices.Sort(values)
+	return values[len(values)-majority(len(values))]
 }

@@ -64,9 +64,8 @@ func (c *Core) confirmReads() {
 			rounds = append(rounds, c.lead.followers[id].round)
 		}
 	}
-	slices.Sort(rounds)
-	reached := rounds[len(rounds)-majority(len(rounds))]
-	for len(c.reads.confirmed) > 0 && c.reads.confirmed[0].round <= reached {
+	confirmed := reached(rounds)
+	for len(c.reads.confirmed) > 0 && c.reads.confirmed[0].round <= confirmed {
 		c.answer(c.reads.confirmed[0])
 		c.reads.confirmed = c.reads.confirmed[1:]
 	}
