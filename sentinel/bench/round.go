@@ -41,6 +41,9 @@ type round struct {
 	note        string
 }
 
+// patience bounds every wait; Redis Sentinel takes a minute or two now and then.
+const patience = 3 * time.Minute
+
 // inFlight is how long a reply that left before the fault may stand in a socket.
 const inFlight = 5 * time.Millisecond
 
@@ -61,7 +64,7 @@ func (s *system) round(ctx context.Context, f fault) (round, error) {
 	if err := s.strike(f); err != nil {
 		return r, err
 	}
-	limit, cancel := context.WithTimeout(ctx, time.Minute)
+	limit, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
 	next, err := writer.FirstAfter(limit, time.Now().Add(inFlight))
 	if err != nil {
@@ -79,7 +82,7 @@ func (s *system) round(ctx context.Context, f fault) (round, error) {
 	if err := s.count(limit, writer, &r); err != nil {
 		return r, err
 	}
-	if err := s.cluster.AwaitSettled(time.Minute, s.master.Addr); err != nil {
+	if err := s.cluster.AwaitSettled(patience, s.master.Addr); err != nil {
 		return r, err
 	}
 	return r, s.checkEpoch(limit, &r)
@@ -126,7 +129,7 @@ func (s *system) bringBack(f fault, old *lab.Redis) (time.Duration, error) {
 	if err := back(); err != nil {
 		return 0, err
 	}
-	err := lab.Await(time.Minute, "the old master is a replica", func(ctx context.Context) error {
+	err := lab.Await(patience, "the old master is a replica", func(ctx context.Context) error {
 		return old.Follows(ctx, s.master.Addr)
 	})
 	return time.Since(start), err

@@ -12,14 +12,18 @@ func Await(limit time.Duration, what string, condition func(context.Context) err
 	defer cancel()
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
+	var last error // that says more than that the time is over
 	for {
 		err := condition(ctx)
 		if err == nil {
 			return nil
 		}
+		if ctx.Err() == nil || last == nil {
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waited %s until %s: %w", limit, what, err)
+			return fmt.Errorf("waited %s until %s: %w", limit, what, last)
 		case <-poll.C:
 		}
 	}
