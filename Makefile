@@ -34,7 +34,7 @@ sim: ## seeds of the consensus simulator for SIM_TIME, and the bugs that it must
 
 smoke: tools build ## the demonstration and a short benchmark, on the real binary
 	bin/picket demo --once
-	$(GO) run ./sentinel/bench --picket bin/picket --crashes 3 --hangs 1
+	$(GO) run ./sentinel/bench --picket bin/picket --alone --crashes 5 --hangs 2
 
 bench: tools build ## failover times of Picket and Redis Sentinel, side by side
 	$(GO) run ./sentinel/bench --picket bin/picket $(ARGS)

@@ -54,6 +54,9 @@ type look struct {
 // idle is how long the judge rests at most; what depends on time alone is seen this late.
 const idle = 100 * time.Millisecond
 
+// lull is how long the judge does not listen to the monitor after a round in which all was well.
+const lull = 10 * time.Millisecond
+
 // beginTimeout bounds the commit of a failover's first step.
 const beginTimeout = 2 * time.Second
 
@@ -61,23 +64,42 @@ const beginTimeout = 2 * time.Second
 func (a *Agent) decide(ctx context.Context) {
 	j := &judge{a: a, agenda: newAgenda(), beginning: map[string]time.Time{}}
 	defer close(a.settled)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
+	defer j.abdicate()
+	for ctx.Err() == nil {
 		changed := a.machine.Changed()
 		a.bell.ring()
-		timer.Reset(j.round(ctx))
-		select {
-		case <-ctx.Done():
-			j.abdicate()
-			return
-		case <-changed:
-		case <-a.wake:
-		case <-timer.C:
-		case post := <-a.inbox:
-			post(j)
+		next := j.round(ctx)
+		if !j.calm() || j.wait(ctx, changed, nil, lull) {
+			j.wait(ctx, changed, a.wake, next)
 		}
 	}
+}
+
+// wait returns when something has happened, or when the time has passed; then it returns true.
+func (j *judge) wait(ctx context.Context, changed, wake <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-changed:
+	case <-wake:
+	case post := <-j.a.inbox:
+		post(j)
+	case <-timer.C:
+		return true
+	}
+	return false
+}
+
+// calm says whether all is well. Then the many small things that are seen all the time, like every answer of every server, are
+// looked at together after a lull.
+func (j *judge) calm() bool {
+	for _, m := range j.now.masters {
+		if m.verdict.Code != monitor.Healthy {
+			return false
+		}
+	}
+	return len(j.agenda.wants) == 0 && (j.reign == nil || len(j.reign.running) == 0)
 }
 
 // round looks at everything once, does what is to be done, and says when to look again at the latest.
