@@ -41,7 +41,8 @@ func BeginStep(s Situation, cause Cause) Step {
 		Kind: StepBegin, Master: s.Settings.Name, Epoch: s.Epoch, At: s.Now.UnixNano(), Cause: cause, Old: s.Master,
 		Replicas: s.Replicas,
 	}
-	if old, ok := s.View.Servers[s.Master]; ok && old.Last != nil {
+	// What was seen long ago, or when it was no master yet, says nothing about the history that it wrote last.
+	if old := s.View.Servers[s.Master]; old.Last != nil && old.Last.Role == "master" && old.LastOK.Sub(old.Last.At) <= fresh {
 		step.OldRunID, step.OldReplID = old.Last.RunID, old.Last.ReplID
 	}
 	if cause == CauseManual {

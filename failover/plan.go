@@ -89,7 +89,8 @@ func Next(s Situation, k Knowledge) Move {
 		return nextPromote(s, k)
 	case r.Phase == Switched:
 		return nextRepoint(s, k)
-	case r.Cause == CauseManual && s.alive(r.Old):
+	case r.Cause == CauseManual && !s.Verdict.ObjectivelyDown:
+		// Only a quorum may take the master for dead: one agent's bad moment must not turn a hand-over into a failover.
 		return nextHandOver(s, k)
 	}
 	return nextChoose(s, k)
@@ -105,6 +106,12 @@ func (s Situation) commit(step Step) Move {
 func (s Situation) alive(a config.Addr) bool {
 	server := s.View.Servers[a]
 	return server.State == monitor.Up && server.Last != nil && server.Last.Role == "master"
+}
+
+// same says whether the process at an address is the one with the run id: a server may be known under two addresses.
+func (s Situation) same(a config.Addr, runID string) bool {
+	last := s.View.Servers[a].Last
+	return last != nil && runID != "" && last.RunID == runID
 }
 
 func (s Situation) down(a config.Addr) bool { return s.View.Servers[a].State == monitor.Down }
@@ -225,19 +232,42 @@ func caughtUp(s Situation, k Knowledge) *monitor.Observation {
 }
 
 // nextPromote makes the chosen replica the master and has that committed. The choice stands: a successor promotes the same one, also if
-// it is not known whether it was promoted already.
+// it is not known whether it was promoted already. What was chosen is a process and what it held: once restarted, it is not that any more.
 func nextPromote(s Situation, k Knowledge) Move {
-	target := s.Record.Target
+	r := s.Record
+	target := k.seen(r.Target)
+	pause := retryAfter
+	if k.Tried[r.Target].Err == nil {
+		pause = 0 // it was only read
+	}
 	switch {
 	case k.Promoted:
-		return s.commit(Step{Kind: StepSwitch, Target: target})
-	case s.late(k) && s.down(target):
+		return s.commit(Step{Kind: StepSwitch, Target: r.Target})
+	case target != nil && target.RunID != r.RunID:
+		return s.commit(Step{Kind: StepAbort, Why: fmt.Sprintf("%s, which had been chosen, was restarted", r.Target)})
+	case s.late(k) && (s.down(r.Target) || target != nil && target.Role == "slave"):
 		// It may have been promoted, but no client was told. When it comes back as a master it is a stray, and is made a replica.
-		return s.commit(Step{Kind: StepAbort, Why: fmt.Sprintf("%s, which had been chosen, is down", target)})
-	case k.idle(target, s.Now, retryAfter):
-		return Move{Actions: []Action{{Kind: Promote, Server: target}}}
+		return s.commit(Step{Kind: StepAbort, Why: fmt.Sprintf("%s, which had been chosen, could not be promoted", r.Target)})
+	case !k.idle(r.Target, s.Now, pause):
+		return Move{Until: s.Now.Add(retryAfter)}
+	case target == nil:
+		return Move{Actions: []Action{{Kind: Read, Server: r.Target}}}
+	case r.Cause == CauseManual && target.Role == "slave" && s.alive(r.Old) && s.Now.Sub(k.HeldAt) >= holdGiveUp:
+		// The old master's writers may go on by now, or this leader never held them: what was chosen may miss writes.
+		if !k.Released && k.idle(r.Old, s.Now, retryAfter) {
+			return Move{Actions: []Action{{Kind: Release, Server: r.Old}}}
+		}
+		return s.commit(Step{Kind: StepAbort, Why: "the hand-over took too long"})
 	}
-	return Move{Until: s.Now.Add(retryAfter)}
+	return Move{Actions: []Action{{Kind: Promote, Server: r.Target}}}
+}
+
+// seen is what this runner read last from a replica; nil: nothing, or something went wrong since.
+func (k Knowledge) seen(a config.Addr) *monitor.Observation {
+	if o := k.Seen[a]; o != nil {
+		return o
+	}
+	return k.Read[a]
 }
 
 // nextRepoint has the others follow the new master: all at once where a partial resync will do, else at most parallel-syncs at a time.
@@ -247,7 +277,7 @@ func nextRepoint(s Situation, k Knowledge) Move {
 	var open []config.Addr
 	syncing := 0
 	for _, a := range r.followers(s.Replicas) {
-		if slices.Contains(r.Repointed, a) {
+		if slices.Contains(r.Repointed, a) || s.same(a, r.RunID) {
 			continue
 		}
 		if o := k.Seen[a]; o != nil && k.Told[a] && o.Role == "slave" && o.Master == r.Target && o.LinkUp {
@@ -261,7 +291,7 @@ func nextRepoint(s Situation, k Knowledge) Move {
 			syncing++
 		}
 	}
-	if len(open) == 0 || s.late(k) {
+	if len(open) == 0 || s.late(k) || s.Verdict.ObjectivelyDown { // down again: the next failover must not wait for this one
 		return s.commit(Step{Kind: StepEnd, Why: remarks(k, open)})
 	}
 	for _, a := range open {

@@ -135,7 +135,15 @@ func TestNext(t *testing.T) {
 			s.View.Servers[oldMaster] = up(o)
 		}, "detach 10.0.0.2:6379, detach 10.0.0.3:6379"},
 		"the chosen one is promoted at once": {promoting(nil), "promote 10.0.0.3:6379"},
-		"its role is confirmed":              {promoting(func(_ *Situation, k *Knowledge) { k.Promoted = true }), "switch 10.0.0.3:6379"},
+		"a successor looks at it first":      {promoting(func(_ *Situation, k *Knowledge) { delete(k.Read, replicaB) }), "read 10.0.0.3:6379"},
+		"one that was restarted since is not what was chosen": {promoting(func(_ *Situation, k *Knowledge) {
+			k.Read[replicaB].RunID = "reborn"
+		}), "abort"},
+		"one that can't be promoted is given up in the end": {promoting(func(s *Situation, k *Knowledge) {
+			k.Tried[replicaB] = Attempt{At: start, Err: errors.New("NOPERM")}
+			s.Now = start.Add(time.Minute)
+		}), "abort"},
+		"its role is confirmed": {promoting(func(_ *Situation, k *Knowledge) { k.Promoted = true }), "switch 10.0.0.3:6379"},
 		"it is tried again, not replaced": {promoting(func(s *Situation, k *Knowledge) {
 			s.View.Servers[replicaB] = down(replica(replicaB, 95))
 			k.Tried[replicaB] = Attempt{At: start.Add(-time.Second), Err: errors.New("refused")}
@@ -144,9 +152,10 @@ func TestNext(t *testing.T) {
 			s.View.Servers[replicaB] = down(replica(replicaB, 95))
 			s.Now = start.Add(time.Minute)
 		}), "abort"},
-		"it is slow, but alive: no way back": {promoting(func(s *Situation, k *Knowledge) {
+		"it may have been promoted: no way back": {promoting(func(s *Situation, k *Knowledge) {
 			s.Now = start.Add(time.Minute)
 			k.Busy[replicaB] = true
+			delete(k.Read, replicaB)
 		}), "wait"},
 		"the others follow, the dead master is left alone": {switched(nil), "re-point 10.0.0.2:6379"},
 		"a replica that follows is noted": {switched(func(_ *Situation, k *Knowledge) {
@@ -161,7 +170,12 @@ func TestNext(t *testing.T) {
 			o.Master, o.LinkUp = replicaB, false
 			k.Seen[replicaA] = o
 		}), "read 10.0.0.2:6379"},
-		"all follow": {switched(func(s *Situation, _ *Knowledge) { s.Record.Repointed = []config.Addr{replicaA} }), "end"},
+		"all follow":                 {switched(func(s *Situation, _ *Knowledge) { s.Record.Repointed = []config.Addr{replicaA} }), "end"},
+		"the new master is down too": {switched(func(s *Situation, _ *Knowledge) { s.Verdict.ObjectivelyDown = true }), "end"},
+		"a second address of the new master is left alone": {switched(func(s *Situation, _ *Knowledge) {
+			s.View.Servers[replicaA] = up(masterAt(replicaA, 95))
+			s.View.Servers[replicaA].Last.RunID = s.Record.RunID
+		}), "end"},
 		"one never follows": {switched(func(s *Situation, k *Knowledge) {
 			k.Told[replicaA] = true
 			s.Now = start.Add(time.Minute)
@@ -179,6 +193,8 @@ func TestNext(t *testing.T) {
 func promoting(adjust func(*Situation, *Knowledge)) func(*Situation, *Knowledge) {
 	return func(s *Situation, k *Knowledge) {
 		s.Record.Phase, s.Record.Target, s.Record.ReplID, s.Record.Offset = Promoting, replicaB, history, 95
+		s.Record.RunID = "run-" + string(replicaB)
+		k.Read[replicaB] = replica(replicaB, 95)
 		if adjust != nil {
 			adjust(s, k)
 		}
@@ -259,7 +275,21 @@ func TestNext_HandOver(t *testing.T) {
 			k.Released = true
 			s.Now = start.Add(holdGiveUp)
 		}), "abort"},
+		"one agent's bad moment is no failover": {manual(func(s *Situation, _ *Knowledge) {
+			s.View.Servers[oldMaster] = monitor.Server{Addr: oldMaster, State: monitor.Unknown}
+		}), "hold the writers of 10.0.0.1:6379"},
+		"the hold may have run out": {promoting(func(s *Situation, k *Knowledge) {
+			s.Record.Cause = CauseManual
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 95))
+			k.HeldAt, k.Released = start.Add(-holdFor), true
+		}), "abort"},
+		"it has not": {promoting(func(s *Situation, k *Knowledge) {
+			s.Record.Cause = CauseManual
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 95))
+			k.HeldAt = start
+		}), "promote 10.0.0.3:6379"},
 		"a master that is not there is failed over": {manual(func(s *Situation, _ *Knowledge) {
+			s.Verdict.ObjectivelyDown = true
 			s.View.Servers[oldMaster] = down(masterAt(oldMaster, 100))
 		}), "detach 10.0.0.2:6379, detach 10.0.0.3:6379"},
 		"after the switch the old master follows too": {switched(func(s *Situation, k *Knowledge) {

@@ -141,6 +141,15 @@ func TestRepair(t *testing.T) {
 	}{
 		"all is well":         {func(*Situation) {}, "", 0},
 		"the old master back": {func(s *Situation) { s.View.Servers[oldMaster] = up(masterAt(oldMaster, 120)) }, oldMaster, ConvertedToSlave},
+		"a stray that outlived the restarted master": {func(s *Situation) {
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 120))
+			set(s, oldMaster, func(o *monitor.Observation) { o.Uptime = time.Hour })
+			set(s, replicaB, func(o *monitor.Observation) { o.ReplID, o.Offset = "new", 0 })
+		}, "", 0},
+		"the master under another address": {func(s *Situation) {
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 100))
+			set(s, oldMaster, func(o *monitor.Observation) { o.RunID = "run-" + string(replicaB) })
+		}, "", 0},
 		"a detached replica": {func(s *Situation) {
 			set(s, replicaA, func(o *monitor.Observation) { o.Master, o.LinkUp = Silent, false })
 		}, replicaA, Reattached},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -163,6 +164,11 @@ func transform(ctx context.Context, c *redis.Client, server config.Addr, host, p
 	var reply redis.Error
 	if err != nil && !errors.As(err, &reply) {
 		return nil, "", err
+	}
+	if err != nil && strings.HasPrefix(err.Error(), "EXECABORT") {
+		// Something in it is renamed or forbidden. What matters is allowed, most likely.
+		o, err := commandAndInfo(ctx, c, server, "REPLICAOF", host, port)
+		return o, fmt.Sprintf("%s allows no CONFIG REWRITE or CLIENT KILL: its file is not rewritten, its clients stay connected", server), err
 	}
 	if follow.Err() != nil {
 		return nil, "", follow.Err()

@@ -29,7 +29,12 @@ func Repair(s Situation) []Action {
 		}
 		follow := Action{Kind: Follow, Server: a, Master: s.Master, Note: Reattached}
 		switch {
+		case server.Last.RunID == master.Last.RunID:
+			continue // the master itself, under another address
 		case server.Last.Role == "master":
+			if outlives(server.Last, master.Last) && server.Last.Uptime > master.Last.Uptime {
+				continue // it was the agreed master that was restarted, not this one
+			}
 			follow.Note = ConvertedToSlave
 		case server.Last.Master == s.Master, cascades(s, server.Last.Master), outlives(server.Last, master.Last):
 			continue

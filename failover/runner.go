@@ -170,6 +170,8 @@ func (r *Runner) learn(f finished, master string, k *Knowledge) {
 		k.Remarks = append(k.Remarks, f.remark)
 	}
 	if f.err != nil {
+		delete(k.Seen, a.Server) // look again before anything is done to it
+		delete(k.Read, a.Server)
 		r.env.Report(Progress{Master: master, Kind: ActionFailed, Server: a.Server, Err: f.err})
 		return
 	}

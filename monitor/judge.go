@@ -20,7 +20,7 @@ func Judge(q Question, v View) Verdict {
 		}
 	}
 	switch {
-	case v.Stalled || !known || own.State == Unknown:
+	case !known || own.State == Unknown || own.State == Down && looking(q, v, own):
 		verdict.Code = UnknownMaster
 		verdict.Text = "this agent has not seen the master yet, or was late itself and looks again"
 	case len(verdict.Down) == 0:
@@ -29,10 +29,23 @@ func Judge(q Question, v View) Verdict {
 		verdict.suspected(q, speak)
 	default:
 		verdict.Since = own.Since
-		verdict.Life = proofs(q, v, own)
+		if own.Evidence != WrongRole { // one that answers feeds its replicas, whatever its role
+			verdict.Life = proofs(q, v, own)
+		}
 		verdict.down(q, own)
 	}
 	return verdict
+}
+
+// looking says whether a replica that might prove the master's life has not been looked at yet, as after a stall. It holds
+// a judgement up for down-after at most.
+func looking(q Question, v View, master Server) bool {
+	for _, addr := range q.Replicas {
+		if r, watched := v.Servers[addr]; watched && r.State == Unknown && v.Now.Sub(r.Since) < master.DownAfter {
+			return true
+		}
+	}
+	return false
 }
 
 // alive tells how a master is that nobody finds down.

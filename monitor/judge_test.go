@@ -67,8 +67,14 @@ func TestJudge(t *testing.T) {
 		"the others don't know":    {picture(Down, Refused, time.Second, Unknown, Unknown), SuspectedMaster, false, "2 are needed"},
 		"nobody else speaks":       {picture(Down, Refused, time.Second), NoQuorum, false, "start the other agents"},
 		"not looked yet":           {picture(Unknown, NoEvidence, 0, Down, Down), UnknownMaster, false, "looks again"},
-		"this agent stalled": {func() View { v := hung(); v.Stalled = true; return v }(),
-			UnknownMaster, false, "late itself"},
+		"a replica was not looked at yet": {change(dead(), aReplica, func(s *Server) {
+			s.State, s.Since = Unknown, noon.Add(-100*time.Millisecond)
+		}), UnknownMaster, false, "late itself"},
+		"but not for ever": {change(dead(), aReplica, func(s *Server) { s.State, s.Since = Unknown, noon.Add(-2*time.Second) }),
+			DeadMaster, true, ""},
+		"a stall that concerns others": {func() View { v := dead(); v.Stalled = true; return v }(), DeadMaster, true, ""},
+		"a wrong role that feeds its replicas": {change(change(picture(Down, WrongRole, 3*time.Second, Down, Down), theMaster,
+			func(s *Server) { s.Last.Role = "slave" }), aReplica, func(s *Server) { s.Last.LastIO = 0 }), RoleMismatch, true, ""},
 		"not watched": {View{Now: noon, Servers: map[config.Addr]Server{}, Opinions: map[config.Addr][]Opinion{}},
 			UnknownMaster, false, ""},
 		"loads": {change(picture(Up, Answered, 0, Up, Up), theMaster, func(s *Server) { s.Last.Loading = true }),
