@@ -3,6 +3,7 @@ package sentinel
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"picket/config"
 	"picket/consensus"
@@ -21,10 +22,24 @@ type crew struct {
 func (c crew) Situation(master string) (failover.Situation, bool) {
 	l := c.a.look()
 	m := l.master(master)
-	if m == nil || l.status.Role != consensus.Leader || l.status.Term != c.term {
+	if m == nil || !l.leads(c.term, c.a.cfg.Agent.ElectionTimeout) {
 		return failover.Situation{}, false
 	}
 	return c.a.situation(l, m, monitor.Judge(c.a.question(m, len(l.status.Voters)), l.view), uint64(c.term)), true
+}
+
+// leads says whether this agent leads a term and was confirmed by a majority not long ago. A leader that was frozen may still think
+// that it leads when it wakes, and must not touch servers before it has heard better. In the first moments of its term nobody has
+// answered yet; then nothing is committed either that it could act on.
+func (l look) leads(term consensus.Term, recently time.Duration) bool {
+	confirmed := 1 // by itself
+	for _, ago := range l.status.Contact {
+		if ago < recently {
+			confirmed++
+		}
+	}
+	fresh := len(l.status.Contact) == 0 || confirmed > len(l.status.Voters)/2
+	return l.status.Role == consensus.Leader && l.status.Term == term && fresh
 }
 
 // Commit has a step committed in its epoch and applied here.

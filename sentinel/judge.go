@@ -217,7 +217,7 @@ func (j *judge) need(ctx context.Context, l look, m *state.Master) purpose {
 		return ""
 	case l.now.Before(j.beginning[m.Name]):
 		return ""
-	case l.status.Role == consensus.Leader && electedFor(l.status.Reason).names(m.Name) && m.LastEpoch() < uint64(l.status.Term):
+	case j.wonFor(l, m):
 		j.begin(ctx, l.status.Term, m.Name)
 		return ""
 	}
@@ -228,6 +228,14 @@ func (j *judge) need(ctx context.Context, l look, m *state.Master) purpose {
 func (j *judge) suspect(l look, m *state.Master) bool {
 	s := l.view.Servers[m.Addr]
 	return s.Suspect && !s.Lost.IsZero() && l.now.Sub(s.Lost) < j.a.masters[m.Name].CrashGrace+gather
+}
+
+// wonFor says whether this agent leads a term that was won for the master, after it was found down: an older victory, in
+// which the voters were not asked about this failure, does not count.
+func (j *judge) wonFor(l look, m *state.Master) bool {
+	r := electedFor(l.status.Reason)
+	return j.reign != nil && uint64(j.reign.term) > m.LastEpoch() && r.purpose == forDown && r.names(m.Name) &&
+		!j.reign.since.Before(j.now.masters[m.Name].odown)
 }
 
 // leaderGone says whether the leader is lost to this agent: unknown, disconnected, or silent for half of the time

@@ -65,6 +65,33 @@ func TestLeaderGone(t *testing.T) {
 	}
 }
 
+func TestLeads_OnlyWithAMajorityThatAnsweredRecently(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	three := []consensus.ServerID{"a", "b", "c"}
+	for _, tc := range []struct {
+		name    string
+		role    consensus.Role
+		term    consensus.Term
+		voters  []consensus.ServerID
+		contact map[consensus.ServerID]time.Duration
+		want    bool
+	}{
+		{"all answer", consensus.Leader, 7, three, map[consensus.ServerID]time.Duration{"b": 0, "c": 50 * time.Millisecond}, true},
+		{"one of two answers", consensus.Leader, 7, three, map[consensus.ServerID]time.Duration{"b": time.Minute, "c": 0}, true},
+		{"it was frozen", consensus.Leader, 7, three, map[consensus.ServerID]time.Duration{"b": time.Minute, "c": time.Minute}, false},
+		{"it was frozen, and one agent never answered", consensus.Leader, 7, three, map[consensus.ServerID]time.Duration{"b": time.Minute}, false},
+		{"nobody has answered yet", consensus.Leader, 7, three, nil, true},
+		{"alone in its group", consensus.Leader, 7, three[:1], nil, true},
+		{"another term", consensus.Leader, 8, three, map[consensus.ServerID]time.Duration{"b": 0, "c": 0}, false},
+		{"a follower", consensus.Follower, 7, three, map[consensus.ServerID]time.Duration{"b": 0}, false},
+	} {
+		l := look{status: consensus.Status{Role: tc.role, Term: tc.term, Voters: tc.voters, Contact: tc.contact}}
+		if got := l.leads(7, timeout); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
 func TestSuspect_IsWhoBeganToLookDeadJustNow(t *testing.T) {
 	now := time.Unix(100, 0)
 	j := &judge{a: &Agent{masters: map[string]*config.Master{"m": {CrashGrace: 50 * time.Millisecond}}}}

@@ -19,6 +19,7 @@ const (
 // reign is one term of this agent as the leader, and what it does meanwhile. It belongs to the judge.
 type reign struct {
 	term  consensus.Term
+	since time.Time
 	ready bool // all that was committed in former terms is applied here
 	// start runs a goroutine that ends when it is stopped or the reign ends; the agent waits for it.
 	start   func(func(context.Context)) (stop context.CancelFunc)
@@ -66,7 +67,7 @@ func (j *judge) abdicate() {
 func (j *judge) accede(ctx context.Context, term consensus.Term) {
 	ctx, end := context.WithCancel(ctx)
 	r := &reign{
-		term: term, end: end,
+		term: term, since: time.Now(), end: end,
 		start: func(f func(context.Context)) context.CancelFunc {
 			ctx, stop := context.WithCancel(ctx)
 			j.a.workers.Go(func() {
