@@ -25,12 +25,11 @@ func (c crew) Situation(master string) (failover.Situation, bool) {
 	if m == nil || !l.leads(c.term, c.a.cfg.Agent.ElectionTimeout) {
 		return failover.Situation{}, false
 	}
-	return c.a.situation(l, m, monitor.Judge(c.a.question(m, len(l.status.Voters)), l.view), uint64(c.term)), true
+	return c.a.situation(l, m, c.term), true
 }
 
 // leads says whether this agent leads a term and was confirmed by a majority not long ago. A leader that was frozen may still think
-// that it leads when it wakes, and must not touch servers before it has heard better. In the first moments of its term nobody has
-// answered yet; then nothing is committed either that it could act on.
+// that it leads when it wakes, and must not touch servers before it has heard better.
 func (l look) leads(term consensus.Term, recently time.Duration) bool {
 	confirmed := 1 // by itself
 	for _, ago := range l.status.Contact {
@@ -38,8 +37,7 @@ func (l look) leads(term consensus.Term, recently time.Duration) bool {
 			confirmed++
 		}
 	}
-	fresh := len(l.status.Contact) == 0 || confirmed > len(l.status.Voters)/2
-	return l.status.Role == consensus.Leader && l.status.Term == term && fresh
+	return l.status.Role == consensus.Leader && l.status.Term == term && confirmed > len(l.status.Voters)/2
 }
 
 // Commit has a step committed in its epoch and applied here.
@@ -81,11 +79,18 @@ func (l look) master(name string) *state.Master {
 }
 
 // situation is all that a decision on a master depends on.
-func (a *Agent) situation(l look, m *state.Master, v monitor.Verdict, epoch uint64) failover.Situation {
+func (a *Agent) situation(l look, m *state.Master, term consensus.Term) failover.Situation {
 	return failover.Situation{
-		Now: l.now, Epoch: epoch, Settings: a.masters[m.Name], Zone: zones(l.state), Master: m.Addr, Replicas: m.Replicas,
-		Record: m.Failover, View: l.view, Verdict: v,
+		Now: l.now, Epoch: uint64(term), Settings: a.masters[m.Name], Zone: zones(l.state), Master: m.Addr, Replicas: m.Replicas,
+		Record: m.Failover, View: l.view, Verdict: a.verdict(l, m),
 	}
+}
+
+// verdict is the judgement on a master.
+func (a *Agent) verdict(l look, m *state.Master) monitor.Verdict {
+	return monitor.Judge(monitor.Question{
+		Name: m.Name, Master: m.Addr, Replicas: m.Replicas, Quorum: a.masters[m.Name].Quorum, Agents: len(l.status.Voters),
+	}, l.view)
 }
 
 // zones says in which zone each server is, as far as the agents beside them say.
@@ -124,18 +129,18 @@ func (a *Agent) elect(ctx context.Context, r reason) (consensus.Term, error) {
 	return term, nil
 }
 
-// begin has the first step of a failover committed in a term that was won for it.
+// begin has the first step of a failover committed in a term that was won for it. The log itself decides whether this agent leads.
 func (a *Agent) begin(ctx context.Context, term consensus.Term, master string, cause failover.Cause) error {
-	c := a.crew(term)
-	s, ok := c.Situation(master)
-	if !ok {
-		return &consensus.NotLeaderError{Leader: a.node.Status().Leader, Term: term}
+	l := a.look()
+	m := l.master(master)
+	if m == nil {
+		return fmt.Errorf("begin a failover of %s: it is not known", master)
 	}
-	last := a.machine.State().Master(master).Last // masters are never forgotten
-	if b := failover.MayBegin(s, cause, last); b != nil {
+	s := a.situation(l, m, term)
+	if b := failover.MayBegin(s, cause, m.Last); b != nil {
 		return &blockedError{*b}
 	}
-	return c.Commit(ctx, failover.BeginStep(s, cause))
+	return a.crew(term).Commit(ctx, failover.BeginStep(s, cause))
 }
 
 // blockedError says why a failover may not begin.

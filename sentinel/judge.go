@@ -141,13 +141,6 @@ func (a *Agent) look() look {
 	}
 }
 
-// question is what to ask about a master.
-func (a *Agent) question(m *state.Master, agents int) monitor.Question {
-	return monitor.Question{
-		Name: m.Name, Master: m.Addr, Replicas: m.Replicas, Quorum: a.masters[m.Name].Quorum, Agents: agents,
-	}
-}
-
 // weigh judges every master and tells what is different from the last time.
 func (j *judge) weigh(l look) {
 	was := j.now.masters
@@ -158,7 +151,7 @@ func (j *judge) weigh(l look) {
 			before = judged{addr: m.Addr} // another server: nothing is known of it yet
 		}
 		now := before
-		now.verdict = monitor.Judge(j.a.question(m, len(l.status.Voters)), l.view)
+		now.verdict = j.a.verdict(l, m)
 		switch {
 		case !now.verdict.ObjectivelyDown:
 			now.odown = time.Time{}
@@ -209,8 +202,7 @@ func (j *judge) need(ctx context.Context, l look, m *state.Master) purpose {
 		j.block(m.Name, nil)
 		return ""
 	}
-	situation := j.a.situation(l, m, v, uint64(l.status.Term))
-	blocker := failover.MayBegin(situation, failover.CauseDown, m.Last)
+	blocker := failover.MayBegin(j.a.situation(l, m, l.status.Term), failover.CauseDown, m.Last)
 	j.block(m.Name, blocker)
 	switch {
 	case blocker != nil:
@@ -220,6 +212,8 @@ func (j *judge) need(ctx context.Context, l look, m *state.Master) purpose {
 	case j.wonFor(l, m):
 		j.begin(ctx, l.status.Term, m.Name)
 		return ""
+	case l.gaveUp(m):
+		return ""
 	}
 	return forDown
 }
@@ -228,6 +222,15 @@ func (j *judge) need(ctx context.Context, l look, m *state.Master) purpose {
 func (j *judge) suspect(l look, m *state.Master) bool {
 	s := l.view.Servers[m.Addr]
 	return s.Suspect && !s.Lost.IsZero() && l.now.Sub(s.Lost) < j.a.masters[m.Name].CrashGrace+gather
+}
+
+// othersFirst is how long a leader whose attempt was given up leaves the next one to the other agents.
+const othersFirst = 2 * time.Second
+
+// gaveUp says whether this agent just led an attempt that came to nothing: perhaps only it can't reach the replicas.
+func (l look) gaveUp(m *state.Master) bool {
+	return l.status.Role == consensus.Leader && m.Last != nil && m.Last.Outcome == failover.Aborted &&
+		m.Last.Epoch == uint64(l.status.Term) && l.now.Sub(time.Unix(0, m.Last.EndAt)) < othersFirst
 }
 
 // wonFor says whether this agent leads a term that was won for the master, after it was found down: an older victory, in

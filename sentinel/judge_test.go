@@ -80,7 +80,7 @@ func TestLeads_OnlyWithAMajorityThatAnsweredRecently(t *testing.T) {
 		{"one of two answers", consensus.Leader, 7, three, map[consensus.ServerID]time.Duration{"b": time.Minute, "c": 0}, true},
 		{"it was frozen", consensus.Leader, 7, three, map[consensus.ServerID]time.Duration{"b": time.Minute, "c": time.Minute}, false},
 		{"it was frozen, and one agent never answered", consensus.Leader, 7, three, map[consensus.ServerID]time.Duration{"b": time.Minute}, false},
-		{"nobody has answered yet", consensus.Leader, 7, three, nil, true},
+		{"nobody has answered yet", consensus.Leader, 7, three, nil, false},
 		{"alone in its group", consensus.Leader, 7, three[:1], nil, true},
 		{"another term", consensus.Leader, 8, three, map[consensus.ServerID]time.Duration{"b": 0, "c": 0}, false},
 		{"a follower", consensus.Follower, 7, three, map[consensus.ServerID]time.Duration{"b": 0}, false},

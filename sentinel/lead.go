@@ -103,7 +103,7 @@ func (j *judge) serve(l look, m *state.Master) {
 			j.run(m.Name)
 		}
 	case r.repairs[m.Name] != nil || l.now.Before(r.pauses[m.Name].until):
-	case len(failover.Repair(j.a.situation(l, m, j.now.masters[m.Name].verdict, uint64(r.term)))) == 0:
+	case len(failover.Repair(j.a.situation(l, m, r.term))) == 0:
 		delete(r.pauses, m.Name)
 	default:
 		j.repair(m.Name)

@@ -72,7 +72,7 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 	p := picture.Master{
 		Name: m.Name, Epoch: m.Epoch, Settings: settings, Quorum: settings.Quorum,
 		Server:   server(m.Addr, l.view),
-		Verdict:  monitor.Judge(a.question(m, len(l.status.Voters)), l.view),
+		Verdict:  a.verdict(l, m),
 		Blocker:  judged.blocker,
 		Replicas: make([]picture.Server, 0, len(m.Replicas)),
 		Failover: m.Failover, Last: m.Last,
