@@ -192,8 +192,12 @@ func (n *Node) Connected(id ServerID) {
 
 // Disconnected implements Receiver.
 func (n *Node) Disconnected(id ServerID, err error) {
+	why := "the peer closed the connection"
+	if err != nil {
+		why = err.Error()
+	}
 	n.do(func() {
-		n.observe(Event{Kind: EventDisconnected, Peer: id, Text: fmt.Sprint(err)})
+		n.observe(Event{Kind: EventDisconnected, Peer: id, Text: why})
 		n.loseForwards(func(to ServerID) bool { return to == id })
 	})
 }

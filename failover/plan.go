@@ -136,8 +136,9 @@ func (s Situation) candidates() []config.Addr {
 // asked.
 func nextChoose(s Situation, k Knowledge) Move {
 	old := s.View.Servers[s.Record.Old]
-	if s.Record.Cause == CauseDown && s.alive(s.Record.Old) && old.Last.RunID == s.Record.OldRunID {
-		// The same process, so nothing is lost by going back. One that was restarted may be empty: its replicas know more.
+	if s.Record.Cause == CauseDown && s.alive(s.Record.Old) && old.LastOK.After(k.Since) && old.Last.RunID == s.Record.OldRunID {
+		// It has answered since this runner began, and it is the same process, so nothing is lost by going back. One that was
+		// restarted may be empty: its replicas know more.
 		return s.commit(Step{Kind: StepAbort, Why: "the old master answers again"})
 	}
 	move := Move{Until: s.Now.Add(retryAfter)}

@@ -127,8 +127,13 @@ func TestNext(t *testing.T) {
 			s.Now = start.Add(time.Minute)
 		}, "abort"},
 		"the same master answers again": {func(s *Situation, _ *Knowledge) {
-			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 100))
+			server := up(masterAt(oldMaster, 100))
+			server.LastOK = start.Add(time.Millisecond)
+			s.View.Servers[oldMaster] = server
 		}, "abort"},
+		"this agent has not noticed the crash yet": {func(s *Situation, _ *Knowledge) {
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 100))
+		}, "detach 10.0.0.2:6379, detach 10.0.0.3:6379"},
 		"a restarted master does not stop it": {func(s *Situation, _ *Knowledge) {
 			o := masterAt(oldMaster, 0)
 			o.RunID = "reborn"
