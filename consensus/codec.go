@@ -107,6 +107,12 @@ func EncodeConfiguration(c Configuration) []byte {
 	return out
 }
 
+// usable says whether a peer's configuration can be read and names somebody.
+func usable(data []byte) bool {
+	var c Configuration
+	return codec.NewDecoderBytes(data, handle).Decode(&c) == nil && len(c.Voters) > 0
+}
+
 // mustDecodeConfiguration reads what a leader appended; if that is broken, so is the log.
 func mustDecodeConfiguration(data []byte) Configuration {
 	var c Configuration

@@ -158,7 +158,7 @@ func (c *Core) Deadline() time.Duration {
 // only to be members.
 func (c *Core) Step(now time.Duration, m Message) {
 	c.advance(now)
-	if m.To != c.cfg.ID || m.From == c.cfg.ID {
+	if m.To != c.cfg.ID || m.From == c.cfg.ID || m.Term > maxTerm {
 		return
 	}
 	switch body := m.Body.(type) {
@@ -191,6 +191,9 @@ func (c *Core) Step(now time.Duration, m Message) {
 		c.handleReadResponse(body)
 	}
 }
+
+// maxTerm is further than any group gets; a peer that names a later term would leave no room for another election.
+const maxTerm = 1 << 62
 
 // answerOldTerm tells a deposed leader of the newer term, so that a server that is ahead of its group is not stuck
 // outside it.

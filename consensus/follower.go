@@ -36,7 +36,7 @@ func (c *Core) handleAppend(m Message, r *AppendRequest) {
 // contiguous refuses a malformed request.
 func contiguous(r *AppendRequest) bool {
 	for i, e := range r.Entries {
-		if e.Index != r.PrevIndex+1+Index(i) || e.Term < r.PrevTerm {
+		if e.Index != r.PrevIndex+1+Index(i) || e.Term < r.PrevTerm || e.Kind == EntryConfiguration && !usable(e.Data) {
 			return false
 		}
 	}

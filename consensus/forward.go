@@ -33,6 +33,10 @@ func (n *Node) acceptForward(from ServerID, r *ForwardRequest) {
 		}
 		n.transport.Send(Message{From: n.cfg.Core.ID, To: from, Body: body})
 	}
+	if len(r.Data) > maxCommand {
+		respond(Result{}, fmt.Errorf("consensus: a command of %d bytes is larger than %d", len(r.Data), maxCommand))
+		return
+	}
 	if err := n.admit(len(r.Data)); err != nil {
 		respond(Result{}, err)
 		return

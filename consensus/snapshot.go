@@ -35,7 +35,7 @@ func (c *Core) handleSnapshotResponse(m Message, r *SnapshotResponse) {
 	}
 	p := c.lead.followers[m.From]
 	p.heard = c.now
-	if p.state != snapshotting || r.Index > c.log.last() || r.Index < p.transfer {
+	if p.state != snapshotting || r.Offset < 0 || r.Index > c.log.last() || r.Index < p.transfer {
 		return
 	}
 	if !r.Installed {
@@ -53,7 +53,7 @@ func (c *Core) handleSnapshotResponse(m Message, r *SnapshotResponse) {
 
 // handleChunk takes in a piece of a leader's snapshot.
 func (c *Core) handleChunk(m Message, chunk *SnapshotChunk) {
-	if c.role == Leader {
+	if c.role == Leader || len(chunk.Meta.Configuration.Voters) == 0 {
 		return
 	}
 	c.hear(m.From)
@@ -85,7 +85,9 @@ func (c *Core) handleChunk(m Message, chunk *SnapshotChunk) {
 // install makes a received snapshot the beginning of the log.
 func (c *Core) install(meta SnapshotMeta) {
 	c.receiving = nil
-	c.out.keepLog = c.log.restore(meta)
+	// The disk may keep its log only if it was told of everything up to the snapshot; else an older suffix could stay there.
+	written := c.disk.saving >= meta.Index
+	c.out.keepLog = c.log.restore(meta) && written
 	c.commit = meta.Index
 	c.handed = max(c.handed, meta.Index)
 	c.disk.saving = max(min(c.disk.saving, c.log.last()), meta.Index)

@@ -83,7 +83,8 @@ func decodeHello(data []byte) (hello, error) {
 		if len(data) == 0 || len(data) < 1+int(data[0]) {
 			return hello{}, errors.New("the handshake is cut short")
 		}
-		fields[i], data = string(data[1:1+data[0]]), data[1+int(data[0]):]
+		end := 1 + int(data[0])
+		fields[i], data = string(data[1:end]), data[end:]
 	}
 	if len(data) > 0 {
 		return hello{}, errors.New("the handshake has bytes left over")

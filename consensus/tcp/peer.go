@@ -255,8 +255,8 @@ func (p *peer) send(ctx context.Context, conn net.Conn) error {
 	for {
 		select {
 		case m := <-p.queue:
-			_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout)) // an error shows at the write
 			for more := true; more; {
+				_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout)) // an error shows at the write
 				buf = p.encode(buf, m)
 				if _, err := w.Write(buf); err != nil {
 					return err

@@ -384,6 +384,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add(appendFrame(nil, greeting))
 	f.Add(appendFrame(nil, append(bytes.Clone(greeting), 0)))
 	f.Add(appendFrame(nil, []byte("PKT1\xff")))
+	f.Add(appendFrame(nil, append([]byte("PKT1\xff"), make([]byte, 255)...))) // a length is a byte: sums with it must not be
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		payload, err := readFrame(bufio.NewReader(bytes.NewReader(data)), nil, maxHello)

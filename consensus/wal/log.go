@@ -105,7 +105,12 @@ func (l *Log) replay(snapshot consensus.SnapshotMeta) ([]consensus.Entry, error)
 			return nil, err
 		}
 	}
-	return behind(entries, snapshot)
+	kept, err := behind(entries, snapshot)
+	if err == nil && len(kept) < len(entries) {
+		// What is dropped must not stand in front of what is appended from here on: it would be dropped again, with that.
+		err = l.save(&batch{Reset: snapshot.Index})
+	}
+	return kept, err
 }
 
 // behind keeps the entries that go with the snapshot. A log that disagrees with it, or ends before it, is what a crash

@@ -332,3 +332,47 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// TestOpen_WhatASnapshotDroppedStaysDropped: a crash between installing a leader's snapshot and forgetting the old log leaves a log that
+// disagrees with the snapshot. What is appended after the restart must survive the next one.
+func TestOpen_WhatASnapshotDroppedStaysDropped(t *testing.T) {
+	fs := vfs.NewMem()
+	l, _ := open(t, fs)
+	var stale []consensus.Entry
+	for i := consensus.Index(1); i <= 11; i++ {
+		stale = append(stale, entry(i, 2))
+	}
+	if err := l.Save(nil, stale); err != nil {
+		t.Fatal(err)
+	}
+	meta := consensus.SnapshotMeta{Index: 10, Term: 3, Configuration: consensus.Configuration{Voters: []consensus.ServerID{"n1"}}}
+	if err := l.ReceiveChunk(&consensus.SnapshotChunk{Meta: meta, Data: []byte("state")}); err != nil {
+		t.Fatal(err)
+	}
+	fs.Fail(func(op, call, _ string) error { // the process dies before it forgets the log
+		if op == "SAVE" {
+			return vfs.ErrInjected
+		}
+		return nil
+	})
+	if err := l.InstallReceived(meta, false); err == nil {
+		t.Fatal("the log was forgotten all the same")
+	}
+	fs.Fail(nil)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l, rec := open(t, fs)
+	if rec.Snapshot.Index != 10 || len(rec.Entries) != 0 {
+		t.Fatalf("recovered %+v", rec)
+	}
+	if err := l.Save(nil, []consensus.Entry{entry(11, 3)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, rec = open(t, fs); len(rec.Entries) != 1 || rec.Entries[0].Term != 3 {
+		t.Errorf("what was acknowledged after the restart is lost: %+v", rec.Entries)
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"math"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -104,13 +103,21 @@ func (s *snapshots) open(fs vfs.FS, dir string) (consensus.SnapshotMeta, error) 
 	if err != nil {
 		return consensus.SnapshotMeta{}, fmt.Errorf("list the data directory: %w", err)
 	}
-	names = slices.DeleteFunc(names, func(name string) bool {
-		return !strings.HasPrefix(name, snapshotPrefix) || strings.HasSuffix(name, ".tmp")
-	})
-	if len(names) == 0 {
-		return consensus.SnapshotMeta{}, nil
+	var whole, leftover []string
+	for _, name := range names {
+		switch {
+		case name == incoming, strings.HasPrefix(name, snapshotPrefix) && strings.HasSuffix(name, ".tmp"):
+			leftover = append(leftover, name)
+		case strings.HasPrefix(name, snapshotPrefix):
+			whole = append(whole, name)
+		}
 	}
-	path := filepath.Join(dir, names[len(names)-1])
+	if len(whole) == 0 {
+		return consensus.SnapshotMeta{}, s.remove(leftover)
+	}
+	newest := len(whole) - 1
+	leftover = append(leftover, whole[:newest]...)
+	path := filepath.Join(dir, whole[newest])
 	r, err := openSnapshot(fs, path)
 	if err != nil {
 		return consensus.SnapshotMeta{}, fmt.Errorf("%w; %s", err, remedy)
@@ -120,7 +127,17 @@ func (s *snapshots) open(fs vfs.FS, dir string) (consensus.SnapshotMeta, error) 
 		return consensus.SnapshotMeta{}, fmt.Errorf("%w; %s", err, remedy)
 	}
 	s.current, s.meta = path, r.meta
-	return r.meta, nil
+	return r.meta, s.remove(leftover)
+}
+
+// remove forgets files that nobody needs. That they are gone need not be durable.
+func (s *snapshots) remove(names []string) error {
+	for _, name := range names {
+		if err := s.fs.Remove("OPEN", filepath.Join(s.dir, name)); err != nil {
+			return fmt.Errorf("remove what a crash left behind: %w", err)
+		}
+	}
+	return nil
 }
 
 // adopt makes a durable file the current snapshot and removes the other one; a reader that has it open keeps it.
