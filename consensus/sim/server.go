@@ -33,6 +33,9 @@ type server struct {
 	applied  consensus.Index
 	state    uint64 // the state machine: a hash of all commands
 	awaiting []proposal
+
+	committed []consensus.Entry // not applied yet
+	installs  int               // snapshots that are being installed
 }
 
 type proposal struct {
@@ -59,6 +62,7 @@ func (sv *server) boot() {
 	s.check.recovered(sv.id, rec)
 	sv.log, sv.life, sv.bootAt, sv.tickAt = log, sv.life+1, s.now, -1
 	sv.queue, sv.writing, sv.frozen, sv.held, sv.awaiting = nil, false, false, nil, nil
+	sv.committed, sv.installs = nil, 0
 	if sv.rate = 1; s.faults.drift && !s.calm {
 		sv.rate = 0.5 + 1.5*s.rng.Float64()
 	}
@@ -223,11 +227,12 @@ func (sv *server) carryOut(r consensus.Ready) {
 		sv.queue = append(sv.queue, r)
 		sv.startWrite()
 	}
-	if r.Install == nil {
-		for _, e := range r.Committed {
-			sv.apply(e)
-		}
+	// What follows a snapshot is applied once that is installed, as the node's queue has it.
+	if r.Install != nil {
+		sv.installs++
 	}
+	sv.committed = append(sv.committed, r.Committed...)
+	sv.applyCommitted()
 	for _, read := range r.Reads {
 		s.check.readEnds(read)
 	}
@@ -262,9 +267,8 @@ func (sv *server) finishWrite() {
 	sv.queue, sv.writing = sv.queue[1:], false
 	if r.Install != nil {
 		sv.restore(*r.Install)
-		for _, e := range r.Committed {
-			sv.apply(e)
-		}
+		sv.installs--
+		sv.applyCommitted()
 	}
 	if sv.sim.opts.Bug != AckBeforeSync {
 		sv.sendLater(r)
@@ -299,6 +303,20 @@ func (sv *server) save(r consensus.Ready) error {
 	}
 	sv.sim.check.saved(sv.id, r)
 	return nil
+}
+
+// applyCommitted applies what may be applied now.
+func (sv *server) applyCommitted() {
+	if sv.installs > 0 {
+		return
+	}
+	committed := sv.committed
+	sv.committed = nil
+	for _, e := range committed {
+		if e.Index > sv.applied { // what a snapshot covers was applied with it
+			sv.apply(e)
+		}
+	}
 }
 
 // apply runs the state machine.
