@@ -133,26 +133,19 @@ func (r *Redis) Follows(ctx context.Context, master config.Addr) error {
 	return nil
 }
 
-// Feeds returns nil when the server is a master that streams to n replicas. One that has just been synced gets nothing before its first
-// acknowledgement, although its link is up.
+// Feeds returns nil when the server is a master from which n replicas have just acknowledged a write. One that has only been synced gets
+// nothing before its first acknowledgement, although its link is up.
 func (r *Redis) Feeds(ctx context.Context, n int) error {
-	info, err := r.Info(ctx, "replication")
-	if err != nil {
-		return err
+	client := r.Client()
+	defer client.Close()
+	pipe := client.Pipeline() // WAIT speaks of its own connection's writes
+	pipe.Set(ctx, "lab:fed", time.Now().UnixNano(), 0)
+	wait := pipe.Do(ctx, "WAIT", n, 100)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("write to %s: %w", r.Name, err)
 	}
-	fed := 0
-	for key, value := range info {
-		var lag int
-		fields := strings.FieldsFunc(value, func(c rune) bool { return c == '=' || c == ',' })
-		if !strings.HasPrefix(key, "slave") || len(fields) != 10 || fields[5] != "online" {
-			continue
-		}
-		if _, err := fmt.Sscan(fields[9], &lag); err == nil && lag <= 2 {
-			fed++
-		}
-	}
-	if fed != n {
-		return fmt.Errorf("%s streams to %d replicas, want %d", r.Name, fed, n)
+	if fed, err := wait.Int(); err != nil || fed < n {
+		return fmt.Errorf("%d of %d replicas acknowledge a write to %s (error: %v)", fed, n, r.Name, err)
 	}
 	return nil
 }
