@@ -20,6 +20,7 @@ type applier struct {
 	queue   []task
 	waiting map[Index]waiter // for an entry
 	readers []reader         // for all up to an index
+	advance chan struct{}    // closed when anything is applied; nil: nobody waits for that
 
 	writing atomic.Bool // a snapshot is being written
 
@@ -111,6 +112,16 @@ func (a *applier) after(i Index, answer func()) {
 	}
 	a.mu.Unlock()
 	answer()
+}
+
+// advanced is closed when anything more is applied.
+func (a *applier) advanced() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.advance == nil {
+		a.advance = make(chan struct{})
+	}
+	return a.advance
 }
 
 func (a *applier) apply(entries []Entry) { a.enqueue(task{entries: entries}) }
@@ -211,6 +222,10 @@ func (a *applier) answerReaders() {
 	applied := a.applied()
 	var served []reader
 	a.mu.Lock()
+	if a.advance != nil {
+		close(a.advance)
+		a.advance = nil
+	}
 	a.readers = slices.DeleteFunc(a.readers, func(r reader) bool {
 		if r.index > applied {
 			return false

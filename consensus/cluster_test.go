@@ -56,7 +56,7 @@ func startCluster(t testing.TB) *cluster {
 func (c *cluster) start(id consensus.ServerID) {
 	c.t.Helper()
 	disk, rec, err := wal.Open(wal.Config{FS: vfs.OS{}, Dir: filepath.Join(c.dir, string(id)),
-		Identity: wal.Identity{Cluster: "test", Server: id, Voters: []consensus.ServerID{"n1", "n2", "n3"}}})
+		Identity: wal.Identity{Cluster: "test", Server: id, Founders: founders("n1", "n2", "n3")}})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func (c *cluster) start(id consensus.ServerID) {
 	c.states[id] = newRegisters()
 	cfg.Disk, cfg.Recovered, cfg.StateMachine = disk, rec, c.states[id]
 	cfg.Connect = func(r consensus.Receiver) (consensus.Transport, error) {
-		return tcp.Listen(tcp.Config{Cluster: "test", Self: id, Listen: c.addrs[id], Peers: c.addrs,
+		return tcp.Listen(tcp.Config{Cluster: "test", Self: id, Listen: c.addrs[id], Address: c.addrs[id], Known: c.addrs,
 			Problem: func(peer string, err error) { c.t.Logf("%s: %s: %v", id, peer, err) }}, r)
 	}
 	if c.nodes[id], err = consensus.Start(cfg); err != nil {

@@ -36,6 +36,7 @@ var bodies = []func() Body{
 	func() Body { return new(ForwardRequest) },
 	func() Body { return new(ForwardResponse) },
 	func() Body { return new(Gossip) },
+	func() Body { return new(TimeoutNow) },
 }
 
 var kinds = func() map[reflect.Type]byte {
@@ -48,8 +49,9 @@ var kinds = func() map[reflect.Type]byte {
 
 // envelope is what stands before the body.
 type envelope struct {
-	From, To ServerID
-	Term     Term
+	From, To    ServerID
+	Term        Term
+	Incarnation uint64
 }
 
 var encoders = sync.Pool{New: func() any { return codec.NewEncoder(nil, handle) }}
@@ -64,7 +66,7 @@ func EncodeMessage(buf []byte, m *Message) ([]byte, error) {
 	e := encoders.Get().(*codec.Encoder)
 	defer encoders.Put(e)
 	e.Reset(out)
-	if err := e.Encode(envelope{From: m.From, To: m.To, Term: m.Term}); err != nil {
+	if err := e.Encode(envelope{From: m.From, To: m.To, Term: m.Term, Incarnation: m.Incarnation}); err != nil {
 		return nil, fmt.Errorf("encode a message: %w", err)
 	}
 	if err := e.Encode(m.Body); err != nil {
@@ -97,7 +99,7 @@ func DecodeMessage(data []byte) (Message, error) {
 	if d.NumBytesRead() != len(data)-2 {
 		return Message{}, errors.New("decode a message: bytes are left over")
 	}
-	return Message{From: e.From, To: e.To, Term: e.Term, Body: body}, nil
+	return Message{From: e.From, To: e.To, Term: e.Term, Incarnation: e.Incarnation, Body: body}, nil
 }
 
 // EncodeConfiguration is the Data of an EntryConfiguration.
@@ -107,17 +109,23 @@ func EncodeConfiguration(c Configuration) []byte {
 	return out
 }
 
-// usable says whether a peer's configuration can be read and names somebody.
-func usable(data []byte) bool {
-	var c Configuration
-	return codec.NewDecoderBytes(data, handle).Decode(&c) == nil && len(c.Voters) > 0
-}
-
-// mustDecodeConfiguration reads what a leader appended; if that is broken, so is the log.
-func mustDecodeConfiguration(data []byte) Configuration {
+// decodeConfiguration reads the Data of an EntryConfiguration.
+func decodeConfiguration(data []byte) (Configuration, error) {
 	var c Configuration
 	if err := codec.NewDecoderBytes(data, handle).Decode(&c); err != nil {
-		panic(fmt.Sprintf("consensus: a configuration in the log is not readable: %v", err))
+		return Configuration{}, fmt.Errorf("decode a configuration: %w", err)
+	}
+	if why := c.unusable(); why != "" {
+		return Configuration{}, fmt.Errorf("decode a configuration: %s", why)
+	}
+	return c, nil
+}
+
+// mustDecodeConfiguration reads what stands in the log; if that is broken, so is the log.
+func mustDecodeConfiguration(data []byte) Configuration {
+	c, err := decodeConfiguration(data)
+	if err != nil {
+		panic(fmt.Sprintf("consensus: a configuration in the log makes no sense: %v", err))
 	}
 	return c
 }

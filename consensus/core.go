@@ -45,16 +45,18 @@ func (c CoreConfig) Validate() error {
 
 // Recovered is what a disk holds at start.
 type Recovered struct {
-	HardState HardState
-	Snapshot  SnapshotMeta // Index 0: none, but Configuration holds the bootstrap membership
-	Entries   []Entry      // contiguous, from Snapshot.Index+1 or earlier
+	Incarnation uint64 // of the disk; not 0
+	HardState   HardState
+	Snapshot    SnapshotMeta // Index 0: none, but Configuration holds the bootstrap membership
+	Entries     []Entry      // contiguous, from Snapshot.Index+1 or earlier
 }
 
 // Core is Raft for one server, without I/O. It is not safe for concurrent use. Times are monotonic
 // durations since an arbitrary start of the process.
 type Core struct {
-	cfg CoreConfig
-	now time.Duration // of the last call
+	cfg         CoreConfig
+	incarnation uint64        // of the disk
+	now         time.Duration // of the last call
 
 	// What the disk holds, or will once the batches under way are written.
 	hard HardState
@@ -64,7 +66,11 @@ type Core struct {
 	leader ServerID
 	reason []byte // what the election of this term was for; known to the winner and its voters
 	commit Index  // log.base <= commit <= log.last()
-	voters []ServerID
+
+	config   Configuration // in force: the latest in the log, committed or not
+	configAt Index         // its index; at most commit: it is committed
+	voters   []ServerID    // of config
+	blank    blankPeers    // who else has an empty disk; until this server is admitted
 
 	electionDue time.Duration // followers and candidates: when to start an election
 	contact     time.Duration // when the leader was last heard; valid while leader is another server
@@ -115,20 +121,13 @@ func NewCore(cfg CoreConfig, rec Recovered, now time.Duration) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{cfg: cfg, now: now, hard: rec.HardState, log: log, commit: rec.Snapshot.Index}
+	c := &Core{cfg: cfg, now: now, incarnation: rec.Incarnation, hard: rec.HardState, log: log, commit: rec.Snapshot.Index}
 	c.disk = diskProgress{saving: log.last(), stable: log.last(), hard: rec.HardState}
 	c.applied, c.handed = c.commit, c.commit
 	c.reconfigure()
+	c.maybeFound()
 	c.armElection()
 	return c, nil
-}
-
-// reconfigure follows the log after each append and truncation.
-func (c *Core) reconfigure() { c.voters = c.log.configuration().Voters }
-
-func (c *Core) isVoter(id ServerID) bool {
-	_, found := slices.BinarySearch(c.voters, id)
-	return found
 }
 
 // Tick lets time pass. It must be called no later than Deadline; more often is harmless.
@@ -189,6 +188,8 @@ func (c *Core) Step(now time.Duration, m Message) {
 		c.handleReadRequest(m, body)
 	case *ReadIndexResponse:
 		c.handleReadResponse(body)
+	case *TimeoutNow:
+		c.handleTimeoutNow(m)
 	}
 }
 
@@ -213,7 +214,7 @@ func (c *Core) becomeFollower(t Term, leader ServerID) {
 		panic(fmt.Sprintf("consensus: term falls from %d to %d", c.hard.Term, t))
 	}
 	if t > c.hard.Term {
-		c.hard = HardState{Term: t}
+		c.hard = HardState{Term: t, Admitted: c.hard.Admitted}
 		c.reason = nil
 	}
 	if c.role == Leader {
@@ -223,10 +224,14 @@ func (c *Core) becomeFollower(t Term, leader ServerID) {
 	c.failReads()
 }
 
-// hear notes that the leader of this term spoke.
+// hear notes that the leader of this term spoke. Who follows it has no vote left in the term: a disk that was lost may have
+// given it already.
 func (c *Core) hear(leader ServerID) {
 	if c.role != Follower || c.leader != leader {
 		c.becomeFollower(c.hard.Term, leader)
+	}
+	if c.hard.Vote == "" {
+		c.hard.Vote = leader
 	}
 	c.contact = c.now
 	c.armElection()
@@ -241,7 +246,7 @@ func (c *Core) armElection() {
 // send queues a message that claims nothing but, by its term, the hard state. It may leave at once if that is
 // durable.
 func (c *Core) send(to ServerID, body Body) {
-	m := Message{From: c.cfg.ID, To: to, Term: c.hard.Term, Body: body}
+	m := c.message(to, c.hard.Term, body)
 	if c.hard == c.disk.hard {
 		c.out.now = append(c.out.now, m)
 	} else {
@@ -251,21 +256,36 @@ func (c *Core) send(to ServerID, body Body) {
 
 // sendLater queues a message that claims what the next batches write.
 func (c *Core) sendLater(to ServerID, body Body) {
-	c.out.later = append(c.out.later, Message{From: c.cfg.ID, To: to, Term: c.hard.Term, Body: body})
+	c.out.later = append(c.out.later, c.message(to, c.hard.Term, body))
+}
+
+func (c *Core) message(to ServerID, t Term, body Body) Message {
+	return Message{From: c.cfg.ID, To: to, Term: t, Incarnation: c.incarnation, Body: body}
 }
 
 // Propose appends commands on the leader, in one batch, and returns the first index and the term; *NotLeaderError
 // elsewhere.
 func (c *Core) Propose(now time.Duration, data ...[]byte) (Index, Term, error) {
 	c.advance(now)
-	if c.role != Leader {
-		return 0, 0, &NotLeaderError{Leader: c.leader, Term: c.hard.Term}
+	if err := c.mayAppend(); err != nil {
+		return 0, 0, err
 	}
 	first := c.log.last() + 1
 	for _, d := range data {
 		c.appendOwn(EntryCommand, d)
 	}
 	return first, c.hard.Term, nil
+}
+
+// mayAppend says why this server takes nothing new into the log: it does not lead, or is handing its leadership over.
+func (c *Core) mayAppend() error {
+	switch {
+	case c.role != Leader:
+		return &NotLeaderError{Leader: c.leader, Term: c.hard.Term}
+	case c.lead.transfer.to != "":
+		return &NotLeaderError{Leader: c.lead.transfer.to, Term: c.hard.Term}
+	}
+	return nil
 }
 
 func (c *Core) appendOwn(kind EntryKind, data []byte) {
@@ -285,10 +305,14 @@ func (c *Core) HasReady() bool {
 // fillOutbox lets a leader speak: it batches what was proposed since the last Ready.
 func (c *Core) fillOutbox() {
 	if c.role == Leader {
+		if c.lead.unbound {
+			c.bindMembers()
+		}
 		c.startReadRound()
-		for _, id := range c.voters {
+		for _, id := range c.lead.ids {
 			c.replicate(id)
 		}
+		c.continueTransfer()
 	}
 }
 
@@ -384,12 +408,14 @@ func (c *Core) Status(now time.Duration) Status {
 	s := Status{
 		ID: c.cfg.ID, Role: c.role, Term: c.hard.Term, Leader: c.leader,
 		Commit: c.commit, Applied: c.applied, Last: c.log.last(), Snapshot: c.log.snapshot.Index,
-		Voters: slices.Clone(c.voters), Reason: slices.Clone(c.reason), Contact: map[ServerID]time.Duration{},
+		Members: slices.Clone(c.config.Members), Admitted: c.hard.Admitted, Reason: slices.Clone(c.reason),
+		Contact: map[ServerID]time.Duration{}, Match: map[ServerID]Index{},
 	}
 	switch {
 	case c.role == Leader:
-		for _, id := range c.voters {
-			if p := c.lead.followers[id]; p != nil && p.heard > 0 {
+		for id, p := range c.lead.followers {
+			s.Match[id] = p.match
+			if p.heard > 0 {
 				s.Contact[id] = c.now - p.heard
 			}
 		}

@@ -14,28 +14,38 @@ func majority(n int) int { return n/2 + 1 }
 // whose log is behind, disturbs nobody.
 func (c *Core) startPreVote() {
 	c.armElection()
-	if !c.isVoter(c.cfg.ID) {
+	c.becomeFollower(c.hard.Term, "") // a pre-candidate knows no leader, and grants others what it asks for
+	switch {
+	case !c.hard.Admitted:
+		c.knock()
+		return
+	case !c.mayStand():
 		return
 	}
-	c.becomeFollower(c.hard.Term, "") // a pre-candidate knows no leader, and grants others what it asks for
 	c.role = PreCandidate
 	c.ballots = map[ServerID]bool{c.cfg.ID: true}
 	if c.tally() {
-		c.startElection(nil)
+		c.startElection(nil, false)
 		return
 	}
-	c.canvass(c.hard.Term+1, &VoteRequest{LastIndex: c.log.last(), LastTerm: c.log.lastTerm(), PreVote: true})
+	c.canvass(c.hard.Term+1, c.application(&VoteRequest{PreVote: true}))
 }
 
 // startElection enters a new term as its candidate. The requests leave once the own vote is on disk.
-func (c *Core) startElection(reason []byte) {
+func (c *Core) startElection(reason []byte, transfer bool) {
 	c.becomeFollower(c.hard.Term+1, "")
 	c.role = Candidate
 	c.hard.Vote = c.cfg.ID
 	c.reason = slices.Clone(reason)
 	c.ballots = map[ServerID]bool{} // the own vote counts when it is durable
 	c.armElection()
-	c.canvass(c.hard.Term, &VoteRequest{LastIndex: c.log.last(), LastTerm: c.log.lastTerm(), Reason: c.reason})
+	c.canvass(c.hard.Term, c.application(&VoteRequest{Reason: c.reason, Transfer: transfer}))
+}
+
+// application adds how good this server's log is.
+func (c *Core) application(r *VoteRequest) *VoteRequest {
+	r.LastIndex, r.LastTerm, r.Blank = c.log.last(), c.log.lastTerm(), c.isBlank()
+	return r
 }
 
 func (c *Core) canvass(t Term, request *VoteRequest) {
@@ -43,7 +53,7 @@ func (c *Core) canvass(t Term, request *VoteRequest) {
 		if id == c.cfg.ID {
 			continue
 		}
-		m := Message{From: c.cfg.ID, To: id, Term: t, Body: request}
+		m := c.message(id, t, request)
 		if request.PreVote {
 			c.out.now = append(c.out.now, m) // claims nothing
 		} else {
@@ -59,13 +69,13 @@ func (c *Core) Campaign(now time.Duration, reason []byte) (Term, error) {
 	if len(reason) == 0 {
 		return 0, errors.New("consensus: a failure election needs a reason")
 	}
-	if !c.isVoter(c.cfg.ID) {
-		return 0, errors.New("consensus: only a voter may campaign")
+	if !c.mayStand() {
+		return 0, errors.New("consensus: only a voter may campaign, and only one whose disk was not empty when it met the group")
 	}
 	if why := c.veto(c.cfg.ID, reason); why != "" {
 		return 0, fmt.Errorf("%w by %s: %s", ErrVetoed, c.cfg.ID, why)
 	}
-	c.startElection(reason)
+	c.startElection(reason, false)
 	return c.hard.Term, nil
 }
 
@@ -80,11 +90,17 @@ func (c *Core) veto(candidate ServerID, reason []byte) string {
 // must not raise the term: it would depose that leader.
 func (c *Core) handleVoteRequest(m Message, r *VoteRequest) {
 	refuse := func(why string) {
+		answer := &VoteResponse{PreVote: r.PreVote, Blank: c.isBlank(), Refusal: why}
 		if r.PreVote || m.Term < c.hard.Term {
-			c.send(m.From, &VoteResponse{PreVote: r.PreVote, Refusal: why}) // our term tells whether the candidate is behind
+			c.send(m.From, answer) // our term tells whether the candidate is behind
 			return
 		}
-		c.out.now = append(c.out.now, Message{From: c.cfg.ID, To: m.From, Term: m.Term, Body: &VoteResponse{Refusal: why}})
+		c.out.now = append(c.out.now, c.message(m.From, m.Term, answer))
+	}
+	c.meet(m.From, r.Blank)
+	if !c.hard.Admitted {
+		refuse("its disk is empty, and nobody has let it in yet")
+		return
 	}
 	if m.Term < c.hard.Term || r.PreVote && m.Term == c.hard.Term {
 		refuse("a later term has begun")
@@ -104,8 +120,7 @@ func (c *Core) handleVoteRequest(m Message, r *VoteRequest) {
 	}
 	if r.PreVote {
 		// Promises nothing and resets no timer.
-		c.out.now = append(c.out.now, Message{From: c.cfg.ID, To: m.From, Term: m.Term,
-			Body: &VoteResponse{PreVote: true, Granted: true}})
+		c.out.now = append(c.out.now, c.message(m.From, m.Term, &VoteResponse{PreVote: true, Granted: true, Blank: c.isBlank()}))
 		return
 	}
 	if m.Term > c.hard.Term {
@@ -120,8 +135,8 @@ func (c *Core) standsBy(m Message, r *VoteRequest) string {
 	if len(r.Reason) > 0 {
 		return c.veto(m.From, r.Reason)
 	}
-	if c.leader == m.From {
-		return "" // the known leader itself may ask again
+	if c.leader == m.From || r.Transfer {
+		return "" // the known leader itself may ask again, and may have asked the candidate to
 	}
 	if c.role == Leader || c.leader != "" && c.now-c.contact < c.cfg.ElectionTimeout {
 		return fmt.Sprintf("%s leads in term %d", c.leader, c.hard.Term)
@@ -142,10 +157,17 @@ func (c *Core) castVote(m Message, r *VoteRequest, refuse func(string)) {
 	c.hard.Vote = m.From
 	c.reason = slices.Clone(r.Reason)
 	c.armElection()
-	c.sendLater(m.From, &VoteResponse{Granted: true})
+	c.sendLater(m.From, &VoteResponse{Granted: true, Blank: c.isBlank()})
 }
 
 func (c *Core) handleVoteResponse(m Message, r *VoteResponse) {
+	if !c.hard.Admitted {
+		c.meet(m.From, r.Blank)
+		if c.hard.Admitted { // the first to know begins, so that not all do at once
+			c.startPreVote()
+		}
+		return
+	}
 	asked := c.hard.Term // the term of the request that is answered
 	if r.PreVote && r.Granted {
 		asked++
@@ -154,7 +176,7 @@ func (c *Core) handleVoteResponse(m Message, r *VoteResponse) {
 	case m.Term > asked:
 		c.becomeFollower(m.Term, "")
 		return
-	case m.Term < asked, !c.isVoter(m.From), r.PreVote && c.role != PreCandidate, !r.PreVote && c.role != Candidate:
+	case m.Term < asked, !c.isVoter(m.From), !c.genuine(m), r.PreVote && c.role != PreCandidate, !r.PreVote && c.role != Candidate:
 		return // an answer to something that is over
 	}
 	if _, counted := c.ballots[m.From]; counted {
@@ -165,7 +187,7 @@ func (c *Core) handleVoteResponse(m Message, r *VoteResponse) {
 		return
 	}
 	if r.PreVote {
-		c.startElection(nil)
+		c.startElection(nil, false)
 	} else {
 		c.becomeLeader()
 	}

@@ -6,6 +6,7 @@ func (c *Core) handleAppend(m Message, r *AppendRequest) {
 		return // a second leader of this term can't be: the sender is not a correct server
 	}
 	c.hear(m.From)
+	c.blank.group = true
 	if !contiguous(r) {
 		return
 	}
@@ -30,13 +31,20 @@ func (c *Core) handleAppend(m Message, r *AppendRequest) {
 	match := r.PrevIndex + Index(len(r.Entries))
 	// Never further than what this message vouches for: behind it may stand what another leader left.
 	c.commit = max(c.commit, min(r.Commit, match))
+	c.maybeAdmit()
 	c.acknowledge(m.From, r, match)
 }
 
 // contiguous refuses a malformed request.
 func contiguous(r *AppendRequest) bool {
 	for i, e := range r.Entries {
-		if e.Index != r.PrevIndex+1+Index(i) || e.Term < r.PrevTerm || e.Kind == EntryConfiguration && !usable(e.Data) {
+		if e.Index != r.PrevIndex+1+Index(i) || e.Term < r.PrevTerm || e.Kind > EntryConfiguration {
+			return false
+		}
+		if e.Kind != EntryConfiguration {
+			continue
+		}
+		if _, err := decodeConfiguration(e.Data); err != nil {
 			return false
 		}
 	}

@@ -3,6 +3,7 @@ package consensus
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // forward is a proposal that was sent to the leader.
@@ -14,22 +15,37 @@ type forward struct {
 // forward sends a proposal to the leader. It is sent once: a copy might be committed, too.
 func (n *Node) forward(p proposal) {
 	to := n.core.leader
+	if to == "" && p.change != nil {
+		to = n.anybody() // a server that is not a member hears of no leader
+	}
 	if to == "" {
 		p.answer(Result{}, ErrNoLeader)
 		return
 	}
 	n.forwards[p.id] = forward{p, to}
-	n.send(Message{From: n.cfg.Core.ID, To: to, Body: &ForwardRequest{ID: p.id, Data: p.data}})
+	n.send(Message{From: n.cfg.Core.ID, To: to, Body: &ForwardRequest{ID: p.id, Data: p.data, Change: p.change, Heir: p.heir}})
+}
+
+// anybody picks another member; it may not be the leader, and will say so.
+func (n *Node) anybody() ServerID {
+	var others []ServerID
+	for _, m := range n.core.config.Members {
+		if m.ID != n.cfg.Core.ID {
+			others = append(others, m.ID)
+		}
+	}
+	if len(others) == 0 {
+		return ""
+	}
+	return others[n.cfg.Core.Rand.IntN(len(others))]
 }
 
 // acceptForward proposes for a follower. The answer leaves when the entry is applied here.
 func (n *Node) acceptForward(from ServerID, r *ForwardRequest) {
 	respond := func(result Result, err error) {
-		body := &ForwardResponse{ID: r.ID, Index: result.Index, Term: result.Term}
+		body := &ForwardResponse{ID: r.ID, Index: result.Index, Term: result.Term, Outcome: outcome(err)}
 		if err != nil {
-			var notLeader *NotLeaderError
 			body.Error = err.Error()
-			body.Lost = errors.As(err, &notLeader) || errors.Is(err, ErrDropped) || errors.Is(err, ErrBusy)
 		}
 		n.transport.Send(Message{From: n.cfg.Core.ID, To: from, Body: body})
 	}
@@ -41,10 +57,24 @@ func (n *Node) acceptForward(from ServerID, r *ForwardRequest) {
 		respond(Result{}, err)
 		return
 	}
-	n.appendAll(proposal{data: r.Data, remote: true, answer: func(result Result, err error) {
+	n.appendAll(proposal{data: r.Data, change: r.Change, heir: r.Heir, remote: true, answer: func(result Result, err error) {
 		n.release(len(r.Data))
 		respond(result, err)
 	}})
+}
+
+// outcome puts an error into the words of a ForwardResponse.
+func outcome(err error) Outcome {
+	var notLeader *NotLeaderError
+	switch {
+	case err == nil:
+		return Committed
+	case errors.As(err, &notLeader), errors.Is(err, ErrDropped), errors.Is(err, ErrBusy), errors.Is(err, ErrNotYet):
+		return NotTaken
+	case errors.Is(err, ErrRefused):
+		return Refused
+	}
+	return Uncertain
 }
 
 // finishForward hands the leader's answer to the caller, once this server has applied the entry, too.
@@ -54,11 +84,13 @@ func (n *Node) finishForward(from ServerID, r *ForwardResponse) {
 		return // its caller gave up
 	}
 	delete(n.forwards, r.ID)
-	switch {
-	case r.Error == "":
+	switch r.Outcome {
+	case Committed:
 		n.applier.after(r.Index, func() { f.answer(Result{Index: r.Index, Term: r.Term}, nil) })
-	case r.Lost:
+	case NotTaken:
 		f.answer(Result{}, fmt.Errorf("%w; %s answers: %s", ErrNoLeader, from, r.Error))
+	case Refused:
+		f.answer(Result{}, fmt.Errorf("%w%s", ErrRefused, strings.TrimPrefix(r.Error, ErrRefused.Error())))
 	default:
 		f.answer(Result{}, fmt.Errorf("%w; %s answers: %s", ErrUnknown, from, r.Error))
 	}

@@ -120,10 +120,19 @@ func newGroup(t *testing.T, n int, adjust func(*consensus.NodeConfig)) *group {
 	return g
 }
 
+// founders makes voters of ids.
+func founders(ids ...consensus.ServerID) []consensus.Member {
+	var members []consensus.Member
+	for _, id := range ids {
+		members = append(members, consensus.Member{ID: id, Address: string(id), Voter: true})
+	}
+	return members
+}
+
 func (g *group) start(id consensus.ServerID) {
 	g.t.Helper()
 	disk, rec, err := wal.Open(wal.Config{FS: g.disks[id], Dir: "/data", SegmentBytes: 16 << 10,
-		Identity: wal.Identity{Cluster: "test", Server: id, Voters: g.ids}})
+		Identity: wal.Identity{Cluster: "test", Server: id, Founders: founders(g.ids...)}})
 	if err != nil {
 		g.t.Fatal(err)
 	}

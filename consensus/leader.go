@@ -1,18 +1,25 @@
 package consensus
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
 
 // leadership is what only a leader knows.
 type leadership struct {
-	followers    map[ServerID]*progress // every other voter
-	first        Index                  // of its no-op: what it may commit by counting begins here
-	round        uint64                 // of the last heartbeat broadcast
+	followers    map[ServerID]*progress // every other member, and removed ones that do not know it yet
+	ids          []ServerID             // of followers, sorted
+	unbound      bool                   // the disks of some members are not in the configuration yet
+	transfer     transfer
+	first        Index  // of its no-op: what it may commit by counting begins here
+	round        uint64 // of the last heartbeat broadcast
 	heartbeatDue time.Duration
 	quorumDue    time.Duration // when to check that a majority was heard
 }
+
+// list keeps ids in step with followers.
+func (l *leadership) list() { l.ids = slices.Sorted(maps.Keys(l.followers)) }
 
 // becomeLeader appends the no-op that commits all entries of former terms, and speaks at once.
 func (c *Core) becomeLeader() {
@@ -23,12 +30,8 @@ func (c *Core) becomeLeader() {
 		heartbeatDue: c.now + c.cfg.HeartbeatInterval,
 		quorumDue:    c.now + c.cfg.ElectionTimeout,
 	}
+	c.followMembers()
 	c.appendOwn(EntryNoop, nil)
-	for _, id := range c.voters {
-		if id != c.cfg.ID {
-			c.lead.followers[id] = &progress{next: c.lead.first}
-		}
-	}
 	c.broadcastHeartbeat()
 }
 
@@ -42,6 +45,8 @@ func (c *Core) tickLeader() {
 	}
 	if c.now >= c.lead.heartbeatDue {
 		c.lead.heartbeatDue = c.now + c.cfg.HeartbeatInterval
+		c.tickTransfer()
+		c.dismiss()
 		c.noticeLosses()
 		c.broadcastHeartbeat()
 	}
@@ -61,10 +66,8 @@ func (c *Core) heardMajority() bool {
 // broadcastHeartbeat starts a new round. Rounds for reads come beside those of the timer, which also notices losses.
 func (c *Core) broadcastHeartbeat() {
 	c.lead.round++
-	for _, id := range c.voters {
-		if id != c.cfg.ID {
-			c.heartbeat(id, c.lead.followers[id])
-		}
+	for _, id := range c.lead.ids {
+		c.heartbeat(id, c.lead.followers[id])
 	}
 }
 
@@ -98,6 +101,9 @@ func (c *Core) advanceCommit() {
 		return
 	}
 	c.commit = n
+	if c.configAt <= n && !c.isVoter(c.cfg.ID) {
+		c.resign()
+	}
 }
 
 // reached is the largest value that a majority has reached.

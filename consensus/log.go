@@ -18,7 +18,13 @@ type raftLog struct {
 	baseTerm Term
 	entries  []Entry // entries[i].Index == base+1+i
 	snapshot SnapshotMeta
-	configs  []Index // of EntryConfiguration entries in entries, ascending
+	configs  []placedConfiguration // of entries, ascending
+}
+
+// placedConfiguration is the configuration that an entry carries.
+type placedConfiguration struct {
+	index Index
+	Configuration
 }
 
 func newLog(rec Recovered) (*raftLog, error) {
@@ -80,6 +86,14 @@ func (l *raftLog) slice(from, to Index) []Entry {
 	return l.entries[from-l.base-1 : to-l.base : to-l.base]
 }
 
+// upTo gives the entries from one index to another, at most limit; nil: they are compacted.
+func (l *raftLog) upTo(from, to Index, limit int) []Entry {
+	if from <= l.base {
+		return nil
+	}
+	return l.slice(from, min(to, from+Index(limit)-1))
+}
+
 // batch gives entries from an index on, at least one if there is any, of about maxBytes.
 func (l *raftLog) batch(from Index, maxBytes int) []Entry {
 	size, to := 0, from
@@ -101,7 +115,7 @@ func (l *raftLog) append(entries []Entry) {
 			panic(fmt.Sprintf("consensus: entry %d appended to a log that ends at %d", e.Index, l.last()))
 		}
 		if e.Kind == EntryConfiguration {
-			l.configs = append(l.configs, e.Index)
+			l.configs = append(l.configs, placedConfiguration{e.Index, mustDecodeConfiguration(e.Data)})
 		}
 		l.entries = append(l.entries, e)
 	}
@@ -111,7 +125,7 @@ func (l *raftLog) append(entries []Entry) {
 func (l *raftLog) truncate(i Index) {
 	n := i - l.base - 1
 	l.entries = l.entries[:n:n]
-	for len(l.configs) > 0 && l.configs[len(l.configs)-1] >= i {
+	for len(l.configs) > 0 && l.configs[len(l.configs)-1].index >= i {
 		l.configs = l.configs[:len(l.configs)-1]
 	}
 }
@@ -130,7 +144,7 @@ func (l *raftLog) compact(meta SnapshotMeta, through Index) {
 	l.baseTerm, _ = l.term(through)
 	l.entries = slices.Clone(l.entries[through-l.base:])
 	l.base = through
-	for len(l.configs) > 0 && l.configs[0] <= through {
+	for len(l.configs) > 0 && l.configs[0].index <= through {
 		l.configs = l.configs[1:]
 	}
 }
@@ -147,12 +161,18 @@ func (l *raftLog) restore(meta SnapshotMeta) bool {
 	return false
 }
 
-// configuration is a pure function of snapshot and log: the latest in the log, committed or not, else the snapshot's.
-func (l *raftLog) configuration() Configuration {
-	if len(l.configs) == 0 {
-		return l.snapshot.Configuration
+// configuration is the one in force, committed or not, and the index from which it is; 0: the founding one, or covered
+// by the snapshot.
+func (l *raftLog) configuration() (Configuration, Index) { return l.configurationAt(l.last()) }
+
+// configurationAt is the latest one at or before an index that the snapshot does not cover.
+func (l *raftLog) configurationAt(i Index) (Configuration, Index) {
+	for n := len(l.configs) - 1; n >= 0; n-- {
+		if l.configs[n].index <= i {
+			return l.configs[n].Configuration, l.configs[n].index
+		}
 	}
-	return mustDecodeConfiguration(l.entries[l.configs[len(l.configs)-1]-l.base-1].Data)
+	return l.snapshot.Configuration, 0
 }
 
 // conflictHint gives the largest index at or before i whose entry's term is at most t: where two logs may still agree when they

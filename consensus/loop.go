@@ -82,7 +82,7 @@ func (n *Node) appendAll(first proposal) {
 	for range len(n.proposals) {
 		batch = append(batch, <-n.proposals)
 	}
-	batch = slices.DeleteFunc(batch, func(p proposal) bool { return !n.mayAppend(p) })
+	batch = slices.DeleteFunc(batch, func(p proposal) bool { return !n.mayAppend(p) || n.administer(p) })
 	if len(batch) == 0 {
 		return
 	}
@@ -208,6 +208,7 @@ func (n *Node) look() view {
 
 // tell follows the core after each step, so that nothing is passed over.
 func (n *Node) tell() {
+	n.tellMembers()
 	was, now := n.seen, n.look()
 	if was == now {
 		return
@@ -229,6 +230,7 @@ func (n *Node) tell() {
 	}
 	if now.leader != was.leader {
 		n.loseForwards(func(to ServerID) bool { return to != now.leader })
+		n.settleHandovers()
 	}
 	if was.role == Leader && (now.role != Leader || rose) {
 		n.doubt = doubt{term: was.term, due: n.now() + 2*n.cfg.Core.ElectionTimeout}

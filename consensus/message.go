@@ -4,9 +4,10 @@ package consensus
 // for a pre-vote, where it is the term that the sender would campaign in; a response to a pre-vote
 // that grants it carries the term of the request, one that refuses the sender's own.
 type Message struct {
-	From, To ServerID
-	Term     Term
-	Body     Body
+	From, To    ServerID
+	Term        Term
+	Incarnation uint64 // of the sender's disk
+	Body        Body
 }
 
 // Body is what a message says: a pointer to one of the types below.
@@ -18,6 +19,8 @@ type (
 		LastIndex Index
 		LastTerm  Term
 		PreVote   bool
+		Blank     bool // the sender's disk holds nothing: it asks for the founding of a group, or waits to be let in
+		Transfer  bool // the leader asked for this election: the voter lays stickiness aside
 		// Reason is not nil in a failure election: the voter lays stickiness aside, unless its veto
 		// hook objects to this reason.
 		Reason []byte
@@ -27,8 +30,12 @@ type (
 	VoteResponse struct {
 		PreVote bool
 		Granted bool
+		Blank   bool   // the sender's disk holds nothing
 		Refusal string // why not, for people
 	}
+
+	// TimeoutNow has the receiver stand for election at once: the leader hands over to it (thesis §3.10).
+	TimeoutNow struct{}
 
 	// AppendRequest replicates entries (Raft §5.3); empty, it is a heartbeat.
 	AppendRequest struct {
@@ -77,20 +84,22 @@ type (
 		Index Index
 	}
 
-	// ForwardRequest carries a proposal from a follower's client to the leader. Drivers exchange it;
-	// the core never sees it.
+	// ForwardRequest carries a proposal, a change of membership, or with Heir the wish that the leadership is handed
+	// over, from a follower's client to the leader. Drivers exchange it; the core never sees it.
 	ForwardRequest struct {
-		ID   uint64
-		Data []byte
+		ID     uint64
+		Data   []byte
+		Change *Change
+		Heir   ServerID
 	}
 
 	// ForwardResponse tells the outcome: the position of the entry, or why there is none.
 	ForwardResponse struct {
-		ID    uint64
-		Index Index
-		Term  Term
-		Error string // empty: committed and applied by the leader
-		Lost  bool   // with Error: certainly not in the log
+		ID      uint64
+		Index   Index
+		Term    Term
+		Error   string // empty: committed and applied by the leader
+		Outcome Outcome
 	}
 
 	// Gossip is a payload of the application that shares the connection; it is not part of Raft and
@@ -100,8 +109,19 @@ type (
 	}
 )
 
+// Outcome says what became of a forwarded request.
+type Outcome uint8
+
+const (
+	Committed Outcome = iota // and applied by the leader
+	NotTaken                 // certainly not in the log: it may be sent again
+	Refused                  // certainly not in the log, for a reason that sending it again does not change
+	Uncertain
+)
+
 func (*VoteRequest) body()       {}
 func (*VoteResponse) body()      {}
+func (*TimeoutNow) body()        {}
 func (*AppendRequest) body()     {}
 func (*AppendResponse) body()    {}
 func (*SnapshotChunk) body()     {}

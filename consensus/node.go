@@ -25,6 +25,9 @@ type StateMachine interface {
 // lost, which Raft tolerates.
 type Transport interface {
 	Send(Message)
+	// SetPeers names the members, this server among them, whenever they change. Others may connect all the same: a new
+	// server that asks to be let in, or one that was voted in when this server was away.
+	SetPeers([]Member)
 	Close() error
 }
 
@@ -72,17 +75,19 @@ const (
 	EventConnected                     // to Peer
 	EventDisconnected                  // from Peer
 	EventSnapshot                      // a snapshot was taken or installed, at Index
+	EventMembers                       // the membership in force changed
 	EventFailed                        // the node stopped for good; Text says why (disk, state machine)
 )
 
 // Event is one thing that happened in the node.
 type Event struct {
-	Kind   EventKind
-	Term   Term
-	Peer   ServerID
-	Index  Index
-	Reason []byte // of a failure election
-	Text   string
+	Kind    EventKind
+	Term    Term
+	Peer    ServerID
+	Index   Index
+	Reason  []byte // of a failure election
+	Text    string
+	Members []Member // of EventMembers; not to be changed
 }
 
 // DefaultNodeConfig suits agents in one region: a leader is missed after 300 to 600 ms.
@@ -133,7 +138,9 @@ type Node struct {
 	// Of the loop:
 	core      *Core
 	seen      view
+	members   []Member // that the transport knows
 	campaigns []campaign
+	handovers []handover
 	refusals  []string // of the votes that this candidate asked for
 	barriers  map[uint64]func(error)
 	forwards  map[uint64]forward

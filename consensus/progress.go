@@ -17,6 +17,9 @@ type progress struct {
 	round uint64        // newest heartbeat round that it answered
 	moved Index         // match at the last heartbeat: what noticeLosses compares
 
+	incarnation uint64 // of the disk that answered first in this term; 0: none has
+	leaving     Index  // of the configuration that removed it; 0: it is a member
+
 	transfer Index         // sending a snapshot: its index
 	offset   int64         // bytes that the follower holds of it
 	sent     time.Duration // when the last chunk was sent
@@ -90,11 +93,8 @@ func (c *Core) sendEntries(to ServerID, p *progress) bool {
 // noticeLosses runs once each heartbeat: where nothing moved since the last one, an append or its answer may be lost, so
 // it is asked for again.
 func (c *Core) noticeLosses() {
-	for _, id := range c.voters {
+	for _, id := range c.lead.ids {
 		p := c.lead.followers[id]
-		if p == nil {
-			continue
-		}
 		stuck := p.moved == p.match
 		p.moved = p.match
 		switch {
@@ -110,12 +110,12 @@ func (c *Core) noticeLosses() {
 
 // handleAppendResponse takes in an answer of this term.
 func (c *Core) handleAppendResponse(m Message, r *AppendResponse) {
-	if c.role != Leader || c.lead.followers[m.From] == nil || r.Round > c.lead.round {
+	if c.role != Leader || c.lead.followers[m.From] == nil || r.Round > c.lead.round || !c.genuine(m) {
 		return
 	}
 	p := c.lead.followers[m.From]
 	p.heard, p.round = c.now, max(p.round, r.Round)
-	defer c.confirmReads()
+	c.confirmReads()
 	if r.Rejected {
 		c.backOff(p, r)
 		return

@@ -31,7 +31,7 @@ func TestReached(t *testing.T) {
 func FuzzDecodeMessage(f *testing.F) {
 	for _, body := range []Body{
 		&VoteRequest{LastIndex: 1, Reason: []byte("m")}, &AppendRequest{PrevIndex: 3, Entries: []Entry{{Term: 1, Index: 4, Data: []byte("x")}}},
-		&SnapshotChunk{Meta: SnapshotMeta{Index: 9, Configuration: Configuration{Voters: []ServerID{"n1"}}}, Data: []byte("y")}, &Gossip{},
+		&SnapshotChunk{Meta: SnapshotMeta{Index: 9, Configuration: NewConfiguration(Member{ID: "n1", Voter: true})}, Data: []byte("y")}, &Gossip{},
 	} {
 		data, err := EncodeMessage(nil, &Message{From: "a", To: "b", Term: 7, Body: body})
 		if err != nil {

@@ -82,7 +82,7 @@ func (c *Core) answer(r read) {
 func (c *Core) answerRead(r ReadReady) { c.out.answers = append(c.out.answers, r) }
 
 func (c *Core) handleReadRequest(m Message, r *ReadIndexRequest) {
-	if c.role != Leader || !c.isVoter(m.From) || len(c.reads.waiting)+len(c.reads.confirmed) >= maxWaitingReads {
+	if c.role != Leader || c.lead.followers[m.From] == nil || len(c.reads.waiting)+len(c.reads.confirmed) >= maxWaitingReads {
 		c.send(m.From, &ReadIndexResponse{ID: r.ID})
 		return
 	}

@@ -22,7 +22,9 @@ var (
 	ErrDropped  = errors.New("consensus: the proposal was overwritten by another leader's entry")
 	ErrBusy     = errors.New("consensus: too many requests are waiting")
 	ErrUnknown  = errors.New("consensus: the outcome of the proposal is not known")
-	ErrStopped  = errors.New("consensus: the node is stopped")
+	// ErrNotYet: a change of the membership has to wait, for another one or for the first commit of the term.
+	ErrNotYet  = errors.New("consensus: the membership can't be changed at this moment")
+	ErrStopped = errors.New("consensus: the node is stopped")
 	// ErrVetoed: this server's own veto forbids it to stand. ErrLost: it stood and did not win.
 	ErrVetoed = errors.New("consensus: the campaign is vetoed")
 	ErrLost   = errors.New("consensus: the campaign was lost")
@@ -49,6 +51,8 @@ type Result struct {
 type proposal struct {
 	id     uint64
 	data   []byte
+	change *Change         // in place of data: a change of the membership
+	heir   ServerID        // in place of data: who is to lead
 	term   Term            // the only term in which it may be appended; 0: any
 	remote bool            // a follower's: not forwarded once more
 	gone   <-chan struct{} // closed when the caller does not wait any more

@@ -44,6 +44,7 @@ type play struct {
 	t     *testing.T
 	now   time.Duration
 	ids   []ServerID
+	found Configuration // the founding one
 	nodes map[ServerID]*actor
 	wire  []Message
 	kept  Message
@@ -143,8 +144,13 @@ func (p *play) build(d *datadriven.TestData, lines []string) {
 	for _, line := range lines {
 		p.ids = append(p.ids, ServerID(strings.Fields(line)[0]))
 	}
+	var founders []Member
+	for i, id := range p.ids {
+		founders = append(founders, Member{ID: id, Address: string(id), Incarnation: uint64(i + 1), Voter: true})
+	}
+	p.found = NewConfiguration(founders...)
 	for i, line := range lines {
-		rec := Recovered{Snapshot: SnapshotMeta{Configuration: Configuration{Voters: p.ids}}}
+		rec := Recovered{Incarnation: uint64(i + 1), Snapshot: SnapshotMeta{Configuration: p.found}, HardState: HardState{Admitted: true}}
 		for _, field := range strings.Fields(line)[1:] {
 			var e Entry
 			if _, err := fmt.Sscanf(field, "term=%d", &rec.HardState.Term); err == nil {
@@ -300,7 +306,8 @@ func (p *play) propose(words []string) string {
 func (p *play) compact(id ServerID) {
 	a := p.nodes[id]
 	term, _ := a.core.log.term(a.core.applied)
-	meta := SnapshotMeta{Index: a.core.applied, Term: term, Configuration: Configuration{Voters: p.ids}}
+	config, _ := a.core.log.configurationAt(a.core.applied)
+	meta := SnapshotMeta{Index: a.core.applied, Term: term, Configuration: config}
 	a.snaps[meta.Index] = map[string]string{}
 	for k, v := range a.vars {
 		a.snaps[meta.Index][k] = v

@@ -30,7 +30,7 @@ func (c *Core) resumeTransfer(to ServerID, p *progress) {
 // handleSnapshotResponse continues or ends a transfer. The follower may speak of a newer snapshot than this leader's
 // core knows: the driver sends what is current.
 func (c *Core) handleSnapshotResponse(m Message, r *SnapshotResponse) {
-	if c.role != Leader || c.lead.followers[m.From] == nil {
+	if c.role != Leader || c.lead.followers[m.From] == nil || !c.genuine(m) {
 		return
 	}
 	p := c.lead.followers[m.From]
@@ -53,7 +53,7 @@ func (c *Core) handleSnapshotResponse(m Message, r *SnapshotResponse) {
 
 // handleChunk takes in a piece of a leader's snapshot.
 func (c *Core) handleChunk(m Message, chunk *SnapshotChunk) {
-	if c.role == Leader || len(chunk.Meta.Configuration.Voters) == 0 {
+	if c.role == Leader || chunk.Meta.Configuration.unusable() != "" {
 		return
 	}
 	c.hear(m.From)
@@ -93,5 +93,6 @@ func (c *Core) install(meta SnapshotMeta) {
 	c.disk.saving = max(min(c.disk.saving, c.log.last()), meta.Index)
 	c.disk.stable = min(c.disk.stable, c.log.last())
 	c.reconfigure()
+	c.maybeAdmit()
 	c.out.install = &meta
 }

@@ -37,11 +37,9 @@ type Entry struct {
 type HardState struct {
 	Term Term
 	Vote ServerID // in Term; empty: none yet
-}
-
-// Configuration lists the servers of the group. It is a pure function of snapshot and log.
-type Configuration struct {
-	Voters []ServerID // sorted
+	// Admitted: this disk may vote. One that is empty might have been lost, and with it votes and entries that
+	// others count on (see admission.go).
+	Admitted bool
 }
 
 // SnapshotMeta identifies a snapshot: the state after applying every entry up to Index.
@@ -75,11 +73,17 @@ type Status struct {
 	Applied  Index
 	Last     Index
 	Snapshot Index
-	Voters   []ServerID
+	Members  []Member // sorted by id
+	Admitted bool     // this server may vote
 	// Reason is what the leader of this term was elected for, as given to Campaign; nil for an
 	// ordinary election. Every server that voted in the election, and the winner, know it.
 	Reason []byte
-	// Contact is, on the leader, how long ago each voter last answered; on a follower, how long ago
+	// Contact is, on the leader, how long ago each member last answered; on a follower, how long ago
 	// the leader was heard. A server that was never heard is absent.
 	Contact map[ServerID]time.Duration
+	// Match is, on the leader, up to where each other member is known to hold its log.
+	Match map[ServerID]Index
 }
+
+// Voters lists the members that vote.
+func (s Status) Voters() []ServerID { return Configuration{s.Members}.Voters() }

@@ -62,7 +62,7 @@ func New(cfg *config.Config, log zerolog.Logger, version string) (*Agent, error)
 	log = log.With().Str("agent", cfg.Agent.ID).Logger()
 	a := &Agent{
 		cfg: cfg, version: version, masters: map[string]*config.Master{}, identity: identity(cfg, rand.Uint64()),
-		machine: state.NewMachine(), peers: newPeers(members(cfg)),
+		machine: state.NewMachine(), peers: newPeers(),
 		bell: newBell(), wake: make(chan struct{}, 1), inbox: make(chan func(*judge), inboxLength),
 		settled: make(chan struct{}), electing: make(chan struct{}, 1),
 	}
@@ -86,12 +86,13 @@ func New(cfg *config.Config, log zerolog.Logger, version string) (*Agent, error)
 	return a, err
 }
 
-func members(cfg *config.Config) []consensus.ServerID {
-	var ids []consensus.ServerID
+// founders are the agents of the file: the members of the group, if none exists yet.
+func founders(cfg *config.Config) []consensus.Member {
+	var members []consensus.Member
 	for _, p := range cfg.Agents {
-		ids = append(ids, consensus.ServerID(p.ID))
+		members = append(members, consensus.Member{ID: consensus.ServerID(p.ID), Address: string(p.Address), Voter: true})
 	}
-	return ids
+	return members
 }
 
 // Run takes part in the group until ctx ends or the agent's disk fails. When it returns, everything is closed.
@@ -142,7 +143,7 @@ func (a *Agent) join() error {
 	id := consensus.ServerID(a.cfg.Agent.ID)
 	log, recovered, err := wal.Open(wal.Config{
 		FS: vfs.OS{}, Dir: a.cfg.Agent.DataDir,
-		Identity: wal.Identity{Cluster: a.cfg.Cluster, Server: id, Voters: members(a.cfg)},
+		Identity: wal.Identity{Cluster: a.cfg.Cluster, Server: id, Founders: founders(a.cfg)},
 	})
 	if err != nil {
 		return err
@@ -174,13 +175,13 @@ func (a *Agent) connect(receiver consensus.Receiver) (consensus.Transport, error
 	if err != nil {
 		return nil, err
 	}
-	addrs := map[consensus.ServerID]string{}
+	known := map[consensus.ServerID]string{}
 	for _, p := range a.cfg.Agents {
-		addrs[consensus.ServerID(p.ID)] = string(p.Address)
+		known[consensus.ServerID(p.ID)] = string(p.Address)
 	}
 	transport, err := tcp.Listen(tcp.Config{
-		Cluster: a.cfg.Cluster, Self: consensus.ServerID(a.cfg.Agent.ID), Listen: string(a.cfg.Listen.Peers), Peers: addrs,
-		TLS: tls, Problem: a.herald.peer,
+		Cluster: a.cfg.Cluster, Self: consensus.ServerID(a.cfg.Agent.ID), Listen: string(a.cfg.Listen.Peers),
+		Address: string(a.identity.Peer), Known: known, TLS: tls, Problem: a.herald.peer,
 	}, receiver)
 	if err != nil {
 		return nil, err
@@ -225,6 +226,8 @@ func (d doors) close() error {
 func (a *Agent) observe(e consensus.Event) {
 	defer a.poke()
 	switch e.Kind {
+	case consensus.EventMembers:
+		a.peers.follow(e.Members)
 	case consensus.EventConnected, consensus.EventDisconnected:
 		if !a.peers.reach(e.Peer, e.Kind == consensus.EventConnected) {
 			return

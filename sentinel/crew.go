@@ -37,7 +37,7 @@ func (l look) leads(term consensus.Term, recently time.Duration) bool {
 			confirmed++
 		}
 	}
-	return l.status.Role == consensus.Leader && l.status.Term == term && confirmed > len(l.status.Voters)/2
+	return l.status.Role == consensus.Leader && l.status.Term == term && confirmed > len(l.status.Voters())/2
 }
 
 // Commit has a step committed in its epoch and applied here.
@@ -89,7 +89,7 @@ func (a *Agent) situation(l look, m *state.Master, term consensus.Term) failover
 // verdict is the judgement on a master.
 func (a *Agent) verdict(l look, m *state.Master) monitor.Verdict {
 	return monitor.Judge(monitor.Question{
-		Name: m.Name, Master: m.Addr, Replicas: m.Replicas, Quorum: a.masters[m.Name].Quorum, Agents: len(l.status.Voters),
+		Name: m.Name, Master: m.Addr, Replicas: m.Replicas, Quorum: a.masters[m.Name].Quorum, Agents: len(l.status.Voters()),
 	}, l.view)
 }
 

@@ -65,11 +65,13 @@ func decodeGossip(from consensus.ServerID, data []byte) (gossip, error) {
 // peers is what this agent knows of the others by gossip and by the state of its connections.
 type peers struct {
 	mu    sync.Mutex
-	known map[consensus.ServerID]peer // members only
+	known map[consensus.ServerID]peer // members, and guests that are connected
 }
 
 // peer is another agent.
 type peer struct {
+	member    bool // not only a guest
+	voter     bool
 	connected bool      // messages to it are likely to arrive
 	back      time.Time // while not connected: when it was heard again first; zero: not yet
 	heard     time.Time // zero: never
@@ -78,22 +80,35 @@ type peer struct {
 	version   string
 }
 
-func newPeers(members []consensus.ServerID) *peers {
-	p := &peers{known: map[consensus.ServerID]peer{}}
-	for _, id := range members {
-		p.known[id] = peer{}
+func newPeers() *peers { return &peers{known: map[consensus.ServerID]peer{}} }
+
+// follow notes who the members are. Who is none any more, and not connected, is forgotten.
+func (p *peers) follow(members []consensus.Member) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was := p.known
+	p.known = make(map[consensus.ServerID]peer, len(members))
+	for id, q := range was {
+		if q.member, q.voter = false, false; q.connected {
+			p.known[id] = q
+		}
 	}
-	return p
+	for _, m := range members {
+		q := was[m.ID]
+		q.member, q.voter = true, m.Voter
+		p.known[m.ID] = q
+	}
 }
 
-// update changes what is known of a member; strangers are ignored.
+// update changes what is known of a peer.
 func (p *peers) update(id consensus.ServerID, change func(*peer)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	known, member := p.known[id]
-	if member {
-		change(&known)
-		p.known[id] = known
+	q := p.known[id]
+	if change(&q); q.member || q.connected {
+		p.known[id] = q
+	} else {
+		delete(p.known, id)
 	}
 }
 
@@ -102,14 +117,17 @@ const reconnects = 300 * time.Millisecond
 
 // heard notes what a peer said. There is one connection for each direction, and the loss of either counts as the loss of the peer; one
 // that goes on speaking was lost in the other direction only, and can be reached.
-func (p *peers) heard(id consensus.ServerID, g gossip, now time.Time) {
+// It says whether the peer's opinion counts.
+func (p *peers) heard(id consensus.ServerID, g gossip, now time.Time) (counts bool) {
 	p.update(id, func(q *peer) {
+		counts = q.voter
 		if q.back.IsZero() {
 			q.back = now
 		}
 		q.connected = q.connected || now.Sub(q.back) > reconnects
 		q.heard, q.role, q.term, q.version = now, consensus.Role(g.Role), g.Term, g.Version
 	})
+	return counts
 }
 
 // reach notes that the connection to a peer was made or broken, and says whether that is news.
@@ -142,9 +160,9 @@ func (a *Agent) share(opinions []monitor.Opinion) {
 		if err != nil {
 			panic(fmt.Sprintf("sentinel: %v", err)) // our own structs can be encoded
 		}
-		for _, id := range status.Voters {
-			if id != status.ID {
-				a.node.Gossip(id, data)
+		for _, m := range status.Members {
+			if m.ID != status.ID {
+				a.node.Gossip(m.ID, data)
 			}
 		}
 	}
@@ -157,6 +175,7 @@ func (a *Agent) onGossip(from consensus.ServerID, data []byte) {
 		a.herald.peer(string(from), err)
 		return
 	}
-	a.peers.heard(from, g, time.Now())
-	a.monitor.Heard(g.Opinions)
+	if a.peers.heard(from, g, time.Now()) {
+		a.monitor.Heard(g.Opinions)
+	}
 }

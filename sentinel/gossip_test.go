@@ -81,16 +81,28 @@ func FuzzReason(f *testing.F) {
 	})
 }
 
-func TestPeers_KnowOnlyMembers(t *testing.T) {
-	p := newPeers([]consensus.ServerID{"a", "b"})
+func TestPeers_OnlyVotersCount(t *testing.T) {
+	p := newPeers()
 	now := time.Unix(100, 0)
-	p.heard("stranger", gossip{}, now)
-	p.reach("stranger", true)
-	p.heard("a", gossip{Term: 3, Role: uint8(consensus.Leader), Version: "v"}, now)
+	if p.heard("gone", gossip{}, now) || len(p.all()) > 0 {
+		t.Error("a stranger is remembered")
+	}
+	p.reach("guest", true)
+	p.reach("old", true)
+	p.follow([]consensus.Member{{ID: "a", Voter: true}, {ID: "b", Voter: true}, {ID: "new"}, {ID: "old", Voter: true}})
+	p.follow([]consensus.Member{{ID: "a", Voter: true}, {ID: "b", Voter: true}, {ID: "new"}})
+	for id, want := range map[consensus.ServerID]bool{"a": true, "guest": false, "new": false, "old": false} {
+		if got := p.heard(id, gossip{Term: 3, Role: uint8(consensus.Leader), Version: "v"}, now); got != want {
+			t.Errorf("the opinion of %s counts: %v", id, got)
+		}
+	}
 	p.reach("b", true)
+	p.reach("old", false)
+	p.reach("guest", false)
 	want := map[consensus.ServerID]peer{
-		"a": {back: now, heard: now, role: consensus.Leader, term: 3, version: "v"},
-		"b": {connected: true},
+		"a":   {member: true, voter: true, back: now, heard: now, role: consensus.Leader, term: 3, version: "v"},
+		"b":   {member: true, voter: true, connected: true},
+		"new": {member: true, back: now, heard: now, role: consensus.Leader, term: 3, version: "v"},
 	}
 	if got := p.all(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -98,7 +110,8 @@ func TestPeers_KnowOnlyMembers(t *testing.T) {
 }
 
 func TestPeers_WhoGoesOnSpeakingCanBeReached(t *testing.T) {
-	p := newPeers([]consensus.ServerID{"a"})
+	p := newPeers()
+	p.follow([]consensus.Member{{ID: "a", Voter: true}})
 	start := time.Unix(100, 0)
 	connected := func() bool { return p.all()["a"].connected }
 	p.reach("a", true)

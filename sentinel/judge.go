@@ -253,7 +253,7 @@ func (l look) leaderGone(electionTimeout time.Duration) bool {
 
 // electorate is the group as it looks now.
 func (l look) electorate(electionTimeout time.Duration) electorate {
-	e := electorate{self: l.status.ID, voters: l.status.Voters, leader: l.status.Leader, reachable: map[consensus.ServerID]bool{}}
+	e := electorate{self: l.status.ID, voters: l.status.Voters(), leader: l.status.Leader, reachable: map[consensus.ServerID]bool{}}
 	for id, p := range l.peers {
 		e.reachable[id] = p.connected
 	}

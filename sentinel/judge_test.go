@@ -85,7 +85,7 @@ func TestLeads_OnlyWithAMajorityThatAnsweredRecently(t *testing.T) {
 		{"another term", consensus.Leader, 8, three, map[consensus.ServerID]time.Duration{"b": 0, "c": 0}, false},
 		{"a follower", consensus.Follower, 7, three, map[consensus.ServerID]time.Duration{"b": 0}, false},
 	} {
-		l := look{status: consensus.Status{Role: tc.role, Term: tc.term, Voters: tc.voters, Contact: tc.contact}}
+		l := look{status: consensus.Status{Role: tc.role, Term: tc.term, Members: voters(tc.voters...), Contact: tc.contact}}
 		if got := l.leads(7, timeout); got != tc.want {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
 		}
@@ -119,4 +119,13 @@ func TestPicture_NamesTheFilesMastersOnlyBeforeTheGroupKnowsBetter(t *testing.T)
 	if len(got) != 2 || got[0].Name != "a" || got[0].Addr != "h:1" || got[1] != &agreed.Masters[0] {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// voters makes members of ids.
+func voters(ids ...consensus.ServerID) []consensus.Member {
+	var members []consensus.Member
+	for _, id := range ids {
+		members = append(members, consensus.Member{ID: id, Voter: true})
+	}
+	return members
 }

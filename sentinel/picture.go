@@ -125,8 +125,9 @@ func lag(master, replica *monitor.Observation) int64 {
 
 // agents lists the members of the group.
 func (a *Agent) agents(l look) []picture.Agent {
-	agents := make([]picture.Agent, 0, len(l.status.Voters))
-	for _, id := range l.status.Voters {
+	agents := make([]picture.Agent, 0, len(l.status.Members))
+	for _, m := range l.status.Members {
+		id := m.ID
 		p := picture.Agent{ID: string(id), MyID: picture.MyID(a.cfg.Cluster, string(id)), Self: id == l.status.ID, Heard: -1}
 		registered := l.state.Agent(string(id))
 		if p.Self {

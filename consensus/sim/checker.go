@@ -206,7 +206,7 @@ func (c *checker) claims(m consensus.Message) {
 		return
 	}
 	disk := c.servers[m.From]
-	voted := consensus.HardState{Term: m.Term, Vote: m.From}
+	voted := consensus.HardState{Term: m.Term, Vote: m.From, Admitted: true}
 	switch body := m.Body.(type) {
 	case *consensus.VoteRequest:
 		if !body.PreVote && disk.hard != voted {

@@ -55,7 +55,7 @@ func newServer(s *Sim, id consensus.ServerID) *server {
 func (sv *server) boot() {
 	s := sv.sim
 	log, rec, err := wal.Open(wal.Config{FS: sv.disk, Dir: dir, SegmentBytes: 4096,
-		Identity: wal.Identity{Cluster: "sim", Server: sv.id, Voters: s.ids}})
+		Identity: wal.Identity{Cluster: "sim", Server: sv.id, Founders: founders(s.ids)}, Rand: s.rng.Uint64})
 	if err != nil {
 		s.fail("%s can't start: %v", sv.id, err)
 	}
@@ -295,7 +295,7 @@ func (sv *server) save(r consensus.Ready) error {
 	}
 	hard := r.HardState
 	if sv.sim.opts.Bug == VoteForgotten && hard != nil {
-		hard = &consensus.HardState{Term: hard.Term}
+		hard = &consensus.HardState{Term: hard.Term, Admitted: hard.Admitted}
 	}
 	sv.sim.check.saving(sv.id, r)
 	if err := sv.log.Save(hard, r.Entries); err != nil {
@@ -347,7 +347,7 @@ func (sv *server) compact() {
 		return
 	}
 	meta := consensus.SnapshotMeta{Index: sv.applied, Term: sv.sim.check.history[sv.applied-1].Term,
-		Configuration: consensus.Configuration{Voters: sv.sim.ids}}
+		Configuration: consensus.NewConfiguration(founders(sv.sim.ids)...)}
 	content := bytes.Repeat(binary.LittleEndian.AppendUint64(nil, sv.state), 5)
 	err := sv.log.WriteSnapshot(meta, func(w io.Writer) error { _, err := w.Write(content); return err })
 	through := meta.Index - min(meta.Index, 3)
@@ -407,4 +407,13 @@ func mix(h uint64, e consensus.Entry) uint64 {
 		h = (h ^ uint64(b)) * 1099511628211
 	}
 	return h
+}
+
+// founders makes voters of ids.
+func founders(ids []consensus.ServerID) []consensus.Member {
+	var members []consensus.Member
+	for _, id := range ids {
+		members = append(members, consensus.Member{ID: id, Voter: true})
+	}
+	return members
 }

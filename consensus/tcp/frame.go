@@ -14,9 +14,9 @@ const (
 	// maxFrame bounds a message: a batch of entries, a snapshot chunk, or the largest command.
 	maxFrame = 8 << 20
 	// maxHello bounds what a stranger can make us read.
-	maxHello    = 1 << 10
+	maxHello    = 2 << 10
 	headerBytes = 4
-	magic       = "PKT1" // the protocol and its version
+	magic       = "PKT2" // the protocol and its version
 )
 
 // offence is what no correct peer sends: it is told to the operator, and ends the connection.
@@ -58,12 +58,13 @@ func readFrame(r *bufio.Reader, buf []byte, limit int) ([]byte, error) {
 type hello struct {
 	cluster  string
 	from, to consensus.ServerID
+	address  string // where to reach from
 }
 
 // encode puts the length of each field, at most maxName, before it.
 func (h hello) encode() []byte {
 	out := []byte(magic)
-	for _, field := range []string{h.cluster, string(h.from), string(h.to)} {
+	for _, field := range []string{h.cluster, string(h.from), string(h.to), h.address} {
 		out = append(out, byte(len(field)))
 		out = append(out, field...)
 	}
@@ -78,7 +79,7 @@ func decodeHello(data []byte) (hello, error) {
 		return hello{}, errors.New("this is no agent that speaks " + magic + ": run the same version on all agents")
 	}
 	data = data[len(magic):]
-	var fields [3]string
+	var fields [4]string
 	for i := range fields {
 		if len(data) == 0 || len(data) < 1+int(data[0]) {
 			return hello{}, errors.New("the handshake is cut short")
@@ -89,5 +90,5 @@ func decodeHello(data []byte) (hello, error) {
 	if len(data) > 0 {
 		return hello{}, errors.New("the handshake has bytes left over")
 	}
-	return hello{cluster: fields[0], from: consensus.ServerID(fields[1]), to: consensus.ServerID(fields[2])}, nil
+	return hello{cluster: fields[0], from: consensus.ServerID(fields[1]), to: consensus.ServerID(fields[2]), address: fields[3]}, nil
 }

@@ -3,6 +3,7 @@ package tcp
 import (
 	"bufio"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,7 @@ func (t *Transport) serve(raw net.Conn) {
 		t.problem(string(p.id), fmt.Errorf("read from a peer: %w", err))
 	}
 	p.drop(raw, err)
+	t.part(p)
 }
 
 // greet reads the hello and answers it. What a stranger can make us hold is small: one buffer, one frame.
@@ -70,19 +72,38 @@ func (t *Transport) admit(h hello, conn net.Conn) (*peer, error) {
 	case h.to != t.cfg.Self:
 		return nil, fmt.Errorf("this agent is %q, not %q: check the addresses in the list of agents", t.cfg.Self, h.to)
 	}
+	if h.from == t.cfg.Self || h.from == "" {
+		return nil, fmt.Errorf("%q is this agent's own id: give each agent another", h.from)
+	}
+	hosts := []string{hostOf(h.address)}
 	p := t.peer(h.from)
+	if p != nil {
+		hosts = p.hosts()
+	}
+	if secured, ok := conn.(*tls.Conn); ok {
+		// The authorities have signed it; it must also be that agent's, not any agent's.
+		if err := valid(secured.ConnectionState().PeerCertificates[0], hosts); err != nil {
+			return nil, fmt.Errorf("the certificate is not agent %q's: %w", h.from, err)
+		}
+	}
 	if p == nil {
-		return nil, fmt.Errorf("agent %q is not in this agent's list of agents", h.from)
-	}
-	secured, ok := conn.(*tls.Conn)
-	if !ok {
-		return p, nil
-	}
-	// The authorities have signed it; it must also be that agent's, not any agent's.
-	if err := secured.ConnectionState().PeerCertificates[0].VerifyHostname(p.host()); err != nil {
-		return nil, fmt.Errorf("the certificate is not agent %q's: %w", h.from, err)
+		return t.invite(h.from, h.address)
 	}
 	return p, nil
+}
+
+// valid says whether a certificate is valid for one of the hosts.
+func valid(certificate *x509.Certificate, hosts []string) error {
+	err := errors.New("no address is known for which it could be valid")
+	for _, host := range hosts {
+		if host == "" {
+			continue
+		}
+		if err = certificate.VerifyHostname(host); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 func (t *Transport) serverTLS() *tls.Config {

@@ -27,16 +27,19 @@ type peer struct {
 	told sync.Mutex
 	up   bool // as the receiver knows
 
+	guest bool // not a member; guarded by t.mu
+
 	mu      sync.Mutex
 	addr    string
+	turn    int      // which of its addresses is next
 	out, in net.Conn // nil: none
 	halt    context.CancelFunc
 	stopped bool
 }
 
-func (t *Transport) startPeer(id consensus.ServerID, addr string) *peer {
+func (t *Transport) startPeer(id consensus.ServerID, addr string, guest bool) *peer {
 	ctx, halt := context.WithCancel(context.Background())
-	p := &peer{t: t, id: id, addr: addr, halt: halt,
+	p := &peer{t: t, id: id, addr: addr, guest: guest, halt: halt,
 		queue: make(chan consensus.Message, queueLength), wake: make(chan struct{}, 1)}
 	t.workers.Go(func() { p.run(ctx) }) // sends to one peer; ends with stop
 	return p
@@ -77,15 +80,24 @@ func (p *peer) hurry() {
 	}
 }
 
+// address is where to try next: what the group says, in turn with what else is known.
 func (p *peer) address() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if known := p.t.cfg.Known[p.id]; known != "" && (p.turn%2 == 1 || p.addr == "") {
+		return known
+	}
 	return p.addr
 }
 
-// host is the peer's name or address, for which its certificate must be valid.
-func (p *peer) host() string {
-	addr := p.address()
+// hosts are the names or addresses for one of which the peer's certificate must be valid.
+func (p *peer) hosts() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return []string{hostOf(p.addr), hostOf(p.t.cfg.Known[p.id])}
+}
+
+func hostOf(addr string) string {
 	if host, _, err := net.SplitHostPort(addr); err == nil {
 		return host
 	}
@@ -182,6 +194,9 @@ func (r *refusal) Error() string { return "refused: " + r.why }
 func (p *peer) session(ctx context.Context) error {
 	raw, err := p.dial(ctx)
 	if err != nil {
+		p.mu.Lock()
+		p.turn++
+		p.mu.Unlock()
 		return err
 	}
 	if !p.t.track(raw) {
@@ -215,7 +230,7 @@ func (p *peer) greet(ctx context.Context, raw net.Conn) (net.Conn, error) {
 	if p.t.cfg.TLS != nil {
 		cfg := p.t.cfg.TLS.Clone()
 		if cfg.ServerName == "" {
-			cfg.ServerName = p.host()
+			cfg.ServerName = hostOf(p.address())
 		}
 		secured := tls.Client(raw, cfg)
 		if err := secured.HandshakeContext(ctx); err != nil {
@@ -223,7 +238,7 @@ func (p *peer) greet(ctx context.Context, raw net.Conn) (net.Conn, error) {
 		}
 		conn = secured
 	}
-	h := hello{cluster: p.t.cfg.Cluster, from: p.t.cfg.Self, to: p.id}
+	h := hello{cluster: p.t.cfg.Cluster, from: p.t.cfg.Self, to: p.id, address: p.t.cfg.Address}
 	if _, err := conn.Write(appendFrame(nil, h.encode())); err != nil {
 		return nil, err
 	}

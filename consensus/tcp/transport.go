@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,9 +18,13 @@ import (
 type Config struct {
 	Cluster string
 	Self    consensus.ServerID
-	Listen  string                        // address to listen on
-	Peers   map[consensus.ServerID]string // addresses of all agents; what it says of Self is ignored
-	TLS     *tls.Config                   // nil: plain; used for both sides, RootCAs for the certificates of both
+	Listen  string // address to listen on
+	// Address is where others reach this server; they are told when it connects.
+	Address string
+	// Known are addresses of other servers from elsewhere than the group, which are tried where the group's own fails: a
+	// file that was changed because a host has moved. May be nil.
+	Known map[consensus.ServerID]string
+	TLS   *tls.Config // nil: plain; used for both sides, RootCAs for the certificates of both
 	// Problem is told what an operator should know: a handshake that was refused, on either side, or a peer
 	// that speaks nonsense. It must not block.
 	Problem func(peer string, err error)
@@ -28,6 +33,7 @@ type Config struct {
 const (
 	queueLength    = 1024 // messages that wait for one peer
 	maxStrangers   = 64   // connections on which no handshake was made yet
+	maxGuests      = 8    // servers that are not members
 	dialTimeout    = 2 * time.Second
 	helloTimeout   = 5 * time.Second
 	writeTimeout   = 5 * time.Second
@@ -74,31 +80,62 @@ func Listen(cfg Config, receiver consensus.Receiver) (*Transport, error) {
 		strangers: make(chan struct{}, maxStrangers),
 		peers:     map[consensus.ServerID]*peer{}, conns: map[net.Conn]struct{}{},
 	}
-	t.SetPeers(cfg.Peers)
 	t.workers.Go(t.accept) // ends with Close
 	return t, nil
 }
 
-// SetPeers replaces the addresses. Connections with agents that are not listed any more end, and those to
-// agents that have moved are made anew.
-func (t *Transport) SetPeers(addrs map[consensus.ServerID]string) {
+// SetPeers names the members of the group. Connections with servers that are none any more end, and those to members that have
+// moved are made anew.
+func (t *Transport) SetPeers(members []consensus.Member) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed() {
 		return
 	}
 	for id, p := range t.peers {
-		if _, listed := addrs[id]; !listed {
+		if !slices.ContainsFunc(members, func(m consensus.Member) bool { return m.ID == id }) {
 			delete(t.peers, id)
 			p.stop()
 		}
 	}
-	for id, addr := range addrs {
-		if p := t.peers[id]; p != nil {
-			p.move(addr)
-		} else if id != t.cfg.Self {
-			t.peers[id] = t.startPeer(id, addr)
+	for _, m := range members {
+		if p := t.peers[m.ID]; p != nil {
+			p.guest = false
+			p.move(m.Address)
+		} else if m.ID != t.cfg.Self {
+			t.peers[m.ID] = t.startPeer(m.ID, m.Address, false)
 		}
+	}
+}
+
+// invite makes a peer of a server that is not a member but has reason to talk: it asks to be let in, or was voted in while this
+// server was away. It stays as long as its connection.
+func (t *Transport) invite(id consensus.ServerID, addr string) (*peer, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.peers[id]; p != nil {
+		return p, nil
+	}
+	guests := 0
+	for _, p := range t.peers {
+		if p.guest {
+			guests++
+		}
+	}
+	if guests >= maxGuests || t.closed() {
+		return nil, fmt.Errorf("agent %q is not a member, and %d others that are none are here already", id, guests)
+	}
+	t.peers[id] = t.startPeer(id, addr, true)
+	return t.peers[id], nil
+}
+
+// part ends a guest's stay.
+func (t *Transport) part(p *peer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p.guest && t.peers[p.id] == p {
+		delete(t.peers, p.id)
+		p.stop()
 	}
 }
 
@@ -112,7 +149,7 @@ func (t *Transport) peer(id consensus.ServerID) *peer {
 func (t *Transport) Send(m consensus.Message) {
 	p := t.peer(m.To)
 	if p == nil {
-		return // a member that this agent's configuration does not list
+		return // neither a member nor a guest
 	}
 	select {
 	case p.queue <- m:

@@ -17,46 +17,53 @@ import (
 type Identity struct {
 	Cluster string
 	Server  consensus.ServerID
-	Voters  []consensus.ServerID // of the founding configuration
+	// Founders is the membership with which the group began, as this server knew it at its own first start.
+	Founders []consensus.Member
+	// Incarnation tells this data directory from any other that the server may have had before: a random number, made
+	// with the directory.
+	Incarnation uint64
 }
 
-// found writes the identity at the first start, else compares it, and returns the founding voters.
-func found(cfg Config) ([]consensus.ServerID, error) {
+// found writes the identity at the first start, else compares it, and returns what is on disk.
+func found(cfg Config) (Identity, error) {
 	path := filepath.Join(cfg.Dir, "identity")
 	data, err := vfs.ReadFile(cfg.FS, "IDENTITY", path, 1<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		return writeIdentity(cfg, path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the identity: %w", err)
+		return Identity{}, fmt.Errorf("read the identity: %w", err)
 	}
 	var have Identity
 	if err := codec.NewDecoderBytes(data, handle).Decode(&have); err != nil {
-		return nil, fmt.Errorf("%s is not readable (%w); %s", path, err, remedy)
+		return Identity{}, fmt.Errorf("%s is not readable (%w); %s", path, err, remedy)
 	}
 	if have.Cluster != cfg.Identity.Cluster || have.Server != cfg.Identity.Server {
-		return nil, fmt.Errorf("%s belongs to agent %q of cluster %q, not to %q of %q: give this agent a data directory of its own",
+		return Identity{}, fmt.Errorf("%s belongs to agent %q of cluster %q, not to %q of %q: give this agent a data directory of its own",
 			cfg.Dir, have.Server, have.Cluster, cfg.Identity.Server, cfg.Identity.Cluster)
 	}
-	return have.Voters, nil
+	return have, nil
 }
 
-func writeIdentity(cfg Config, path string) ([]consensus.ServerID, error) {
+func writeIdentity(cfg Config, path string) (Identity, error) {
 	names, err := cfg.FS.ReadDir("IDENTITY", cfg.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("list the data directory: %w", err)
+		return Identity{}, fmt.Errorf("list the data directory: %w", err)
 	}
 	if slices.ContainsFunc(names, func(name string) bool { return filepath.Ext(name) == ".log" }) {
-		return nil, fmt.Errorf("%s holds a log, but no identity; %s", cfg.Dir, remedy)
+		return Identity{}, fmt.Errorf("%s holds a log, but no identity; %s", cfg.Dir, remedy)
 	}
 	id := cfg.Identity
-	id.Voters = slices.Sorted(slices.Values(id.Voters))
+	id.Founders = consensus.NewConfiguration(id.Founders...).Members
+	for id.Incarnation == 0 {
+		id.Incarnation = cfg.Rand()
+	}
 	var data []byte
 	if err := codec.NewEncoderBytes(&data, handle).Encode(id); err != nil {
-		return nil, fmt.Errorf("encode the identity: %w", err)
+		return Identity{}, fmt.Errorf("encode the identity: %w", err)
 	}
 	if err := vfs.WriteAtomic(cfg.FS, "IDENTITY", path, data); err != nil {
-		return nil, fmt.Errorf("store the identity: %w", err)
+		return Identity{}, fmt.Errorf("store the identity: %w", err)
 	}
-	return id.Voters, nil
+	return id, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -21,6 +22,8 @@ type Config struct {
 	Dir string
 	// Identity of the server; written at the first start, compared at each later one.
 	Identity Identity
+	// Rand gives the incarnation of a new directory; nil: the process's own source.
+	Rand func() uint64
 	// SegmentBytes: a segment that has grown to this is followed by another. 0: DefaultSegmentBytes.
 	SegmentBytes int64
 }
@@ -51,6 +54,9 @@ func Open(cfg Config) (*Log, consensus.Recovered, error) {
 	if cfg.SegmentBytes == 0 {
 		cfg.SegmentBytes = DefaultSegmentBytes
 	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Uint64
+	}
 	var none consensus.Recovered
 	if err := cfg.FS.MkdirAll("OPEN", cfg.Dir); err != nil {
 		return nil, none, fmt.Errorf("make the data directory %s: %w", cfg.Dir, err)
@@ -68,7 +74,7 @@ func Open(cfg Config) (*Log, consensus.Recovered, error) {
 }
 
 func (l *Log) recover() (consensus.Recovered, error) {
-	voters, err := found(l.cfg)
+	id, err := found(l.cfg)
 	if err != nil {
 		return consensus.Recovered{}, err
 	}
@@ -77,13 +83,13 @@ func (l *Log) recover() (consensus.Recovered, error) {
 		return consensus.Recovered{}, err
 	}
 	if snapshot.Index == 0 {
-		snapshot.Configuration.Voters = voters
+		snapshot.Configuration = consensus.Configuration{Members: id.Founders}
 	}
 	entries, err := l.replay(snapshot)
 	if err != nil {
 		return consensus.Recovered{}, err
 	}
-	return consensus.Recovered{HardState: l.hard, Snapshot: snapshot, Entries: entries}, nil
+	return consensus.Recovered{Incarnation: id.Incarnation, HardState: l.hard, Snapshot: snapshot, Entries: entries}, nil
 }
 
 // replay reads all segments and leaves the log ready to append.

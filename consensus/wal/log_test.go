@@ -14,9 +14,17 @@ import (
 	"picket/consensus/vfs"
 )
 
+func voters(ids ...consensus.ServerID) []consensus.Member {
+	var members []consensus.Member
+	for _, id := range ids {
+		members = append(members, consensus.Member{ID: id, Voter: true})
+	}
+	return members
+}
+
 func config(fs vfs.FS) Config {
 	return Config{FS: fs, Dir: "/data", SegmentBytes: 2048,
-		Identity: Identity{Cluster: "c", Server: "n1", Voters: []consensus.ServerID{"n2", "n1", "n3"}}}
+		Identity: Identity{Cluster: "c", Server: "n1", Founders: voters("n2", "n1", "n3")}}
 }
 
 func open(t *testing.T, fs vfs.FS) (*Log, consensus.Recovered) {
@@ -227,7 +235,7 @@ func TestOpen_RefusesDamageBeforeTheEnd(t *testing.T) {
 func TestOpen_RefusesAnotherIdentityAndASecondProcess(t *testing.T) {
 	fs := vfs.NewMem()
 	l, rec := open(t, fs)
-	if got := fmt.Sprint(rec.Snapshot.Configuration.Voters); got != "[n1 n2 n3]" {
+	if got := fmt.Sprint(rec.Snapshot.Configuration.Voters()); got != "[n1 n2 n3]" {
 		t.Errorf("founding voters %s", got)
 	}
 	if _, _, err := Open(config(fs)); err == nil || !strings.Contains(err.Error(), "another") {
@@ -242,8 +250,8 @@ func TestOpen_RefusesAnotherIdentityAndASecondProcess(t *testing.T) {
 		t.Errorf("another agent's directory: %v", err)
 	}
 	other = config(fs)
-	other.Identity.Voters = []consensus.ServerID{"n1"}
-	if _, rec, err := Open(other); err != nil || len(rec.Snapshot.Configuration.Voters) != 3 {
+	other.Identity.Founders = voters("n1")
+	if _, rec, err := Open(other); err != nil || len(rec.Snapshot.Configuration.Members) != 3 {
 		t.Errorf("the founding voters changed: %v, %v", rec.Snapshot.Configuration, err)
 	}
 }
@@ -261,7 +269,7 @@ func TestSnapshot_ReceivedInChunksAndPinned(t *testing.T) {
 		if err := l.Save(nil, []consensus.Entry{entry(1, 1), entry(2, 1)}); err != nil {
 			t.Fatal(err)
 		}
-		meta := consensus.SnapshotMeta{Index: 9, Term: 3, Configuration: consensus.Configuration{Voters: []consensus.ServerID{"n1"}}}
+		meta := consensus.SnapshotMeta{Index: 9, Term: 3, Configuration: consensus.NewConfiguration(voters("n1")...)}
 		for i, piece := range []string{"hello ", "world"} {
 			if err := l.ReceiveChunk(&consensus.SnapshotChunk{Meta: meta, Offset: int64(6 * i), Data: []byte(piece)}); err != nil {
 				t.Fatal(err)
@@ -345,7 +353,7 @@ func TestOpen_WhatASnapshotDroppedStaysDropped(t *testing.T) {
 	if err := l.Save(nil, stale); err != nil {
 		t.Fatal(err)
 	}
-	meta := consensus.SnapshotMeta{Index: 10, Term: 3, Configuration: consensus.Configuration{Voters: []consensus.ServerID{"n1"}}}
+	meta := consensus.SnapshotMeta{Index: 10, Term: 3, Configuration: consensus.NewConfiguration(voters("n1")...)}
 	if err := l.ReceiveChunk(&consensus.SnapshotChunk{Meta: meta, Data: []byte("state")}); err != nil {
 		t.Fatal(err)
 	}
