@@ -33,6 +33,8 @@ func (s *State) apply(c Command, at position) (*State, error) {
 		return s.step(c, at)
 	case c.AdvanceCursor != nil:
 		return s.advanceCursor(*c.AdvanceCursor)
+	case c.Write != nil:
+		return s.write(*c.Write, at)
 	}
 	return nil, fmt.Errorf("%w: it is not known to this version; run the same version on all agents", ErrInvalid)
 }

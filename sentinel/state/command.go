@@ -19,6 +19,7 @@ type Command struct {
 	RegisterAgent *Agent
 	Step          *failover.Step // the entry's term must be the step's epoch
 	AdvanceCursor *Cursor
+	Write         *Write // its result is the revision
 }
 
 // AddMaster makes a master known, under the address that a configuration file gives. A known name keeps what it has.

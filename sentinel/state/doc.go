@@ -1,5 +1,5 @@
 // Package state is what the agents agree on: the masters and their replicas, running failovers, the agents themselves,
-// the history of events, and how far each webhook receiver has been told of it.
+// the history of events, how far each webhook receiver has been told of it, and a small map of settings.
 //
 // It is a pure state machine: the same commands in the same order give the same bytes on every agent. A command that
 // makes no sense (any more) changes nothing and gives an error as its result. What is safe to do, and when,

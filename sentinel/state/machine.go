@@ -36,7 +36,8 @@ func (m *Machine) Changed() <-chan struct{} {
 	return m.changed
 }
 
-// Apply carries out a committed command. Its result is nil, or the error for which nothing was changed.
+// Apply carries out a committed command. Its result is the revision (uint64) of a write to the map, nil for other
+// commands, or the error for which nothing was changed.
 func (m *Machine) Apply(e consensus.Entry) any {
 	c, err := DecodeCommand(e.Data)
 	if err != nil {
@@ -48,6 +49,9 @@ func (m *Machine) Apply(e consensus.Entry) any {
 	}
 	if next != nil {
 		m.replace(next)
+	}
+	if c.Write != nil {
+		return uint64(e.Index)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ type State struct {
 	Events  []Event  // the latest, oldest first
 	// Forgotten is the id of the newest event that the history does not hold any more; 0: none yet.
 	Forgotten uint64
+	Map       Map
 }
 
 // Master is one watched master, as agreed.

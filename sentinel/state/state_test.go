@@ -27,10 +27,8 @@ func apply(t testing.TB, m *Machine, index, term uint64, c Command) error {
 		t.Fatal(err)
 	}
 	result := m.Apply(consensus.Entry{Index: consensus.Index(index), Term: consensus.Term(term), Kind: consensus.EntryCommand, Data: data})
-	if result == nil {
-		return nil
-	}
-	return result.(error)
+	refusal, _ := result.(error)
+	return refusal
 }
 
 func snapshot(t testing.TB, m *Machine) []byte {
@@ -174,6 +172,9 @@ func show(s *State) string {
 	}
 	for _, c := range s.Cursors {
 		fmt.Fprintf(&b, "cursor %s %d\n", c.Endpoint, c.ID)
+	}
+	if s.Map.Revision != 0 {
+		fmt.Fprintf(&b, "map at %d, forgotten up to %d\n%s%s", s.Map.Revision, s.Map.Compacted, entries(s.Map.Entries), changes(s.Map.Changes))
 	}
 	return b.String()
 }
@@ -336,7 +337,8 @@ func TestMachine_OldStatesStayAsTheyWere(t *testing.T) {
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestGolden pins the format: what an agent of today writes, one of tomorrow must read.
+// TestGolden pins the format: what an agent of today writes, one of tomorrow must read. The first file is of the time
+// before the map.
 func TestGolden(t *testing.T) {
 	m := NewMachine()
 	replicas := []config.Addr{"h:2", "h:3"}
@@ -356,7 +358,17 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	path := filepath.Join("testdata", "snapshot.v1.golden")
+	if old, err := os.ReadFile(filepath.Join("testdata", "snapshot.v1.golden")); err != nil {
+		t.Error(err)
+	} else if got, want := show(restored(t, old).State()), show(m.State()); got != want {
+		t.Errorf("restored from before the map:\n%s\nwant\n%s", got, want)
+	}
+	for i, w := range []Write{{Key: "a", Value: "1"}, {Key: "b/c", Value: "2"}, {Key: "a", Delete: true}} {
+		if _, err := write(t, m, uint64(i+9), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join("testdata", "snapshot.v1.map.golden")
 	if *update {
 		if err := os.WriteFile(path, snapshot(t, m), 0o600); err != nil {
 			t.Fatal(err)
@@ -406,6 +418,7 @@ func FuzzCommand(f *testing.F) {
 		{RegisterAgent: &Agent{ID: "x"}},
 		{AdvanceCursor: &Cursor{Endpoint: "e", ID: 1}},
 		{Step: &failover.Step{Kind: failover.StepBegin, Master: "m", Epoch: 2, Old: "h:1", Replicas: []config.Addr{"h:2"}}},
+		{Write: &Write{Key: "k", Value: "v", If: Condition{Kind: IfAbsent}}},
 	} {
 		data, err := c.Encode()
 		if err != nil {
@@ -419,7 +432,7 @@ func FuzzCommand(f *testing.F) {
 			t.Fatal(err)
 		}
 		before := m.State()
-		if m.Apply(consensus.Entry{Index: 2, Term: 2, Data: data}) != nil && m.State() != before {
+		if _, refused := m.Apply(consensus.Entry{Index: 2, Term: 2, Data: data}).(error); refused && m.State() != before {
 			t.Error("a refused command changed the state")
 		}
 		restored(t, snapshot(t, m))
