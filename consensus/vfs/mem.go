@@ -1,7 +1,6 @@
 package vfs
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,101 +10,101 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 )
-
-// sector is what a disk writes whole, or not at all.
-const sector = 512
 
 // ErrInjected is what Fail injects unless told otherwise.
 var ErrInjected = errors.New("injected disk error")
 
-// Mem is a file system in memory with the faults of a disk: unsynced sectors survive a crash in any subset, names that were
-// not synced with their directory are lost, a failed sync drops what it should have written, space runs out.
-// It is safe for concurrent use.
+// Mem is a file system in memory with the faults of a machine and a disk:
+//
+//   - A crash keeps of each file any subset of the sectors that were not synced, and of each directory any subset of the names
+//     that were created, renamed or removed since it was synced; a name's fate says nothing about its content's. With
+//     Garble, a sector that was being written may hold neither the old nor the new.
+//   - A process that is killed loses nothing that it wrote, but also leaves what it did not sync.
+//   - A sync that fails drops what it should have written: later reads show it, later syncs succeed, and it is not durable.
+//   - Any call can fail; space can run out in the middle of a write; a bit can flip in what was durable.
+//
+// Handles and locks die with the process. It is safe for concurrent use.
 type Mem struct {
-	mu    sync.Mutex
-	names map[string]*memNode // as processes see them
-	solid map[string]*memNode // as they are after a crash
-	dirs  map[string]bool
-	locks map[string]bool
-	fail  func(op, call, name string) error
-	space int64 // bytes left; negative: endless
-	epoch int   // of the last crash: handles of earlier ones are dead
-}
-
-type memNode struct {
-	data, synced []byte
-	dirty        map[int64]bool // sectors that differ from synced
+	mu     sync.Mutex
+	names  map[string]*memNode // as processes see them
+	solid  map[string]*memNode // as they are after a crash that loses all that may be lost
+	locks  map[string]bool
+	fail   func(op, call, name string) error
+	space  int64 // bytes left; negative: endless
+	garble bool
+	life   int // of the process: handles of earlier ones are dead
 }
 
 // NewMem makes an empty file system.
 func NewMem() *Mem {
-	return &Mem{names: map[string]*memNode{}, solid: map[string]*memNode{}, dirs: map[string]bool{}, locks: map[string]bool{}, space: -1}
+	return &Mem{names: map[string]*memNode{}, solid: map[string]*memNode{}, locks: map[string]bool{}, space: -1}
 }
 
-// Fail has f asked before each call ("create", "write", "sync", "rename", "remove", "syncdir", "truncate", "open") with the
-// operation's name; an error is returned in the call's place. A failed write may have written a part; a failed sync drops its sectors.
+// Fail has f asked before each call ("mkdir", "lock", "readdir", "create", "open", "read", "size", "write", "truncate", "allocate",
+// "sync", "close", "rename", "remove", "syncdir") with the operation's name; an error is returned in the call's place.
+// Of a failed write the first half is written; a failed sync drops its sectors.
 func (m *Mem) Fail(f func(op, call, name string) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fail = f
 }
 
-// Space limits how many more bytes files may grow by; negative: endless.
+// Space limits how many more bytes files may grow by; negative: endless. A write that does not fit is cut short.
 func (m *Mem) Space(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.space = n
 }
 
-// Crash forgets what was not synced: of each file any subset of the unsynced sectors survives, of the names those that were
-// synced and any subset of the others. All open files and locks are dead afterwards.
+// Garble has crashes leave garbage in some of the sectors that were not synced. Bytes that the write did not change are
+// not harmed.
+func (m *Mem) Garble(on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.garble = on
+}
+
+// Kill ends the process, not the machine: open files and locks are dead, nothing is lost and nothing becomes durable.
+func (m *Mem) Kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kill()
+}
+
+func (m *Mem) kill() {
+	m.life++
+	m.locks = map[string]bool{}
+}
+
+// Crash stops the machine: what was not synced survives in parts. All open files and locks are dead afterwards.
 func (m *Mem) Crash(rng *rand.Rand) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.epoch++
-	m.locks = map[string]bool{}
+	m.kill()
 	for _, name := range slices.Sorted(maps.Keys(union(m.names, m.solid))) {
-		now, was := m.names[name], m.solid[name]
-		if now != was && rng.IntN(2) == 0 {
-			if now == nil {
-				delete(m.solid, name)
-			} else {
-				m.solid[name] = now
-			}
+		if m.names[name] != m.solid[name] && rng.IntN(2) == 0 {
+			m.settle(name)
 		}
 	}
 	m.names = maps.Clone(m.solid)
+	crashed := map[*memNode]bool{} // a file may have two names, half renamed
 	for _, name := range slices.Sorted(maps.Keys(m.names)) {
-		m.names[name].crash(rng)
-	}
-}
-
-func union(a, b map[string]*memNode) map[string]*memNode {
-	all := maps.Clone(a)
-	maps.Copy(all, b)
-	return all
-}
-
-func (n *memNode) crash(rng *rand.Rand) {
-	for _, s := range slices.Sorted(maps.Keys(n.dirty)) {
-		if rng.IntN(2) == 0 {
-			n.settle(s)
+		if n := m.names[name]; !crashed[n] {
+			n.crash(rng, m.garble)
+			crashed[n] = true
 		}
 	}
-	n.data, n.dirty = bytes.Clone(n.synced), nil
 }
 
-// settle makes one sector durable; the file may grow by it.
-func (n *memNode) settle(s int64) {
-	from, to := s*sector, min((s+1)*sector, int64(len(n.data)))
-	if from >= to {
-		return
+// settle makes durable what a name stands for now.
+func (m *Mem) settle(name string) {
+	if n := m.names[name]; n != nil {
+		m.solid[name] = n
+	} else {
+		delete(m.solid, name)
 	}
-	if int64(len(n.synced)) < to {
-		n.synced = append(n.synced, make([]byte, to-int64(len(n.synced)))...)
-	}
-	copy(n.synced[from:to], n.data[from:to])
 }
 
 // Flip damages one bit of what is durable, as a bad disk would.
@@ -117,12 +116,12 @@ func (m *Mem) Flip(name string, off int64, bit uint) {
 	n.synced[off] ^= 1 << bit
 }
 
-// Synced is what a file would hold after a crash that loses all that may be lost.
+// Synced is what a file would hold after a crash that loses all that may be lost; nil: it would not exist.
 func (m *Mem) Synced(name string) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n := m.solid[name]; n != nil {
-		return bytes.Clone(n.synced)
+		return append([]byte{}, n.synced...)
 	}
 	return nil
 }
@@ -138,39 +137,47 @@ func (m *Mem) ask(op, call, name string) error {
 	return nil
 }
 
+// lookup finds the file of a name for a call that needs it; mu is held.
+func (m *Mem) lookup(op, call, name string) (*memNode, error) {
+	if err := m.ask(op, call, name); err != nil {
+		return nil, err
+	}
+	if n := m.names[name]; n != nil {
+		return n, nil
+	}
+	return nil, &fs.PathError{Op: call, Path: name, Err: fs.ErrNotExist}
+}
+
 func (m *Mem) Create(op, name string) (File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.ask(op, "create", name); err != nil {
 		return nil, err
 	}
-	n := &memNode{dirty: map[int64]bool{}}
+	if m.space == 0 {
+		return nil, &fs.PathError{Op: "create", Path: name, Err: syscall.ENOSPC}
+	}
+	n := &memNode{}
 	m.names[name] = n
-	return &memFile{fs: m, name: name, node: n, epoch: m.epoch}, nil
+	return &memFile{fs: m, name: name, node: n, life: m.life}, nil
 }
 
 func (m *Mem) Open(op, name string) (File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.ask(op, "open", name); err != nil {
+	n, err := m.lookup(op, "open", name)
+	if err != nil {
 		return nil, err
 	}
-	n := m.names[name]
-	if n == nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-	}
-	return &memFile{fs: m, name: name, node: n, epoch: m.epoch}, nil
+	return &memFile{fs: m, name: name, node: n, life: m.life}, nil
 }
 
 func (m *Mem) Rename(op, from, to string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.ask(op, "rename", from); err != nil {
+	n, err := m.lookup(op, "rename", from)
+	if err != nil {
 		return err
-	}
-	n := m.names[from]
-	if n == nil {
-		return &fs.PathError{Op: "rename", Path: from, Err: fs.ErrNotExist}
 	}
 	m.names[to] = n
 	delete(m.names, from)
@@ -180,19 +187,19 @@ func (m *Mem) Rename(op, from, to string) error {
 func (m *Mem) Remove(op, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.ask(op, "remove", name); err != nil {
+	if _, err := m.lookup(op, "remove", name); err != nil {
 		return err
-	}
-	if m.names[name] == nil {
-		return &fs.PathError{Op: "remove", Path: name, Err: fs.ErrNotExist}
 	}
 	delete(m.names, name)
 	return nil
 }
 
-func (m *Mem) ReadDir(_, dir string) ([]string, error) {
+func (m *Mem) ReadDir(op, dir string) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.ask(op, "readdir", dir); err != nil {
+		return nil, err
+	}
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(m.names)) {
 		if filepath.Dir(name) == filepath.Clean(dir) {
@@ -202,11 +209,11 @@ func (m *Mem) ReadDir(_, dir string) ([]string, error) {
 	return names, nil
 }
 
-func (m *Mem) MkdirAll(_, dir string) error {
+// MkdirAll has nothing to make: a directory is where its files are.
+func (m *Mem) MkdirAll(op, dir string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.dirs[dir] = true
-	return nil
+	return m.ask(op, "mkdir", dir)
 }
 
 func (m *Mem) SyncDir(op, dir string) error {
@@ -216,163 +223,44 @@ func (m *Mem) SyncDir(op, dir string) error {
 		return err
 	}
 	for name := range union(m.names, m.solid) {
-		if filepath.Dir(name) != filepath.Clean(dir) {
-			continue
-		}
-		if n := m.names[name]; n != nil {
-			m.solid[name] = n
-		} else {
-			delete(m.solid, name)
+		if filepath.Dir(name) == filepath.Clean(dir) {
+			m.settle(name)
 		}
 	}
 	return nil
 }
 
-func (m *Mem) Lock(_, name string) (io.Closer, error) {
+func (m *Mem) Lock(op, name string) (io.Closer, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.ask(op, "lock", name); err != nil {
+		return nil, err
+	}
 	if m.locks[name] {
 		return nil, fmt.Errorf("%s is held by another process", name)
 	}
 	m.locks[name] = true
-	return memLock{m, name, m.epoch}, nil
+	return memLock{m, name, m.life}, nil
 }
 
 type memLock struct {
-	fs    *Mem
-	name  string
-	epoch int
+	fs   *Mem
+	name string
+	life int
 }
 
 func (l memLock) Close() error {
 	l.fs.mu.Lock()
 	defer l.fs.mu.Unlock()
-	if l.epoch == l.fs.epoch {
+	if l.life == l.fs.life {
 		delete(l.fs.locks, l.name)
 	}
 	return nil
 }
 
-// memFile is a handle; after a crash it fails.
-type memFile struct {
-	fs    *Mem
-	name  string
-	node  *memNode
-	epoch int
+func union[K comparable, V any](a, b map[K]V) map[K]V {
+	all := make(map[K]V, len(a)+len(b))
+	maps.Copy(all, a)
+	maps.Copy(all, b)
+	return all
 }
-
-// enter locks the file system for one call; the caller unlocks.
-func (f *memFile) enter(op, call string) error {
-	f.fs.mu.Lock()
-	if f.epoch != f.fs.epoch {
-		return fmt.Errorf("%s: opened before the crash: %w", f.name, fs.ErrClosed)
-	}
-	return f.fs.ask(op, call, f.name)
-}
-
-func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
-	defer f.fs.mu.Unlock()
-	if err := f.enter("", "read"); err != nil {
-		return 0, err
-	}
-	if off >= int64(len(f.node.data)) {
-		return 0, io.EOF
-	}
-	n := copy(p, f.node.data[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.Write("", p, off); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-func (f *memFile) Write(op string, p []byte, off int64) error {
-	defer f.fs.mu.Unlock()
-	err := f.enter(op, "write")
-	if err != nil && !errors.Is(err, fs.ErrClosed) {
-		f.put(p[:len(p)/2], off) // a failed write may have written a part
-	}
-	if err != nil {
-		return err
-	}
-	return f.put(p, off)
-}
-
-// put is called with the lock held.
-func (f *memFile) put(p []byte, off int64) error {
-	n := f.node
-	if grow := off + int64(len(p)) - int64(len(n.data)); grow > 0 {
-		if f.fs.space >= 0 && grow > f.fs.space {
-			return &fs.PathError{Op: "write", Path: f.name, Err: errNoSpace}
-		}
-		if f.fs.space >= 0 {
-			f.fs.space -= grow
-		}
-		n.data = append(n.data, make([]byte, grow)...)
-	}
-	copy(n.data[off:], p)
-	if n.dirty == nil {
-		n.dirty = map[int64]bool{}
-	}
-	for s := off / sector; s*sector < off+int64(len(p)); s++ {
-		n.dirty[s] = true
-	}
-	return nil
-}
-
-var errNoSpace = errors.New("no space left on device")
-
-func (f *memFile) Size() (int64, error) {
-	defer f.fs.mu.Unlock()
-	if err := f.enter("", "size"); err != nil {
-		return 0, err
-	}
-	return int64(len(f.node.data)), nil
-}
-
-func (f *memFile) Truncate(op string, size int64) error {
-	defer f.fs.mu.Unlock()
-	if err := f.enter(op, "truncate"); err != nil {
-		return err
-	}
-	n := f.node
-	if size < int64(len(n.data)) {
-		n.data = n.data[:size:size]
-	}
-	return f.put(make([]byte, size-int64(len(n.data))), int64(len(n.data)))
-}
-
-func (f *memFile) Allocate(op string, size int64) error {
-	defer f.fs.mu.Unlock()
-	if err := f.enter(op, "allocate"); err != nil {
-		return err
-	}
-	if grow := size - int64(len(f.node.data)); grow > 0 {
-		return f.put(make([]byte, grow), int64(len(f.node.data)))
-	}
-	return nil
-}
-
-func (f *memFile) Sync(op string) error {
-	defer f.fs.mu.Unlock()
-	if err := f.enter(op, "sync"); err != nil {
-		if !errors.Is(err, fs.ErrClosed) {
-			f.node.dirty = nil // the kernel forgets the pages and reports success next time
-		}
-		return err
-	}
-	n := f.node
-	for s := range n.dirty {
-		n.settle(s)
-	}
-	n.synced, n.dirty = n.synced[:min(len(n.synced), len(n.data))], nil
-	return nil
-}
-
-func (f *memFile) Close() error { return nil }

@@ -1,9 +1,12 @@
 package vfs
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -30,7 +33,24 @@ func (OS) Open(_, name string) (File, error) {
 
 func (OS) Rename(_, from, to string) error { return os.Rename(from, to) }
 func (OS) Remove(_, name string) error     { return os.Remove(name) }
-func (OS) MkdirAll(_, dir string) error    { return os.MkdirAll(dir, 0o700) }
+
+// MkdirAll syncs the directory above each that it makes.
+func (o OS) MkdirAll(op, dir string) error {
+	above := filepath.Dir(dir)
+	err := os.Mkdir(dir, 0o700)
+	switch {
+	case err == nil:
+		return o.SyncDir(op, above)
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case !errors.Is(err, fs.ErrNotExist) || above == dir:
+		return err
+	}
+	if err := o.MkdirAll(op, above); err != nil {
+		return err
+	}
+	return o.MkdirAll(op, dir)
+}
 
 func (OS) ReadDir(_, dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)

@@ -1,5 +1,5 @@
-// Package vfs is the only door to the disk. Every call that can fail carries the name of the operation that it is part of, so
-// that a test can fail exactly that call; Mem also forgets, at a crash, what was not synced.
+// Package vfs is the only door to the disk. Calls carry the name of the operation that they are part of, so that a test can
+// fail exactly that call; Mem also forgets, at a crash, what was not synced.
 package vfs
 
 import (
@@ -18,7 +18,7 @@ type FS interface {
 	Remove(op, name string) error
 	// ReadDir lists the names in a directory, sorted.
 	ReadDir(op, dir string) ([]string, error)
-	// MkdirAll makes a directory, readable by its owner only.
+	// MkdirAll makes a directory, durably, readable by its owner only.
 	MkdirAll(op, dir string) error
 	// SyncDir makes creations, renames and removals in a directory durable.
 	SyncDir(op, dir string) error
@@ -29,13 +29,14 @@ type FS interface {
 // File is an open file.
 type File interface {
 	io.ReaderAt
-	io.WriterAt
 	io.Closer
 	Size() (int64, error)
+	// Truncate makes the file shorter.
 	Truncate(op string, size int64) error
-	// Allocate reserves space, which reads as zeros. Where that is not possible it does nothing.
+	// Allocate makes the file at least so large; what it adds is reserved, and reads as zeros. Where that is not possible it does
+	// nothing.
 	Allocate(op string, size int64) error
-	// Write is WriteAt with an operation's name.
+	// Write writes all of p, or fails; it may then have written a part.
 	Write(op string, p []byte, off int64) error
 	// Sync makes the content durable.
 	Sync(op string) error
