@@ -13,6 +13,7 @@ import (
 
 	"picket/config"
 	"picket/consensus"
+	"picket/consensus/session"
 	"picket/consensus/tcp"
 	"picket/consensus/vfs"
 	"picket/consensus/wal"
@@ -41,6 +42,7 @@ type Agent struct {
 	metrics   *api.Metrics
 	transport *tcp.Transport
 	webhooks  *webhook.Dispatcher
+	store     store
 
 	judgement atomic.Pointer[judgement]
 	status    atomic.Pointer[consensus.Status] // as the judge last saw it
@@ -154,11 +156,13 @@ func (a *Agent) join() error {
 	node.Core.ElectionTimeout = a.cfg.Agent.ElectionTimeout
 	node.Core.HeartbeatInterval = a.cfg.Agent.ElectionTimeout / 6
 	node.Core.Veto = a.veto
-	node.Disk, node.Recovered, node.StateMachine = log, recovered, a.machine
+	sessions := session.NewMachine(a.machine)
+	node.Disk, node.Recovered, node.StateMachine = log, recovered, sessions
 	node.Connect, node.Observe, node.OnGossip = a.connect, a.observe, a.onGossip
 	if a.node, err = consensus.Start(node); err != nil {
 		return errors.Join(err, log.Close())
 	}
+	a.store = store{a.machine, a.node, session.NewClient(a.node, sessions)}
 	return nil
 }
 
@@ -207,7 +211,8 @@ func (a *Agent) open() (doors, error) {
 	}
 	a.herald.door = func(m ...resp.Message) { d.sentinel.Publish(m...) }
 	if a.cfg.Listen.HTTP != "" {
-		if d.http, err = api.Listen(api.Config{Addr: string(a.cfg.Listen.HTTP), Backend: a, Metrics: a.metrics}); err != nil {
+		d.http, err = api.Listen(api.Config{Addr: string(a.cfg.Listen.HTTP), Backend: a, Store: a.store, Metrics: a.metrics})
+		if err != nil {
 			return d, errors.Join(err, d.sentinel.Close())
 		}
 	}

@@ -24,10 +24,11 @@ type Backend interface {
 type Config struct {
 	Addr    string
 	Backend Backend
+	Store   Store
 	Metrics *Metrics
 }
 
-// Limits of one request; there is nothing to upload.
+// Limits of one request; there is nothing to upload but the map's values, which have a limit of their own.
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 5 * time.Second
@@ -42,6 +43,7 @@ const (
 type Server struct {
 	http     http.Server
 	listener net.Listener
+	closing  chan struct{} // closed by Close
 	done     chan error
 }
 
@@ -51,9 +53,12 @@ func Listen(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for HTTP: %w; change listen.http, or leave it empty", err)
 	}
-	s := &Server{listener: listener, done: make(chan error, 1)}
+	s := &Server{listener: listener, closing: make(chan struct{}), done: make(chan error, 1)}
+	kv := &kv{
+		store: cfg.Store, loopback: loopback(listener.Addr().String()), closing: s.closing, watchers: make(chan struct{}, maxWatchers),
+	}
 	s.http = http.Server{
-		Handler:           http.MaxBytesHandler(routes(cfg), maxBody),
+		Handler:           routes(cfg, kv),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader,
 	}
@@ -64,8 +69,9 @@ func Listen(cfg Config) (*Server, error) {
 // Addr is where the server listens.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Close ends the server; requests under way have a moment to end.
+// Close ends the server; requests under way have a moment to end. It must be called once.
 func (s *Server) Close() error {
+	close(s.closing)
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	if s.http.Shutdown(ctx) != nil {
@@ -77,7 +83,7 @@ func (s *Server) Close() error {
 	return nil
 }
 
-func routes(cfg Config) http.Handler {
+func routes(cfg Config, kv *kv) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		code, h := health(cfg.Backend)
@@ -87,7 +93,10 @@ func routes(cfg Config) http.Handler {
 		reply(w, http.StatusOK, cfg.Backend.Picture())
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics.registry, promhttp.HandlerOpts{}))
-	return mux
+	all := http.NewServeMux()
+	all.Handle("/", http.MaxBytesHandler(mux, maxBody))
+	all.Handle("/v1/kv/", kv.routes())
+	return all
 }
 
 // Health is the body of /healthz.
