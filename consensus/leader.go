@@ -30,7 +30,7 @@ func (c *Core) becomeLeader() {
 		heartbeatDue: c.now + c.cfg.HeartbeatInterval,
 		quorumDue:    c.now + c.cfg.ElectionTimeout,
 	}
-	c.followMembers()
+	c.followMembers(c.lead.first)
 	c.appendOwn(EntryNoop, nil)
 	c.broadcastHeartbeat()
 }

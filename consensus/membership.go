@@ -29,8 +29,9 @@ const (
 
 func (k ChangeKind) String() string { return [...]string{"add", "promote", "remove"}[k] }
 
-// ErrRefused says that a change of the membership was not made; what it wraps says why. The configuration is as it was.
-var ErrRefused = errors.New("consensus: the change of the membership is refused")
+// ErrRefused says that a change of the membership, or a transfer of the leadership, was not made; what is wrapped with it says why. All is
+// as it was.
+var ErrRefused = errors.New("consensus: refused")
 
 // promotable is how far a learner may be behind the leader's log: a heartbeat or two of a busy group.
 const promotable = 1024
@@ -40,7 +41,7 @@ func (c *Core) reconfigure() {
 	c.config, c.configAt = c.log.configuration()
 	c.voters = c.config.Voters()
 	if c.role == Leader {
-		c.followMembers()
+		c.followMembers(c.configAt)
 	}
 }
 
@@ -177,13 +178,13 @@ func (c *Core) endangers(next Configuration) string {
 }
 
 // followMembers makes the leader's followers those of the configuration. One that was just removed is followed on until it
-// knows, so that it does not have to find out.
-func (c *Core) followMembers() {
+// knows, so that it does not have to find out. New ones are sent the log from next on, or asked where theirs ends.
+func (c *Core) followMembers(next Index) {
 	for _, m := range c.config.Members {
 		if p := c.lead.followers[m.ID]; p != nil {
 			p.leaving = 0
 		} else if m.ID != c.cfg.ID {
-			c.lead.followers[m.ID] = &progress{next: c.log.last() + 1}
+			c.lead.followers[m.ID] = &progress{next: next}
 		}
 	}
 	for id, p := range c.lead.followers {

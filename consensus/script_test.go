@@ -25,10 +25,16 @@ import (
 //	step n1>n3                the oldest message from n1 to n3
 //	drop n1>n3                loses all that is under way there
 //	keep n1>n3, replay        a copy of the oldest message there, and its delivery
-//	pass 400ms                lets time pass for all, in steps, and delivers
+//	pass 400ms                lets time pass for all, in steps, and delivers; with hold, only the first
 //	read n1                   a linearizable read point
 //	compact n1                n1 takes a snapshot of all that it has applied
-//	logs, get n1 x, status    show
+//	blank n1 n2 n3            founders whose disks are empty
+//	join n4                   a new server with an empty disk, whose file names all others
+//	wipe n2, restart n2       the process begins anew, without its disk, or with it
+//	knock n4                  a server whose election timeout is over
+//	change n1 add n4          on the leader: add, promote, remove; with hold, nothing is delivered
+//	transfer n1 n2            on the leader
+//	logs, get n1 x, status, members   show
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		p := &play{}
@@ -50,6 +56,8 @@ type play struct {
 	kept  Message
 	reads map[uint64]string
 	next  uint64
+
+	booted uint64 // processes that were started
 }
 
 // actor is one node: its core, and a state machine of variables.
@@ -78,6 +86,33 @@ func (p *play) command(d *datadriven.TestData) string {
 		p.build(d, lines)
 	case "recover":
 		p.build(d, strings.Split(strings.TrimSpace(d.Input), "\n"))
+	case "blank":
+		lines := make([]string, len(words))
+		for i, w := range words {
+			lines[i] = w + " blank"
+		}
+		p.build(d, lines)
+	case "join":
+		p.join(ServerID(words[0]))
+	case "wipe":
+		p.reboot(ServerID(words[0]), Recovered{Snapshot: SnapshotMeta{Configuration: p.found}})
+	case "restart":
+		c := p.nodes[ServerID(words[0])].core
+		p.reboot(ServerID(words[0]), Recovered{Incarnation: c.incarnation, HardState: c.hard, Snapshot: c.log.snapshot, Entries: c.log.entries})
+	case "knock":
+		c := p.nodes[ServerID(words[0])].core
+		p.now = max(p.now, c.electionDue)
+		c.Tick(p.now)
+		p.deliver()
+	case "change":
+		return p.change(words)
+	case "transfer":
+		if err := p.nodes[ServerID(words[0])].core.Transfer(p.now, ServerID(words[1])); err != nil {
+			return err.Error() + "\n"
+		}
+		p.deliver()
+	case "members":
+		return p.members()
 	case "elect", "campaign":
 		if _, err := p.nodes[ServerID(words[0])].core.Campaign(p.now, []byte("script")); err != nil {
 			return err.Error() + "\n"
@@ -106,7 +141,7 @@ func (p *play) command(d *datadriven.TestData) string {
 		if err != nil {
 			d.Fatalf(p.t, "%v", err)
 		}
-		p.pass(limit)
+		p.pass(limit, slices.Contains(words, "hold"))
 	case "read":
 		p.next++
 		p.nodes[ServerID(words[0])].core.ReadIndex(p.now, p.next)
@@ -141,18 +176,27 @@ func (p *play) answer(id uint64) string {
 // build starts nodes from lines "n1 term=1 1_1 1_2".
 func (p *play) build(d *datadriven.TestData, lines []string) {
 	p.ids, p.nodes, p.wire, p.reads = nil, map[ServerID]*actor{}, nil, map[uint64]string{}
+	p.now = time.Millisecond // a progress at time 0 was never heard
 	for _, line := range lines {
 		p.ids = append(p.ids, ServerID(strings.Fields(line)[0]))
 	}
 	var founders []Member
 	for i, id := range p.ids {
-		founders = append(founders, Member{ID: id, Address: string(id), Incarnation: uint64(i + 1), Voter: true})
+		m := Member{ID: id, Address: string(id), Voter: true}
+		if d.Cmd != "blank" {
+			m.Incarnation = uint64(i + 1) // of a group that has met
+		}
+		founders = append(founders, m)
 	}
-	p.found = NewConfiguration(founders...)
+	p.found, p.booted = NewConfiguration(founders...), 0
 	for i, line := range lines {
-		rec := Recovered{Incarnation: uint64(i + 1), Snapshot: SnapshotMeta{Configuration: p.found}, HardState: HardState{Admitted: true}}
+		rec := Recovered{Snapshot: SnapshotMeta{Configuration: p.found}, HardState: HardState{Admitted: true}}
 		for _, field := range strings.Fields(line)[1:] {
 			var e Entry
+			if field == "blank" {
+				rec.HardState.Admitted = false
+				continue
+			}
 			if _, err := fmt.Sscanf(field, "term=%d", &rec.HardState.Term); err == nil {
 				continue
 			}
@@ -162,13 +206,72 @@ func (p *play) build(d *datadriven.TestData, lines []string) {
 			e.Kind, e.Data = EntryCommand, []byte(field)
 			rec.Entries = append(rec.Entries, e)
 		}
-		core, err := NewCore(CoreConfig{ID: p.ids[i], ElectionTimeout: 300 * time.Millisecond, HeartbeatInterval: 50 * time.Millisecond,
-			MaxAppendBytes: 1, MaxInflight: 8, Rand: rand.New(rand.NewPCG(uint64(i), 3))}, rec, p.now)
-		if err != nil {
-			d.Fatalf(p.t, "%v", err)
-		}
-		p.nodes[p.ids[i]] = &actor{core: core, vars: map[string]string{}, snaps: map[Index]map[string]string{}}
+		p.reboot(p.ids[i], rec)
 	}
+}
+
+// reboot starts a process anew from what its disk holds; without an incarnation, that is a new disk.
+func (p *play) reboot(id ServerID, rec Recovered) {
+	if p.booted++; rec.Incarnation == 0 {
+		rec.Incarnation = p.booted
+	}
+	core, err := NewCore(CoreConfig{ID: id, ElectionTimeout: 300 * time.Millisecond, HeartbeatInterval: 50 * time.Millisecond,
+		MaxAppendBytes: 1, MaxInflight: 8, Rand: rand.New(rand.NewPCG(p.booted-1, 3))}, rec, p.now)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.nodes[id] = &actor{core: core, vars: map[string]string{}, snaps: map[Index]map[string]string{}}
+}
+
+func (p *play) join(id ServerID) {
+	p.ids = append(p.ids, id)
+	founders := p.found
+	for _, other := range p.ids {
+		founders = founders.with(Member{ID: other, Address: string(other), Voter: true})
+	}
+	p.reboot(id, Recovered{Snapshot: SnapshotMeta{Configuration: founders}})
+}
+
+func (p *play) change(words []string) string {
+	kind := map[string]ChangeKind{"add": AddLearner, "promote": Promote, "remove": Remove}[words[1]]
+	member := Member{ID: ServerID(words[2]), Address: words[2]}
+	if a := p.nodes[member.ID]; a != nil && kind == AddLearner {
+		member.Incarnation = a.core.incarnation
+	}
+	i, t, err := p.nodes[ServerID(words[0])].core.Reconfigure(p.now, Change{Kind: kind, Member: member})
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	p.collect()
+	if !slices.Contains(words, "hold") {
+		p.deliver()
+	}
+	return fmt.Sprintf("%d_%d\n", t, i)
+}
+
+// members shows each node's configuration: learners in brackets, a star where it may not vote.
+func (p *play) members() string {
+	var out strings.Builder
+	for _, id := range p.ids {
+		c := p.nodes[id].core
+		var names []string
+		for _, m := range c.config.Members {
+			if m.Voter {
+				names = append(names, string(m.ID))
+			} else {
+				names = append(names, "("+string(m.ID)+")")
+			}
+		}
+		star, state := "", "committed"
+		if !c.hard.Admitted {
+			star = "*"
+		}
+		if c.configAt > c.commit {
+			state = "not committed"
+		}
+		fmt.Fprintf(&out, "%s%s %s from %d, %s\n", id, star, strings.Join(names, " "), c.configAt, state)
+	}
+	return out.String()
 }
 
 // collect takes the work out of every core; the disks write at once.
@@ -240,7 +343,7 @@ func (p *play) deliver() {
 }
 
 func (p *play) hand(m Message) {
-	if p.nodes[m.From].down || p.nodes[m.To].down {
+	if p.nodes[m.To] == nil || p.nodes[m.From].down || p.nodes[m.To].down {
 		return
 	}
 	p.nodes[m.To].core.Step(p.now, m)
@@ -269,7 +372,7 @@ func (p *play) single(command, link string) {
 	p.hand(m)
 }
 
-func (p *play) pass(limit time.Duration) {
+func (p *play) pass(limit time.Duration, hold bool) {
 	for end := p.now + limit; p.now < end; {
 		p.now += 5 * time.Millisecond
 		for _, id := range p.ids {
@@ -277,7 +380,9 @@ func (p *play) pass(limit time.Duration) {
 				a.core.Tick(p.now)
 			}
 		}
-		p.deliver()
+		if p.collect(); !hold {
+			p.deliver()
+		}
 	}
 }
 
