@@ -11,11 +11,19 @@ import (
 var ErrCompacted = errors.New("consensus: the entries are compacted")
 
 // Change has a change of the membership committed and applied on this server, by way of the leader wherever that is. While
-// there is none, or another change is under way, it waits. ErrRefused says that the change is not possible, and why;
-// ErrUnknown as for Propose. A change that is made already is done at once, so it may be asked for again.
+// there is none, or another change is under way, it waits. ErrRefused says that the change is not possible, and why. A change that is
+// made already is done at once, so it is asked for again when its outcome is not known.
 func (n *Node) Change(ctx context.Context, change Change) (Result, error) {
-	return n.administrate(ctx, proposal{change: &change})
+	for {
+		result, err := n.administrate(ctx, proposal{change: &change})
+		if !errors.Is(err, ErrUnknown) {
+			return result, err
+		}
+	}
 }
+
+// Incarnation names this server's disk.
+func (n *Node) Incarnation() uint64 { return n.cfg.Recovered.Incarnation }
 
 // Transfer has the leadership handed to a voter and returns when this server has heard that it leads.
 func (n *Node) Transfer(ctx context.Context, to ServerID) error {

@@ -115,9 +115,6 @@ func (c *Core) apply(change Change) (Configuration, error) {
 		have.Voter = true
 		return c.config.with(have), nil
 	case Remove:
-		if !found {
-			return Configuration{}, fmt.Errorf("%q is not a member", m.ID)
-		}
 		return c.config.without(m.ID), nil
 	}
 	return Configuration{}, fmt.Errorf("change %d is not known", change.Kind)
@@ -181,9 +178,8 @@ func (c *Core) endangers(next Configuration) string {
 // knows, so that it does not have to find out. New ones are sent the log from next on, or asked where theirs ends.
 func (c *Core) followMembers(next Index) {
 	for _, m := range c.config.Members {
-		if p := c.lead.followers[m.ID]; p != nil {
-			p.leaving = 0
-		} else if m.ID != c.cfg.ID {
+		p := c.lead.followers[m.ID]
+		if m.ID != c.cfg.ID && (p == nil || p.leaving != 0) { // one that comes back may have another disk
 			c.lead.followers[m.ID] = &progress{next: next}
 		}
 	}
