@@ -52,14 +52,16 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), configCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), kvCommand(), configCommand(), versionCommand())
 	return root
 }
 
 // configFlag adds the flag that all commands that read a configuration share.
 func configFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().StringP("config", "c", "/etc/picket/picket.yaml", "configuration file (YAML, TOML or JSON)")
+	return cmd.Flags().StringP("config", "c", defaultConfig, "configuration file (YAML, TOML or JSON)")
 }
+
+const defaultConfig = "/etc/picket/picket.yaml"
 
 func runCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "run", Short: "Run the agent of this host", Args: cobra.NoArgs}
@@ -119,13 +121,9 @@ func statusCommand() *cobra.Command {
 	agent := cmd.Flags().String("agent", "", "HTTP address of an agent (default: listen.http of the configuration)")
 	watch := cmd.Flags().BoolP("watch", "w", false, "show it again each second until Ctrl-C")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		addr := config.Addr(*agent)
-		if addr == "" {
-			cfg, err := config.Load(*path, nil)
-			if err != nil {
-				return err
-			}
-			addr = reachable(cfg.Listen.HTTP)
+		addr, err := httpDoor(*path, *agent)
+		if err != nil {
+			return err
 		}
 		if *watch {
 			return cli.Watch(cmd.Context(), cmd.OutOrStdout(), addr, time.Second)
@@ -177,6 +175,18 @@ func sentinelDoor(path string, addr config.Addr, passwordFile string) (config.Ad
 		return "", "", err
 	}
 	return reachable(cfg.Listen.Sentinel), cfg.Sentinel.Password, nil
+}
+
+// httpDoor finds an agent's HTTP port: as the flag says, else as the configuration says.
+func httpDoor(path, addr string) (config.Addr, error) {
+	if addr != "" {
+		return config.Addr(addr), nil
+	}
+	cfg, err := config.Load(path, nil)
+	if err != nil {
+		return "", err
+	}
+	return reachable(cfg.Listen.HTTP), nil
 }
 
 // reachable turns a listening address on all interfaces into one that can be dialled from here.

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"picket/sentinel/api"
+	"picket/sentinel/cli"
+	"picket/sentinel/state"
+)
+
+// kvTimeout bounds a command that does not watch; the agent itself gives up earlier.
+const kvTimeout = 10 * time.Second
+
+// kvDoor is what the kv commands share.
+type kvDoor struct {
+	config, agent, output string
+	stale                 bool
+}
+
+func kvCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "kv", Short: "Read and write the map of settings that the agents replicate"}
+	d := &kvDoor{}
+	flags := cmd.PersistentFlags()
+	flags.StringVarP(&d.config, "config", "c", defaultConfig, "configuration file, for the agent's address")
+	flags.StringVar(&d.agent, "agent", "", "HTTP address of an agent (default: listen.http of the configuration)")
+	flags.StringVarP(&d.output, "output", "o", "text", "text or json")
+	cmd.AddCommand(d.get(), d.list(), d.put(), d.cas(), d.delete(), d.watch())
+	return cmd
+}
+
+// client finds the agent.
+func (d *kvDoor) client() (cli.KV, error) {
+	if d.output != "text" && d.output != "json" {
+		return cli.KV{}, fmt.Errorf("--output is text or json, not %q", d.output)
+	}
+	addr, err := httpDoor(d.config, d.agent)
+	return cli.KV{Agent: addr, Stale: d.stale}, err
+}
+
+// show writes an answer: as JSON in one line, or as text says.
+func (d *kvDoor) show(out io.Writer, answer any, text func(io.Writer) error) error {
+	if d.output == "json" {
+		return json.NewEncoder(out).Encode(answer)
+	}
+	return text(out)
+}
+
+func (d *kvDoor) staleFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&d.stale, "stale", false, "what the agent knows, which may be old; works without a majority")
+}
+
+func (d *kvDoor) get() *cobra.Command {
+	cmd := &cobra.Command{Use: "get KEY", Short: "Print a key's value", Args: cobra.ExactArgs(1)}
+	d.staleFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		client, err := d.client()
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), kvTimeout)
+		defer cancel()
+		item, err := client.Get(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return d.show(cmd.OutOrStdout(), item, func(out io.Writer) error {
+			_, err := fmt.Fprintln(out, item.Value)
+			return err
+		})
+	}
+	return cmd
+}
+
+func (d *kvDoor) list() *cobra.Command {
+	cmd := &cobra.Command{Use: "list [PREFIX]", Short: "Print all keys, or those that begin with a prefix", Args: cobra.MaximumNArgs(1)}
+	d.staleFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		client, err := d.client()
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), kvTimeout)
+		defer cancel()
+		list, err := client.List(ctx, optional(args))
+		if err != nil {
+			return err
+		}
+		return d.show(cmd.OutOrStdout(), list, func(out io.Writer) error { return table(out, list.Items) })
+	}
+	return cmd
+}
+
+func optional(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+func table(out io.Writer, items []api.Item) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "KEY\tREVISION\tVALUE")
+	for _, item := range items {
+		fmt.Fprintf(w, "%s\t%d\t%q\n", item.Key, item.Revision, item.Value)
+	}
+	return w.Flush()
+}
+
+func (d *kvDoor) put() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "put KEY VALUE", Short: "Write a value; - reads it from the standard input", Args: cobra.ExactArgs(2),
+	}
+	absent := cmd.Flags().Bool("absent", false, "only if there is no such key")
+	at := cmd.Flags().Uint64("at", 0, "only if the key was last written at this revision")
+	cmd.MarkFlagsMutuallyExclusive("absent", "at")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		value, err := argument(cmd.InOrStdin(), args[1])
+		if err != nil {
+			return err
+		}
+		w := state.Write{Key: args[0], Value: value, If: atRevision(cmd, *at)}
+		if *absent {
+			w.If.Kind = state.IfAbsent
+		}
+		return d.write(cmd, w)
+	}
+	return cmd
+}
+
+// argument is a value from the command line, or from the standard input.
+func argument(in io.Reader, text string) (string, error) {
+	if text != "-" {
+		return text, nil
+	}
+	data, err := io.ReadAll(io.LimitReader(in, state.MaxValue+1)) // the check of the write refuses one that is longer
+	if err != nil {
+		return "", fmt.Errorf("read the value: %w", err)
+	}
+	return string(data), nil
+}
+
+// atRevision is the condition that the flag --at gives.
+func atRevision(cmd *cobra.Command, revision uint64) state.Condition {
+	if !cmd.Flags().Changed("at") {
+		return state.Condition{}
+	}
+	return state.Condition{Kind: state.IfRevision, Revision: revision}
+}
+
+func (d *kvDoor) cas() *cobra.Command {
+	return &cobra.Command{
+		Use: "cas KEY OLD NEW", Short: "Write NEW if the key holds OLD", Args: cobra.ExactArgs(3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return d.write(cmd, state.Write{Key: args[0], Value: args[2], If: state.Condition{Kind: state.IfValue, Value: args[1]}})
+		},
+	}
+}
+
+func (d *kvDoor) delete() *cobra.Command {
+	cmd := &cobra.Command{Use: "delete KEY", Short: "Remove a key", Args: cobra.ExactArgs(1)}
+	at := cmd.Flags().Uint64("at", 0, "only if the key was last written at this revision")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return d.write(cmd, state.Write{Key: args[0], Delete: true, If: atRevision(cmd, *at)})
+	}
+	return cmd
+}
+
+func (d *kvDoor) write(cmd *cobra.Command, w state.Write) error {
+	client, err := d.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), kvTimeout)
+	defer cancel()
+	revision, err := client.Write(ctx, w)
+	if err != nil {
+		return err
+	}
+	return d.show(cmd.OutOrStdout(), api.Written{Key: w.Key, Revision: revision}, func(out io.Writer) error {
+		_, err := fmt.Fprintf(out, "revision %d\n", revision)
+		return err
+	})
+}
+
+func (d *kvDoor) watch() *cobra.Command {
+	cmd := &cobra.Command{Use: "watch KEY", Short: "Print the changes of a key until Ctrl-C", Args: cobra.MaximumNArgs(1)}
+	prefix := cmd.Flags().Bool("prefix", false, "of all keys that begin with KEY; without KEY, of all")
+	from := cmd.Flags().Uint64("from", 0, "revision to begin at (default: now)")
+	d.staleFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		client, err := d.client()
+		if err != nil {
+			return err
+		}
+		return client.Watch(cmd.Context(), optional(args), *prefix || len(args) == 0, *from, func(c cli.Change) error {
+			return d.show(cmd.OutOrStdout(), c, func(out io.Writer) error { return line(out, c) })
+		})
+	}
+	return cmd
+}
+
+func line(out io.Writer, c cli.Change) error {
+	switch c.Kind {
+	case api.EventCompacted:
+		fmt.Fprintf(out, "changes up to revision %d are forgotten; what holds now:\n", c.Present.Revision)
+		return table(out, c.Present.Items)
+	case api.EventDelete:
+		_, err := fmt.Fprintf(out, "%d delete %s\n", c.Item.Revision, c.Item.Key)
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%d put %s %q\n", c.Item.Revision, c.Item.Key, c.Item.Value)
+	return err
+}

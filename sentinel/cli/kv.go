@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"picket/config"
+	"picket/sentinel/api"
+	"picket/sentinel/state"
+)
+
+// maxMap bounds what is read of the map in one answer; JSON may make several bytes of one.
+const maxMap = 128 << 20
+
+// KV reads and writes the replicated map by way of an agent.
+type KV struct {
+	Agent config.Addr // of its HTTP port
+	Stale bool        // read what the agent knows, without asking the others
+}
+
+// Get reads a key.
+func (k KV) Get(ctx context.Context, key string) (api.Item, error) {
+	var item api.Item
+	return item, k.fetch(ctx, key, nil, &item)
+}
+
+// List reads all keys that begin with prefix.
+func (k KV) List(ctx context.Context, prefix string) (api.List, error) {
+	var list api.List
+	return list, k.fetch(ctx, prefix, url.Values{"prefix": {""}}, &list)
+}
+
+func (k KV) fetch(ctx context.Context, key string, query url.Values, into any) error {
+	response, err := k.send(ctx, http.MethodGet, key, k.reading(query), nil, "")
+	if err != nil {
+		return err
+	}
+	return receive(response, into)
+}
+
+// reading adds to a query how a read is wanted.
+func (k KV) reading(query url.Values) url.Values {
+	if k.Stale {
+		if query == nil {
+			query = url.Values{}
+		}
+		query.Set("stale", "")
+	}
+	return query
+}
+
+// Write puts or deletes a key and gives the revision.
+func (k KV) Write(ctx context.Context, w state.Write) (uint64, error) {
+	if err := w.Check(); err != nil {
+		return 0, err
+	}
+	header, query := http.Header{}, url.Values{}
+	switch w.If.Kind {
+	case state.IfAbsent:
+		header.Set("If-None-Match", "*")
+	case state.IfRevision:
+		header.Set("If-Match", strconv.Quote(strconv.FormatUint(w.If.Revision, 10)))
+	case state.IfValue:
+		query.Set("expect", w.If.Value)
+	}
+	method := http.MethodPut
+	if w.Delete {
+		method = http.MethodDelete
+	}
+	response, err := k.send(ctx, method, w.Key, query, header, w.Value)
+	if err != nil {
+		return 0, err
+	}
+	var written api.Written
+	return written.Revision, receive(response, &written)
+}
+
+// Change is an event of a watch.
+type Change struct {
+	Kind string   `json:"event"` // api.EventPut, api.EventDelete or api.EventCompacted
+	Item api.Item `json:"item,omitzero"`
+	// Present is what holds now, after changes were forgotten.
+	Present *api.List `json:"present,omitempty"`
+}
+
+// Watch tells the changes of a key, or of all keys that begin with it, from a revision on (0: from now on), until ctx ends
+// or tell fails.
+func (k KV) Watch(ctx context.Context, key string, prefix bool, from uint64, tell func(Change) error) error {
+	query := url.Values{"watch": {""}}
+	if prefix {
+		query.Set("prefix", "")
+	}
+	if from != 0 {
+		query.Set("from", strconv.FormatUint(from, 10))
+	}
+	response, err := k.send(ctx, http.MethodGet, key, k.reading(query), nil, "")
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	err = eachEvent(response.Body, tell)
+	if ctx.Err() != nil {
+		return nil // somebody has seen enough
+	}
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", key, err)
+	}
+	return errors.New("the agent ended the watch: watch at another agent, with --from the revision after the last one that was told")
+}
+
+// eachEvent reads server-sent events up to the end of the stream. Picket's have one line of data each.
+func eachEvent(stream io.Reader, tell func(Change) error) error {
+	in := bufio.NewReader(stream)
+	var c Change
+	for {
+		line, err := in.ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		switch name {
+		case "event":
+			c = Change{Kind: value}
+		case "data":
+			if err := c.decode([]byte(value)); err != nil {
+				return fmt.Errorf("read an event: %w", err)
+			}
+			if err := tell(c); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (c *Change) decode(data []byte) error {
+	if c.Kind == api.EventCompacted {
+		c.Present = &api.List{}
+		return json.Unmarshal(data, c.Present)
+	}
+	return json.Unmarshal(data, &c.Item)
+}
+
+// send sends a request; the answer is one of success, with its body still to be read.
+func (k KV) send(ctx context.Context, method, key string, query url.Values, header http.Header, body string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, k.target(key, query), strings.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("ask the agent: %w", err)
+	}
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("ask the agent: %w; is it running, and is listen.http its address?", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, refused(response)
+	}
+	return response, nil
+}
+
+// target is a key's URL. Dots and slashes are escaped, too, so that nobody on the way tidies the path up.
+func (k KV) target(key string, query url.Values) string {
+	return "http://" + strings.TrimPrefix(string(k.Agent), "http://") + "/v1/kv/" +
+		strings.ReplaceAll(url.PathEscape(key), ".", "%2E") + "?" + query.Encode()
+}
+
+// advice is what to do about an answer that says nothing of the kind itself.
+var advice = map[int]string{
+	http.StatusNotFound:           "; `picket kv list` shows the keys that there are",
+	http.StatusPreconditionFailed: "; nothing was changed: look with `picket kv get`, and decide again",
+}
+
+// refused gives the api.Problem that an agent answers with.
+func refused(response *http.Response) error {
+	var p api.Problem
+	if err := receive(response, &p); err != nil || p.Detail == "" {
+		return fmt.Errorf("the agent answers %s", response.Status)
+	}
+	p.Detail += advice[p.Status]
+	return p
+}
+
+func receive(response *http.Response, into any) error {
+	defer response.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxMap)).Decode(into); err != nil {
+		return fmt.Errorf("read the agent's answer: %w", err)
+	}
+	return nil
+}
