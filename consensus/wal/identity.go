@@ -35,7 +35,11 @@ func found(cfg Config) (Identity, error) {
 		return Identity{}, fmt.Errorf("read the identity: %w", err)
 	}
 	var have Identity
-	if err := codec.NewDecoderBytes(data, handle).Decode(&have); err != nil {
+	payload, _, next, ok := frameAt(data, 0)
+	if !ok || next != len(data) {
+		return Identity{}, fmt.Errorf("%s is damaged; %s", path, remedy)
+	}
+	if err := codec.NewDecoderBytes(payload, handle).Decode(&have); err != nil {
 		return Identity{}, fmt.Errorf("%s is not readable (%w); %s", path, err, remedy)
 	}
 	if have.Cluster != cfg.Identity.Cluster || have.Server != cfg.Identity.Server {
@@ -62,7 +66,7 @@ func writeIdentity(cfg Config, path string) (Identity, error) {
 	if err := codec.NewEncoderBytes(&data, handle).Encode(id); err != nil {
 		return Identity{}, fmt.Errorf("encode the identity: %w", err)
 	}
-	if err := vfs.WriteAtomic(cfg.FS, "IDENTITY", path, data); err != nil {
+	if err := vfs.WriteAtomic(cfg.FS, "IDENTITY", path, appendFrame(nil, data, 0)); err != nil {
 		return Identity{}, fmt.Errorf("store the identity: %w", err)
 	}
 	return id, nil

@@ -24,7 +24,9 @@ import (
 const (
 	snapshotMagic  = 0x504b5301 // "PKS", version 1
 	snapshotPrefix = "snapshot-"
-	incoming       = "incoming.tmp"
+	temporary      = ".tmp" // ends the name of what is not finished
+	taken          = "taken" + temporary
+	incoming       = "incoming" + temporary
 	maxMeta        = 1 << 20
 	footerBytes    = 12
 )
@@ -43,23 +45,26 @@ type snapshots struct {
 
 // snapshotWriter writes one file from front to back.
 type snapshotWriter struct {
-	file vfs.File
-	path string
-	off  int64
-	data int64 // offset of the state machine's bytes
-	crc  hash.Hash32
+	file  vfs.File
+	path  string
+	final string // its name when it is finished
+	off   int64
+	data  int64 // offset of the state machine's bytes
+	crc   hash.Hash32
 }
 
-func newSnapshotWriter(fs vfs.FS, path string, meta consensus.SnapshotMeta) (*snapshotWriter, error) {
+// begin creates a file under a temporary name.
+func (s *snapshots) begin(temp string, meta consensus.SnapshotMeta) (*snapshotWriter, error) {
 	var encoded []byte
 	if err := codec.NewEncoderBytes(&encoded, handle).Encode(meta); err != nil {
 		return nil, fmt.Errorf("encode a snapshot's meta data: %w", err)
 	}
-	file, err := fs.Create("SNAPSHOT", path)
+	path := filepath.Join(s.dir, temp)
+	file, err := s.fs.Create("SNAPSHOT", path)
 	if err != nil {
 		return nil, fmt.Errorf("create a snapshot: %w", err)
 	}
-	w := &snapshotWriter{file: file, path: path, crc: crc32.New(castagnoli)}
+	w := &snapshotWriter{file: file, path: path, final: s.path(meta), crc: crc32.New(castagnoli)}
 	header := binary.LittleEndian.AppendUint32(nil, snapshotMagic)
 	header = binary.LittleEndian.AppendUint32(header, uint32(len(encoded)))
 	if _, err := w.Write(append(header, encoded...)); err != nil {
@@ -79,8 +84,8 @@ func (w *snapshotWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// finish makes the file durable under its final name.
-func (w *snapshotWriter) finish(fs vfs.FS, path string) error {
+// finish makes the file durable under its final name, and the current snapshot.
+func (s *snapshots) finish(w *snapshotWriter, meta consensus.SnapshotMeta) error {
 	footer := binary.LittleEndian.AppendUint64(nil, uint64(w.off-w.data))
 	footer = binary.LittleEndian.AppendUint32(footer, w.crc.Sum32())
 	err := w.file.Write("SNAPSHOT", footer, w.off)
@@ -93,7 +98,10 @@ func (w *snapshotWriter) finish(fs vfs.FS, path string) error {
 	if err != nil {
 		return fmt.Errorf("write a snapshot: %w", err)
 	}
-	return vfs.Publish(fs, "SNAPSHOT", w.path, path)
+	if err := vfs.Publish(s.fs, "SNAPSHOT", w.path, w.final); err != nil {
+		return err
+	}
+	return s.adopt(w.final, meta)
 }
 
 // open finds the newest snapshot, checks it and removes what a crash left behind.
@@ -106,7 +114,7 @@ func (s *snapshots) open(fs vfs.FS, dir string) (consensus.SnapshotMeta, error) 
 	var whole, leftover []string
 	for _, name := range names {
 		switch {
-		case name == incoming, strings.HasPrefix(name, snapshotPrefix) && strings.HasSuffix(name, ".tmp"):
+		case strings.HasSuffix(name, temporary):
 			leftover = append(leftover, name)
 		case strings.HasPrefix(name, snapshotPrefix):
 			whole = append(whole, name)
@@ -174,8 +182,7 @@ func (s *snapshots) abort() {
 
 // WriteSnapshot stores a snapshot durably and makes it the current one. It may run while the log is written.
 func (l *Log) WriteSnapshot(meta consensus.SnapshotMeta, write func(io.Writer) error) error {
-	path := l.snaps.path(meta)
-	w, err := newSnapshotWriter(l.cfg.FS, path+".tmp", meta)
+	w, err := l.snaps.begin(taken, meta)
 	if err != nil {
 		return err
 	}
@@ -187,56 +194,53 @@ func (l *Log) WriteSnapshot(meta consensus.SnapshotMeta, write func(io.Writer) e
 	if err != nil {
 		return errors.Join(fmt.Errorf("take a snapshot: %w", err), w.file.Close())
 	}
-	if err := w.finish(l.cfg.FS, path); err != nil {
-		return err
-	}
-	return l.snaps.adopt(path, meta)
+	return l.snaps.finish(w, meta)
 }
 
 // ReceiveChunk adds to the snapshot that is being received; a chunk at offset 0 starts anew.
 func (l *Log) ReceiveChunk(chunk *consensus.SnapshotChunk) error {
-	if l.err != nil {
-		return l.err
+	if l.err == nil {
+		l.err = l.snaps.receive(chunk)
 	}
+	return l.err
+}
+
+func (s *snapshots) receive(chunk *consensus.SnapshotChunk) error {
 	if chunk.Offset == 0 {
-		l.snaps.abort()
-		w, err := newSnapshotWriter(l.cfg.FS, filepath.Join(l.cfg.Dir, incoming), chunk.Meta)
+		s.abort()
+		w, err := s.begin(incoming, chunk.Meta)
 		if err != nil {
-			l.err = err
 			return err
 		}
-		l.snaps.writer = w
+		s.writer = w
 	}
-	w := l.snaps.writer
-	if w == nil || w.off-w.data != chunk.Offset {
+	w := s.writer
+	if w == nil || w.final != s.path(chunk.Meta) || w.off-w.data != chunk.Offset {
 		return fmt.Errorf("a chunk of snapshot %d at %d does not follow what was received", chunk.Meta.Index, chunk.Offset)
 	}
-	_, l.err = w.Write(chunk.Data)
-	return l.err
+	_, err := w.Write(chunk.Data)
+	return err
 }
 
 // InstallReceived makes the received snapshot durable and current, and forgets the log unless it holds the snapshot's last entry: keep
 // says so.
 func (l *Log) InstallReceived(meta consensus.SnapshotMeta, keep bool) error {
-	if l.err != nil {
+	if l.err == nil {
+		l.err = l.snaps.install(meta)
+	}
+	if l.err != nil || keep {
 		return l.err
 	}
-	w := l.snaps.writer
-	if w == nil {
-		return fmt.Errorf("install snapshot %d: none was received", meta.Index)
+	return l.save(batch{Reset: true, Base: meta.Index})
+}
+
+func (s *snapshots) install(meta consensus.SnapshotMeta) error {
+	w := s.writer
+	if w == nil || w.final != s.path(meta) {
+		return fmt.Errorf("install snapshot %d: it was not received", meta.Index)
 	}
-	l.snaps.writer = nil
-	path := l.snaps.path(meta)
-	if l.err = w.finish(l.cfg.FS, path); l.err != nil {
-		return l.err
-	}
-	if l.err = l.snaps.adopt(path, meta); l.err != nil {
-		return l.err
-	}
-	if !keep {
-		return l.save(&batch{Reset: meta.Index})
-	}
-	return nil
+	s.writer = nil
+	return s.finish(w, meta)
 }
 
 // OpenSnapshot pins the current snapshot for reading.
