@@ -52,7 +52,7 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), kvCommand(), configCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), membersCommand(), kvCommand(), configCommand(), versionCommand())
 	return root
 }
 

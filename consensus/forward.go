@@ -53,6 +53,10 @@ func (n *Node) acceptForward(from ServerID, r *ForwardRequest) {
 		respond(Result{}, fmt.Errorf("consensus: a command of %d bytes is larger than %d", len(r.Data), maxCommand))
 		return
 	}
+	if n.core.role == Leader && r.Change == nil && n.core.lead.followers[from] == nil {
+		respond(Result{}, fmt.Errorf("%w: %s is not a member of the group", ErrRefused, from))
+		return
+	}
 	if err := n.admit(len(r.Data)); err != nil {
 		respond(Result{}, err)
 		return

@@ -109,12 +109,15 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	stopTelling := start(a.herald.run)
 	stopWatching := start(a.monitor.Run)
-	stopDeciding := start(a.decide, a.register)
+	stopDeciding := start(a.decide, a.register, a.enlist)
 	a.herald.started(a.version)
 	select {
 	case <-ctx.Done():
+		a.handOver()
 	case <-a.node.Done():
-		err = fmt.Errorf("the agent has stopped: %w", a.node.Err())
+		if err = a.node.Err(); err != nil {
+			err = fmt.Errorf("the agent has stopped: %w", err)
+		}
 	}
 	// In the order in which they need each other.
 	err = errors.Join(err, doors.close())
@@ -211,7 +214,7 @@ func (a *Agent) open() (doors, error) {
 	}
 	a.herald.door = func(m ...resp.Message) { d.sentinel.Publish(m...) }
 	if a.cfg.Listen.HTTP != "" {
-		d.http, err = api.Listen(api.Config{Addr: string(a.cfg.Listen.HTTP), Backend: a, Store: a.store, Metrics: a.metrics})
+		d.http, err = api.Listen(api.Config{Addr: string(a.cfg.Listen.HTTP), Backend: a, Group: a, Store: a.store, Metrics: a.metrics})
 		if err != nil {
 			return d, errors.Join(err, d.sentinel.Close())
 		}

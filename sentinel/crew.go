@@ -88,10 +88,14 @@ func (a *Agent) situation(l look, m *state.Master, term consensus.Term) failover
 
 // verdict is the judgement on a master.
 func (a *Agent) verdict(l look, m *state.Master) monitor.Verdict {
+	agents := len(l.status.Voters())
 	return monitor.Judge(monitor.Question{
-		Name: m.Name, Master: m.Addr, Replicas: m.Replicas, Quorum: a.masters[m.Name].Quorum, Agents: len(l.status.Voters()),
+		Name: m.Name, Master: m.Addr, Replicas: m.Replicas, Quorum: quorum(a.masters[m.Name], agents), Agents: agents,
 	}, l.view)
 }
+
+// quorum is how many agents must agree: all, where a group has become smaller than what the file asks for.
+func quorum(settings *config.Master, agents int) int { return min(settings.Quorum, max(1, agents)) }
 
 // zones says in which zone each server is, as far as the agents beside them say.
 func zones(s *state.State) map[config.Addr]string {

@@ -27,7 +27,9 @@ func (a *Agent) discover(ctx context.Context, term consensus.Term) {
 	for {
 		group, proposeCtx := errgroup.WithContext(ctx)
 		group.SetLimit(proposals)
-		for _, c := range missing(a.cfg, a.machine.State(), a.monitor.View()) {
+		agreed := a.machine.State()
+		wanted := append(missing(a.cfg, agreed, a.monitor.View()), gone(agreed, a.node.Status().Members, time.Now())...)
+		for _, c := range wanted {
 			group.Go(func() error { return a.propose(proposeCtx, term, c) })
 		}
 		a.herald.failed(ctx, "make servers known", "", group.Wait())

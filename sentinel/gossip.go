@@ -19,6 +19,7 @@ type gossip struct {
 	Role     uint8 // consensus.Role
 	Version  string
 	Opinions []monitor.Opinion
+	Commit   uint64
 }
 
 const (
@@ -78,6 +79,7 @@ type peer struct {
 	role      consensus.Role
 	term      uint64
 	version   string
+	commit    uint64
 }
 
 func newPeers() *peers { return &peers{known: map[consensus.ServerID]peer{}} }
@@ -126,6 +128,7 @@ func (p *peers) heard(id consensus.ServerID, g gossip, now time.Time) (counts bo
 		}
 		q.connected = q.connected || now.Sub(q.back) > reconnects
 		q.heard, q.role, q.term, q.version = now, consensus.Role(g.Role), g.Term, g.Version
+		q.commit = g.Commit
 	})
 	return counts
 }
@@ -155,7 +158,7 @@ func (p *peers) all() map[consensus.ServerID]peer {
 func (a *Agent) share(opinions []monitor.Opinion) {
 	status := a.status.Load()
 	for part := range slices.Chunk(opinions, maxOpinions) {
-		g := gossip{Term: uint64(status.Term), Role: uint8(status.Role), Version: a.version, Opinions: part}
+		g := gossip{Term: uint64(status.Term), Role: uint8(status.Role), Version: a.version, Commit: uint64(status.Commit), Opinions: part}
 		data, err := g.encode()
 		if err != nil {
 			panic(fmt.Sprintf("sentinel: %v", err)) // our own structs can be encoded

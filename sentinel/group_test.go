@@ -207,6 +207,7 @@ func (m *member) stop() {
 	if agent == nil {
 		return
 	}
+	agent.node.Stop()
 	m.crash()
 	if err := <-m.done; err != nil {
 		m.t.Errorf("%s: %v", m.cfg.Agent.ID, err)

@@ -31,6 +31,7 @@ type herald struct {
 	dropped atomic.Uint64
 	told    uint64 // id of the newest committed event that was told
 	old     uint64 // events up to this were in the log when this agent started
+	said    string // of enlisting: the last refusal
 }
 
 // metrics count what the herald tells.
@@ -258,6 +259,12 @@ func (h *herald) consensus(e consensus.Event) {
 		if len(e.Reason) > 0 {
 			line = line.Bytes("for", e.Reason)
 		}
+		if e.Kind == consensus.EventMembers {
+			if _, member := (consensus.Configuration{Members: e.Members}).Member(consensus.ServerID(h.self)); !member {
+				e.Text = "this agent was removed from the group: to bring it back, stop it, empty its data directory, start it"
+			}
+			line = line.Strs("voters", voters(e.Members)).Strs("learners", learners(e.Members))
+		}
 		if e.Text != "" {
 			line = line.Str("why", e.Text)
 		}
@@ -272,6 +279,39 @@ var happened = map[consensus.EventKind]string{
 	consensus.EventTerm: "new term", consensus.EventVoted: "voted", consensus.EventVoteRefused: "vote refused",
 	consensus.EventLeader: "leader elected", consensus.EventLeaderLost: "leader lost", consensus.EventConnected: "agent connected",
 	consensus.EventDisconnected: "agent disconnected", consensus.EventSnapshot: "snapshot", consensus.EventFailed: "consensus has failed",
+	consensus.EventMembers: "members of the group",
+}
+
+func voters(members []consensus.Member) (ids []string) {
+	for _, m := range members {
+		if m.Voter {
+			ids = append(ids, string(m.ID))
+		}
+	}
+	return ids
+}
+
+func learners(members []consensus.Member) (ids []string) {
+	for _, m := range members {
+		if !m.Voter {
+			ids = append(ids, string(m.ID))
+		}
+	}
+	return ids
+}
+
+// enlisting tells how a request to become a member, or a voter, ended. A no is told once, as long as it is the same.
+func (h *herald) enlisting(change consensus.Change, changed bool, err error) {
+	switch {
+	case changed:
+		h.said = ""
+		h.tell(func() { h.log.Info().Stringer("change", change.Kind).Msg("the group has let this agent in") })
+	case errors.Is(err, consensus.ErrRefused) && err.Error() != h.said:
+		h.said = err.Error()
+		h.tell(func() {
+			h.log.Warn().Stringer("change", change.Kind).Err(err).Msg("the group does not let this agent in yet; it asks again")
+		})
+	}
 }
 
 // peer tells of a problem with another agent.

@@ -85,7 +85,7 @@ func TestLeads_OnlyWithAMajorityThatAnsweredRecently(t *testing.T) {
 		{"another term", consensus.Leader, 8, three, map[consensus.ServerID]time.Duration{"b": 0, "c": 0}, false},
 		{"a follower", consensus.Follower, 7, three, map[consensus.ServerID]time.Duration{"b": 0}, false},
 	} {
-		l := look{status: consensus.Status{Role: tc.role, Term: tc.term, Members: voters(tc.voters...), Contact: tc.contact}}
+		l := look{status: consensus.Status{Role: tc.role, Term: tc.term, Members: asVoters(tc.voters...), Contact: tc.contact}}
 		if got := l.leads(7, timeout); got != tc.want {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
 		}
@@ -121,8 +121,8 @@ func TestPicture_NamesTheFilesMastersOnlyBeforeTheGroupKnowsBetter(t *testing.T)
 	}
 }
 
-// voters makes members of ids.
-func voters(ids ...consensus.ServerID) []consensus.Member {
+// asVoters makes members of ids.
+func asVoters(ids ...consensus.ServerID) []consensus.Member {
 	var members []consensus.Member
 	for _, id := range ids {
 		members = append(members, consensus.Member{ID: id, Voter: true})

@@ -70,7 +70,7 @@ func withFile(masters []*state.Master, agreed *state.State, file []config.Master
 func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 	settings := a.masters[m.Name]
 	p := picture.Master{
-		Name: m.Name, Epoch: m.Epoch, Settings: settings, Quorum: settings.Quorum,
+		Name: m.Name, Epoch: m.Epoch, Settings: settings, Quorum: quorum(settings, len(l.status.Voters())),
 		Server:   server(m.Addr, l.view),
 		Verdict:  a.verdict(l, m),
 		Blocker:  judged.blocker,
@@ -128,16 +128,18 @@ func (a *Agent) agents(l look) []picture.Agent {
 	agents := make([]picture.Agent, 0, len(l.status.Members))
 	for _, m := range l.status.Members {
 		id := m.ID
-		p := picture.Agent{ID: string(id), MyID: picture.MyID(a.cfg.Cluster, string(id)), Self: id == l.status.ID, Heard: -1}
+		p := picture.Agent{ID: string(id), MyID: picture.MyID(a.cfg.Cluster, string(id)), Self: id == l.status.ID, Heard: -1, Voter: m.Voter, Peer: config.Addr(m.Address)}
 		registered := l.state.Agent(string(id))
 		if p.Self {
 			registered = &a.identity
 		}
 		if registered != nil {
-			p.Host, p.SentinelPort, p.Peer, p.Zone = registered.Host, registered.SentinelPort, registered.Peer, registered.Zone
+			p.Host, p.SentinelPort, p.Zone = registered.Host, registered.SentinelPort, registered.Zone
+			p.Witness = registered.Local == ""
 		}
 		if p.Self {
 			p.Up, p.Role, p.Epoch, p.Heard = true, l.status.Role.String(), uint64(l.status.Term), 0
+			p.Commit = uint64(l.status.Commit)
 		} else {
 			heard(&p, l.peers[id], l.now)
 		}
@@ -155,5 +157,5 @@ func heard(p *picture.Agent, q peer, now time.Time) {
 	}
 	p.Heard = now.Sub(q.heard)
 	p.Up = q.connected && p.Heard < silence
-	p.Role, p.Epoch = consensus.Role(q.role).String(), q.term
+	p.Role, p.Epoch, p.Commit = consensus.Role(q.role).String(), q.term, q.commit
 }

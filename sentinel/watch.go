@@ -2,8 +2,10 @@ package sentinel
 
 import (
 	"slices"
+	"time"
 
 	"picket/config"
+	"picket/consensus"
 	"picket/monitor"
 	"picket/sentinel/state"
 )
@@ -48,6 +50,17 @@ func attended(masters []*state.Master, judged map[string]judged) []config.Addr {
 	}
 	slices.Sort(servers)
 	return servers
+}
+
+// gone lists the agents that are registered, but not members any more.
+func gone(s *state.State, members []consensus.Member, now time.Time) []state.Command {
+	var commands []state.Command
+	for _, a := range s.Agents {
+		if _, member := (consensus.Configuration{Members: members}).Member(consensus.ServerID(a.ID)); !member {
+			commands = append(commands, state.Command{At: now.UnixNano(), ForgetAgent: a.ID})
+		}
+	}
+	return commands
 }
 
 // missing lists what the leader has to make known: masters of the file, and replicas that a healthy master lists.

@@ -51,7 +51,7 @@ type Written struct {
 // kv answers requests to the map.
 type kv struct {
 	store    Store
-	loopback bool            // the server listens there only
+	guard    guard
 	closing  <-chan struct{} // ends the watches
 	watchers chan struct{}   // holds an element for each watch
 }
@@ -59,8 +59,8 @@ type kv struct {
 func (k *kv) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/kv/{key...}", k.read)
-	mux.HandleFunc("PUT /v1/kv/{key...}", k.write)
-	mux.HandleFunc("DELETE /v1/kv/{key...}", k.write)
+	mux.HandleFunc("PUT /v1/kv/{key...}", k.guard.guarded(k.write))
+	mux.HandleFunc("DELETE /v1/kv/{key...}", k.guard.guarded(k.write))
 	return http.MaxBytesHandler(mux, state.MaxValue)
 }
 
@@ -122,10 +122,6 @@ func etag(revision uint64) string { return strconv.Quote(strconv.FormatUint(revi
 
 // write carries out a PUT or a DELETE.
 func (k *kv) write(w http.ResponseWriter, r *http.Request) {
-	if why := k.mistrust(r); why != "" {
-		problem(w, Problem{Status: http.StatusForbidden, Detail: why})
-		return
-	}
 	change := state.Write{Key: r.PathValue("key"), Delete: r.Method == http.MethodDelete}
 	var err error
 	if change.If, err = condition(r); err != nil {

@@ -215,7 +215,7 @@ func TestKV_WritesComeFromThisHostOnly(t *testing.T) {
 				r.Header.Set("Origin", tc.origin)
 			}
 			w := httptest.NewRecorder()
-			(&kv{store: st, loopback: loopback(listen)}).routes().ServeHTTP(w, r)
+			(&kv{store: st, guard: guard{loopback(listen)}}).routes().ServeHTTP(w, r)
 			if w.Code != tc.code {
 				t.Errorf("%d, want %d: %s", w.Code, tc.code, w.Body)
 			}

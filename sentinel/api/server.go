@@ -25,6 +25,7 @@ type Config struct {
 	Addr    string
 	Backend Backend
 	Store   Store
+	Group   Group
 	Metrics *Metrics
 }
 
@@ -54,11 +55,10 @@ func Listen(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("listen for HTTP: %w; change listen.http, or leave it empty", err)
 	}
 	s := &Server{listener: listener, closing: make(chan struct{}), done: make(chan error, 1)}
-	kv := &kv{
-		store: cfg.Store, loopback: loopback(listener.Addr().String()), closing: s.closing, watchers: make(chan struct{}, maxWatchers),
-	}
+	guard := guard{loopback: loopback(listener.Addr().String())}
+	kv := &kv{store: cfg.Store, guard: guard, closing: s.closing, watchers: make(chan struct{}, maxWatchers)}
 	s.http = http.Server{
-		Handler:           routes(cfg, kv),
+		Handler:           routes(cfg, kv, guard),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader,
 	}
@@ -83,7 +83,7 @@ func (s *Server) Close() error {
 	return nil
 }
 
-func routes(cfg Config, kv *kv) http.Handler {
+func routes(cfg Config, kv *kv, guard guard) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		code, h := health(cfg.Backend)
@@ -92,6 +92,7 @@ func routes(cfg Config, kv *kv) http.Handler {
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, cfg.Backend.Picture())
 	})
+	members{cfg.Backend, cfg.Group}.route(mux, guard)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics.registry, promhttp.HandlerOpts{}))
 	all := http.NewServeMux()
 	all.Handle("/", http.MaxBytesHandler(mux, maxBody))

@@ -24,6 +24,7 @@ const maxMap = 128 << 20
 type KV struct {
 	Agent config.Addr // of its HTTP port
 	Stale bool        // read what the agent knows, without asking the others
+	HTTP  http.Client // how to get there
 }
 
 // Get reads a key.
@@ -151,9 +152,20 @@ func (c *Change) decode(data []byte) error {
 	return json.Unmarshal(data, &c.Item)
 }
 
-// send sends a request; the answer is one of success, with its body still to be read.
+// send asks for a key.
 func (k KV) send(ctx context.Context, method, key string, query url.Values, header http.Header, body string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, method, k.target(key, query), strings.NewReader(body))
+	response, err := send(ctx, k.Agent, method, target(key, query), header, body)
+	if p := (api.Problem{}); errors.As(err, &p) {
+		p.Detail += advice[p.Status]
+		err = p
+	}
+	return response, err
+}
+
+// send sends a request to an agent; the answer is one of success, with its body still to be read.
+func send(ctx context.Context, agent config.Addr, method, path string, header http.Header, body string) (*http.Response, error) {
+	url := "http://" + strings.TrimPrefix(string(agent), "http://") + path
+	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("ask the agent: %w", err)
 	}
@@ -170,10 +182,9 @@ func (k KV) send(ctx context.Context, method, key string, query url.Values, head
 	return response, nil
 }
 
-// target is a key's URL. Dots and slashes are escaped, too, so that nobody on the way tidies the path up.
-func (k KV) target(key string, query url.Values) string {
-	return "http://" + strings.TrimPrefix(string(k.Agent), "http://") + "/v1/kv/" +
-		strings.ReplaceAll(url.PathEscape(key), ".", "%2E") + "?" + query.Encode()
+// target is a key's path and query. Dots and slashes are escaped, too, so that nobody on the way tidies the path up.
+func target(key string, query url.Values) string {
+	return "/v1/kv/" + strings.ReplaceAll(url.PathEscape(key), ".", "%2E") + "?" + query.Encode()
 }
 
 // advice is what to do about an answer that says nothing of the kind itself.
@@ -188,7 +199,6 @@ func refused(response *http.Response) error {
 	if err := receive(response, &p); err != nil || p.Detail == "" {
 		return fmt.Errorf("the agent answers %s", response.Status)
 	}
-	p.Detail += advice[p.Status]
 	return p
 }
 

@@ -43,6 +43,10 @@ type Agent struct {
 	Role         string        `json:"role"`  // as it last said
 	Epoch        uint64        `json:"epoch"` // as it last said
 	Heard        time.Duration `json:"heard"` // since it last spoke; negative: never
+	Voter        bool          `json:"voter"` // it counts in decisions; a new agent does once it has caught up
+	// Witness: no Redis beside it. It watches and votes like any other.
+	Witness bool   `json:"witness,omitempty"`
+	Commit  uint64 `json:"commit"` // up to where it has the group's log, as it last said
 }
 
 // Server is a Redis server as this agent sees it.

@@ -35,6 +35,8 @@ func (s *State) apply(c Command, at position) (*State, error) {
 		return s.advanceCursor(*c.AdvanceCursor)
 	case c.Write != nil:
 		return s.write(*c.Write, at)
+	case c.ForgetAgent != "":
+		return s.forgetAgent(c, at)
 	}
 	return nil, fmt.Errorf("%w: it is not known to this version; run the same version on all agents", ErrInvalid)
 }
@@ -96,6 +98,20 @@ func (s *State) registerAgent(c Command, at position) (*State, error) {
 	}
 	return next.withEvent(Event{
 		ID: at.index, Type: AgentRegistered, Epoch: at.term, At: c.At,
+		Data: EventData{Agent: agent.ID, Host: agent.Host, Port: agent.SentinelPort},
+	}), nil
+}
+
+func (s *State) forgetAgent(c Command, at position) (*State, error) {
+	i, known := search(s.Agents, c.ForgetAgent, agentKey)
+	if !known {
+		return nil, nil
+	}
+	agent := s.Agents[i]
+	next := *s
+	next.Agents = slices.Delete(slices.Clone(s.Agents), i, i+1)
+	return next.withEvent(Event{
+		ID: at.index, Type: AgentRemoved, Epoch: at.term, At: c.At,
 		Data: EventData{Agent: agent.ID, Host: agent.Host, Port: agent.SentinelPort},
 	}), nil
 }

@@ -20,6 +20,7 @@ type Command struct {
 	Step          *failover.Step // the entry's term must be the step's epoch
 	AdvanceCursor *Cursor
 	Write         *Write // its result is the revision
+	ForgetAgent   string // its id: it is not a member any more
 }
 
 // AddMaster makes a master known, under the address that a configuration file gives. A known name keeps what it has.

@@ -9,6 +9,7 @@ const (
 	MasterAdded       EventType = "master.added"
 	ReplicaAdded      EventType = "replica.added"
 	AgentRegistered   EventType = "agent.registered"
+	AgentRemoved      EventType = "agent.removed"
 	FailoverBegun     EventType = "failover.begun"
 	FailoverResumed   EventType = "failover.resumed"
 	FailoverPromoting EventType = "failover.promoting"

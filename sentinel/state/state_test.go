@@ -106,6 +106,8 @@ func command(t *testing.T, d *datadriven.TestData, term uint64) Command {
 	switch d.Cmd {
 	case "add-master":
 		return Command{AddMaster: &AddMaster{Name: text("name"), Addr: addr("addr"), Quorum: 2}}
+	case "forget-agent":
+		return Command{ForgetAgent: text("id")}
 	case "add-replica":
 		return Command{AddReplica: &AddReplica{Master: text("master"), Addr: addr("addr")}}
 	case "register":

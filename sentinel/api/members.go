@@ -1,0 +1,114 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/sentinel/picture"
+)
+
+// Group is the agents' membership.
+type Group interface {
+	// Change carries out a change, by way of the leader; consensus.ErrRefused says why not.
+	Change(context.Context, consensus.Change) error
+	// Transfer has another agent lead.
+	Transfer(context.Context, consensus.ServerID) error
+}
+
+// membersTimeout bounds a request; it is below readTimeout, which would end the request without an answer.
+const membersTimeout = 4 * time.Second
+
+// Members is the body of /v1/members.
+type Members struct {
+	Agent    string          `json:"agent"`  // that answers
+	Leader   string          `json:"leader"` // empty: unknown
+	Epoch    uint64          `json:"epoch"`
+	Majority bool            `json:"majority"`
+	Members  []picture.Agent `json:"members"` // sorted by id
+}
+
+// Address is the body of a request to add an agent.
+type Address struct {
+	Address config.Addr `json:"address"` // of its port for other agents
+}
+
+// members answers requests about who belongs to the group.
+type members struct {
+	backend Backend
+	group   Group
+}
+
+func (m members) route(mux *http.ServeMux, g guard) {
+	mux.HandleFunc("GET /v1/members", m.list)
+	mux.HandleFunc("PUT /v1/members/{id}", g.guarded(m.add))
+	mux.HandleFunc("DELETE /v1/members/{id}", g.guarded(m.remove))
+	mux.HandleFunc("POST /v1/members/{id}/promote", g.guarded(m.promote))
+	mux.HandleFunc("POST /v1/members/{id}/lead", g.guarded(m.lead))
+}
+
+func (m members) list(w http.ResponseWriter, _ *http.Request) {
+	p := m.backend.Picture()
+	reply(w, http.StatusOK, Members{Agent: p.Agent, Leader: p.Leader, Epoch: p.Epoch, Majority: p.Majority, Members: p.Agents})
+}
+
+func (m members) add(w http.ResponseWriter, r *http.Request) {
+	var body Address
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Address.Port() == 0 {
+		problem(w, Problem{Status: http.StatusBadRequest, Detail: `the body must be {"address": "HOST:PORT"}, of the agent's port for other agents`})
+		return
+	}
+	m.change(w, r, consensus.AddLearner, string(body.Address))
+}
+
+func (m members) remove(w http.ResponseWriter, r *http.Request) {
+	if m.known(w, r) {
+		m.change(w, r, consensus.Remove, "")
+	}
+}
+
+func (m members) promote(w http.ResponseWriter, r *http.Request) {
+	if m.known(w, r) {
+		m.change(w, r, consensus.Promote, "")
+	}
+}
+
+func (m members) lead(w http.ResponseWriter, r *http.Request) {
+	if !m.known(w, r) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), membersTimeout)
+	defer cancel()
+	m.finish(w, r, m.group.Transfer(ctx, consensus.ServerID(r.PathValue("id"))))
+}
+
+// known refuses requests that name somebody who is not a member: most likely, the id is mistyped.
+func (m members) known(w http.ResponseWriter, r *http.Request) bool {
+	id := r.PathValue("id")
+	if slices.ContainsFunc(m.backend.Picture().Agents, func(a picture.Agent) bool { return a.ID == id }) {
+		return true
+	}
+	problem(w, Problem{Status: http.StatusNotFound, Detail: fmt.Sprintf("%q is not a member of the group", id)})
+	return false
+}
+
+func (m members) change(w http.ResponseWriter, r *http.Request, kind consensus.ChangeKind, address string) {
+	ctx, cancel := context.WithTimeout(r.Context(), membersTimeout)
+	defer cancel()
+	member := consensus.Member{ID: consensus.ServerID(r.PathValue("id")), Address: address}
+	m.finish(w, r, m.group.Change(ctx, consensus.Change{Kind: kind, Member: member}))
+}
+
+// finish answers with the members as they are now, or with what went wrong.
+func (m members) finish(w http.ResponseWriter, r *http.Request, err error) {
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	m.list(w, r)
+}
