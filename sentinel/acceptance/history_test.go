@@ -19,7 +19,7 @@ import (
 
 const (
 	// clientPatience is how long a client waits for an answer before it takes the outcome for unknown.
-	clientPatience = 5 * time.Second
+	clientPatience = time.Second
 	// keyLife is how long clients use a set of keys: a history with many unknown outcomes is hard to check.
 	keyLife = 2 * time.Second
 	keys    = 3

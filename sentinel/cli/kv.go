@@ -24,7 +24,6 @@ const maxMap = 128 << 20
 type KV struct {
 	Agent config.Addr // of its HTTP port
 	Stale bool        // read what the agent knows, without asking the others
-	HTTP  http.Client // how to get there
 }
 
 // Get reads a key.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"syscall"
@@ -78,6 +79,11 @@ type Process struct {
 	mu     sync.Mutex
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has been waited for
+}
+
+// Command registers a program that is not started yet. Its output goes to a file named for it.
+func (l *Lab) Command(name string, args ...string) *Process {
+	return l.process(name, filepath.Join(l.Dir, name+".log"), args...)
 }
 
 // process registers a child that is not started yet.
