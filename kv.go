@@ -190,8 +190,8 @@ func (d *kvDoor) write(cmd *cobra.Command, w state.Write) error {
 }
 
 func (d *kvDoor) watch() *cobra.Command {
-	cmd := &cobra.Command{Use: "watch KEY", Short: "Print the changes of a key until Ctrl-C", Args: cobra.MaximumNArgs(1)}
-	prefix := cmd.Flags().Bool("prefix", false, "of all keys that begin with KEY; without KEY, of all")
+	cmd := &cobra.Command{Use: "watch [KEY]", Short: "Print the changes of a key until Ctrl-C", Args: cobra.MaximumNArgs(1)}
+	prefix := cmd.Flags().Bool("prefix", false, "of all keys that begin with KEY; without a KEY, of all keys")
 	from := cmd.Flags().Uint64("from", 0, "revision to begin at (default: now)")
 	d.staleFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

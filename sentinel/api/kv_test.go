@@ -299,6 +299,27 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+func TestClose_EndsWatches(t *testing.T) {
+	s, err := Listen(Config{Addr: "127.0.0.1:0", Store: &store{machine: state.NewMachine()}, Metrics: NewMetrics(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := events(t, call(t, "http://"+s.Addr().String()+"/v1/kv/", "GET a?watch"))
+	if got := next(); got != ": from 1" {
+		t.Errorf("%q", got)
+	}
+	start := time.Now()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took >= closeTimeout {
+		t.Errorf("it took %s to close", took)
+	}
+	if got := next(); got != "" {
+		t.Errorf("after the end: %q", got)
+	}
+}
+
 func TestWatch_ManyAreRefused(t *testing.T) {
 	st := &store{machine: state.NewMachine()}
 	k := &kv{store: st, watchers: make(chan struct{}, 1)}
