@@ -3,6 +3,8 @@ package consensus
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -26,14 +28,9 @@ func (n *Node) forward(p proposal) {
 	n.send(Message{From: n.cfg.Core.ID, To: to, Body: &ForwardRequest{ID: p.id, Data: p.data, Change: p.change, Heir: p.heir}})
 }
 
-// anybody picks another member; it may not be the leader, and will say so.
+// anybody picks a server that can be reached; it may not be the leader, and will say so.
 func (n *Node) anybody() ServerID {
-	var others []ServerID
-	for _, m := range n.core.config.Members {
-		if m.ID != n.cfg.Core.ID {
-			others = append(others, m.ID)
-		}
-	}
+	others := slices.Sorted(maps.Keys(n.connected))
 	if len(others) == 0 {
 		return ""
 	}

@@ -145,9 +145,8 @@ func (c *Core) added(have Member, found bool, m Member) (Configuration, error) {
 
 // caughtUp says why a learner may not vote yet: commits would wait for it, or its disk is not known.
 func (c *Core) caughtUp(m Member) error {
-	p := c.lead.followers[m.ID]
-	switch behind := c.log.last() - p.match; {
-	case m.Incarnation == 0 || !p.heardWithin(c.now, c.cfg.ElectionTimeout):
+	switch behind := c.log.last() - c.lead.followers[m.ID].match; {
+	case m.Incarnation == 0 || !c.present(m.ID):
 		return fmt.Errorf("%q has not been heard: start it, and wait until it has caught up", m.ID)
 	case behind > promotable:
 		return fmt.Errorf("%q is %d entries behind: wait until it has caught up", m.ID, behind)
@@ -160,7 +159,7 @@ func (c *Core) endangers(next Configuration) string {
 	voters := next.Voters()
 	var silent []ServerID
 	for _, id := range voters {
-		if p := c.lead.followers[id]; id != c.cfg.ID && (p == nil || !p.heardWithin(c.now, c.cfg.ElectionTimeout)) {
+		if id != c.cfg.ID && !c.present(id) {
 			silent = append(silent, id)
 		}
 	}

@@ -139,6 +139,7 @@ type Node struct {
 	core      *Core
 	seen      view
 	members   []Member // that the transport knows
+	connected map[ServerID]bool
 	campaigns []campaign
 	handovers []handover
 	refusals  []string // of the votes that this candidate asked for
@@ -154,7 +155,7 @@ func Start(cfg NodeConfig) (*Node, error) {
 		inbox: make(chan Message, maxInbox), proposals: make(chan proposal, maxPending), control: make(chan func()),
 		persisted: make(chan uint64, 1), progress: make(chan struct{}, 1),
 		stopping: make(chan struct{}), done: make(chan struct{}),
-		barriers: map[uint64]func(error){}, forwards: map[uint64]forward{},
+		barriers: map[uint64]func(error){}, forwards: map[uint64]forward{}, connected: map[ServerID]bool{},
 	}
 	n.disk, n.applier, n.courier = newDiskWriter(n), newApplier(n), newCourier(n)
 	// An answer to a question of an earlier life must not be taken for one of this life's.
@@ -194,7 +195,10 @@ func (n *Node) Receive(m Message) {
 
 // Connected implements Receiver.
 func (n *Node) Connected(id ServerID) {
-	n.do(func() { n.observe(Event{Kind: EventConnected, Peer: id}) })
+	n.do(func() {
+		n.connected[id] = true
+		n.observe(Event{Kind: EventConnected, Peer: id})
+	})
 }
 
 // Disconnected implements Receiver.
@@ -204,6 +208,8 @@ func (n *Node) Disconnected(id ServerID, err error) {
 		why = err.Error()
 	}
 	n.do(func() {
+		delete(n.connected, id)
+		n.core.Unreachable(id)
 		n.observe(Event{Kind: EventDisconnected, Peer: id, Text: why})
 		n.loseForwards(func(to ServerID) bool { return to == id })
 	})

@@ -14,6 +14,7 @@ type progress struct {
 	told   Index   // commit index that was last sent
 
 	heard time.Duration // last answer; 0: none yet in this term
+	lost  bool          // the connection broke since then
 	round uint64        // newest heartbeat round that it answered
 	moved Index         // match at the last heartbeat: what noticeLosses compares
 
@@ -34,6 +35,22 @@ const (
 )
 
 func (p *progress) heardWithin(now, d time.Duration) bool { return p.heard > 0 && now-p.heard <= d }
+
+// hear notes an answer.
+func (p *progress) hear(now time.Duration) { p.heard, p.lost = now, false }
+
+// present says whether a follower is there, as far as one can tell before an election timeout is over.
+func (c *Core) present(id ServerID) bool {
+	p := c.lead.followers[id]
+	return p != nil && !p.lost && p.heardWithin(c.now, 3*c.cfg.HeartbeatInterval)
+}
+
+// Unreachable hints that a server may be gone: the connection to it broke. It is taken for absent where that is the careful guess.
+func (c *Core) Unreachable(id ServerID) {
+	if c.role == Leader && c.lead.followers[id] != nil {
+		c.lead.followers[id].lost = true
+	}
+}
 
 // acknowledge raises match, and says whether it rose.
 func (p *progress) acknowledge(i Index) bool {
@@ -114,7 +131,8 @@ func (c *Core) handleAppendResponse(m Message, r *AppendResponse) {
 		return
 	}
 	p := c.lead.followers[m.From]
-	p.heard, p.round = c.now, max(p.round, r.Round)
+	p.hear(c.now)
+	p.round = max(p.round, r.Round)
 	c.confirmReads()
 	if r.Rejected {
 		c.backOff(p, r)

@@ -34,7 +34,7 @@ func (c *Core) handleSnapshotResponse(m Message, r *SnapshotResponse) {
 		return
 	}
 	p := c.lead.followers[m.From]
-	p.heard = c.now
+	p.hear(c.now)
 	if p.state != snapshotting || r.Offset < 0 || r.Index > c.log.last() || r.Index < p.transfer {
 		return
 	}

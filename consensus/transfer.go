@@ -24,7 +24,7 @@ func (c *Core) Transfer(now time.Duration, to ServerID) error {
 		return nil
 	case !c.isVoter(to):
 		return fmt.Errorf("%w: %q is not a voter", ErrRefused, to)
-	case !c.lead.followers[to].heardWithin(c.now, c.cfg.ElectionTimeout):
+	case !c.present(to):
 		return fmt.Errorf("%w: %q can't be heard", ErrRefused, to)
 	case c.lead.transfer.to != "" && c.lead.transfer.to != to:
 		return fmt.Errorf("%w: the leadership is being handed to %q", ErrRefused, c.lead.transfer.to)
@@ -70,9 +70,8 @@ func (c *Core) Heir() (heir ServerID) {
 	}
 	var match Index
 	for _, id := range c.voters {
-		p := c.lead.followers[id]
-		if p != nil && p.heardWithin(c.now, c.cfg.ElectionTimeout) && p.match > match {
-			heir, match = id, p.match
+		if c.present(id) && c.lead.followers[id].match > match {
+			heir, match = id, c.lead.followers[id].match
 		}
 	}
 	return heir

@@ -47,6 +47,7 @@ type Agent struct {
 	judgement atomic.Pointer[judgement]
 	status    atomic.Pointer[consensus.Status] // as the judge last saw it
 	painted   atomic.Pointer[painted]          // the last picture
+	members   atomic.Uint64                    // grows with each change of the membership
 	bell      *bell                            // rung whenever anything may be different
 	wake      chan struct{}                    // wakes the judge
 	inbox     chan func(*judge)                // run by the judge
@@ -236,6 +237,7 @@ func (a *Agent) observe(e consensus.Event) {
 	switch e.Kind {
 	case consensus.EventMembers:
 		a.peers.follow(e.Members)
+		a.members.Add(1)
 	case consensus.EventConnected, consensus.EventDisconnected:
 		if !a.peers.reach(e.Peer, e.Kind == consensus.EventConnected) {
 			return

@@ -23,14 +23,15 @@ const drying = 5 * time.Millisecond
 type painted struct {
 	picture picture.Picture
 	state   *state.State
+	members uint64
 }
 
 // Picture is what this agent knows now.
 func (a *Agent) Picture() picture.Picture {
-	last := a.painted.Load()
-	if last == nil || last.state != a.machine.State() || time.Since(last.picture.At) > drying {
+	last, members := a.painted.Load(), a.members.Load()
+	if last == nil || last.members != members || last.state != a.machine.State() || time.Since(last.picture.At) > drying {
 		l := a.look()
-		last = &painted{picture: a.paint(l), state: l.state}
+		last = &painted{picture: a.paint(l), state: l.state, members: members}
 		a.painted.Store(last)
 	}
 	return last.picture

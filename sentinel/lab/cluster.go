@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/template"
 	"time"
 
@@ -46,6 +47,8 @@ func (o ClusterOptions) secret() string {
 type Cluster struct {
 	Redis  []*Redis
 	Agents []*Agent
+	lab    *Lab
+	opts   ClusterOptions
 }
 
 // Agent is one `picket run` process.
@@ -72,9 +75,16 @@ func (l *Lab) StartCluster(opts ClusterOptions) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{Redis: servers}
-	if err := l.addAgents(c, opts); err != nil {
-		return nil, err
+	c := &Cluster{Redis: servers, lab: l, opts: opts}
+	for i, r := range servers {
+		if err := c.newAgent(fmt.Sprintf("agent-%d", i+1), r.Addr); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range c.Agents { // they must know all addresses
+		if err := c.configure(a); err != nil {
+			return nil, err
+		}
 	}
 	for _, a := range c.Agents {
 		if err := a.Start(); err != nil {
@@ -101,35 +111,48 @@ func (l *Lab) startReplicated(n int) ([]*Redis, error) {
 	return servers, nil
 }
 
-// addAgents writes the agents' files; all of them must know all addresses.
-func (l *Lab) addAgents(c *Cluster, opts ClusterOptions) error {
-	for i, r := range c.Redis {
-		a := &Agent{ID: fmt.Sprintf("agent-%d", i+1), Local: r.Addr}
-		a.Dir = filepath.Join(l.Dir, a.ID)
-		for _, addr := range []*config.Addr{&a.Sentinel, &a.Peers, &a.HTTP} {
-			port, err := l.Port()
-			if err != nil {
-				return err
-			}
-			*addr = config.NewAddr("127.0.0.1", port)
+// AddAgent prepares another agent, which is not started; without a local Redis it is a witness. Its file lists the agents that run
+// now, and itself.
+func (c *Cluster) AddAgent(id string, local config.Addr) (*Agent, error) {
+	if err := c.newAgent(id, local); err != nil {
+		return nil, err
+	}
+	a := c.Agents[len(c.Agents)-1]
+	return a, c.configure(a)
+}
+
+func (c *Cluster) newAgent(id string, local config.Addr) error {
+	l := c.lab
+	a := &Agent{ID: id, Local: local, Dir: filepath.Join(l.Dir, id)}
+	for _, addr := range []*config.Addr{&a.Sentinel, &a.Peers, &a.HTTP} {
+		port, err := l.Port()
+		if err != nil {
+			return err
 		}
-		conf := filepath.Join(l.Dir, a.ID+".yaml")
-		a.Process = l.process(a.ID, filepath.Join(l.Dir, a.ID+".log"), opts.Program, "run", "--config", conf)
-		c.Agents = append(c.Agents, a)
+		*addr = config.NewAddr("127.0.0.1", port)
+	}
+	a.Process = l.process(id, filepath.Join(l.Dir, id+".log"), c.opts.Program, "run", "--config", filepath.Join(l.Dir, id+".yaml"))
+	c.Agents = append(c.Agents, a)
+	return nil
+}
+
+// configure writes an agent's file.
+func (c *Cluster) configure(a *Agent) error {
+	listed := c.Agents
+	if running := slices.DeleteFunc(slices.Clone(listed), func(b *Agent) bool { return b != a && !b.Running() }); len(running) > 1 {
+		listed = running
 	}
 	tmpl := template.Must(template.New("picket.yaml").Parse(agentTemplate))
-	for _, a := range c.Agents {
-		var text bytes.Buffer
-		err := tmpl.Execute(&text, map[string]any{
-			"Agent": a, "Agents": c.Agents, "Master": c.Redis[0].Addr, "Name": MasterName,
-			"Quorum": opts.Hosts/2 + 1, "Options": opts, "Secret": opts.secret(),
-		})
-		if err != nil {
-			return fmt.Errorf("configure %s: %w", a.ID, err)
-		}
-		if err := os.WriteFile(filepath.Join(l.Dir, a.ID+".yaml"), text.Bytes(), 0o600); err != nil {
-			return fmt.Errorf("configure %s: %w", a.ID, err)
-		}
+	var text bytes.Buffer
+	err := tmpl.Execute(&text, map[string]any{
+		"Agent": a, "Agents": listed, "Master": c.Redis[0].Addr, "Name": MasterName,
+		"Quorum": c.opts.Hosts/2 + 1, "Options": c.opts, "Secret": c.opts.secret(),
+	})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(c.lab.Dir, a.ID+".yaml"), text.Bytes(), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("configure %s: %w", a.ID, err)
 	}
 	return nil
 }
