@@ -1,7 +1,6 @@
 package tcp
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -418,25 +417,4 @@ func (a *authority) issueFor(t *testing.T, trusted *authority, host string) *tls
 	roots := x509.NewCertPool()
 	roots.AddCert(trusted.certificate)
 	return &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-}
-
-func FuzzHandshake(f *testing.F) {
-	greeting := hello{"c", "a", "b", "10.0.0.1:7"}.encode()
-	f.Add(appendFrame(nil, greeting))
-	f.Add(appendFrame(nil, append(bytes.Clone(greeting), 0)))
-	f.Add(appendFrame(nil, []byte("PKT2\xff")))
-	f.Add(appendFrame(nil, append([]byte("PKT2\xff"), make([]byte, 255)...))) // a length is a byte: sums with it must not be
-	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		payload, err := readFrame(bufio.NewReader(bytes.NewReader(data)), nil, maxHello)
-		if err != nil {
-			return
-		}
-		if len(payload) > maxHello || !bytes.HasPrefix(data, appendFrame(nil, payload)) {
-			t.Fatalf("%q holds the frame %q", data, payload)
-		}
-		if h, err := decodeHello(payload); err == nil && !bytes.Equal(h.encode(), payload) {
-			t.Fatalf("%q decodes to %+v", payload, h)
-		}
-	})
 }
