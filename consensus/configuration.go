@@ -83,10 +83,19 @@ func (c Configuration) unusable() string {
 		return "nobody votes"
 	case len(c.Members) > maxMembers:
 		return "it has too many members"
-	case !slices.IsSortedFunc(c.Members, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) }):
-		return "it is not sorted"
+	case !c.ascends():
+		return "it is not sorted, or names a member twice"
 	}
 	return ""
+}
+
+func (c Configuration) ascends() bool {
+	for i := 1; i < len(c.Members); i++ {
+		if c.Members[i-1].ID >= c.Members[i].ID {
+			return false
+		}
+	}
+	return true
 }
 
 // maxMembers bounds a configuration: each member costs the leader a connection and a progress.
