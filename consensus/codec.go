@@ -1,7 +1,6 @@
 package consensus
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -54,7 +53,23 @@ type envelope struct {
 	Incarnation uint64
 }
 
-var encoders = sync.Pool{New: func() any { return codec.NewEncoder(nil, handle) }}
+// encoder and its buffer, and decoders, are used again: most messages are small, and making one costs more than using it.
+type encoder struct {
+	*codec.Encoder
+	scratch []byte
+}
+
+var (
+	encoders = sync.Pool{New: func() any {
+		e := &encoder{}
+		e.Encoder = codec.NewEncoderBytes(&e.scratch, handle)
+		return e
+	}}
+	decoders = sync.Pool{New: func() any { return codec.NewDecoderBytes(nil, handle) }}
+)
+
+// maxScratch is what an encoder keeps: one large message must not hold memory for ever.
+const maxScratch = 1 << 20
 
 // EncodeMessage appends a message to buf: version, kind, envelope, body.
 func EncodeMessage(buf []byte, m *Message) ([]byte, error) {
@@ -62,17 +77,18 @@ func EncodeMessage(buf []byte, m *Message) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("encode a message: %T is not a body", m.Body)
 	}
-	out := bytes.NewBuffer(append(buf, wireVersion, kind))
-	e := encoders.Get().(*codec.Encoder)
-	defer encoders.Put(e)
-	e.Reset(out)
-	if err := e.Encode(envelope{From: m.From, To: m.To, Term: m.Term, Incarnation: m.Incarnation}); err != nil {
+	e := encoders.Get().(*encoder)
+	e.scratch = e.scratch[:0]
+	e.ResetBytes(&e.scratch)
+	head := envelope{From: m.From, To: m.To, Term: m.Term, Incarnation: m.Incarnation}
+	if err := errors.Join(e.Encode(&head), e.Encode(m.Body)); err != nil {
 		return nil, fmt.Errorf("encode a message: %w", err)
 	}
-	if err := e.Encode(m.Body); err != nil {
-		return nil, fmt.Errorf("encode a message: %w", err)
+	buf = append(append(buf, wireVersion, kind), e.scratch...)
+	if cap(e.scratch) <= maxScratch {
+		encoders.Put(e)
 	}
-	return out.Bytes(), nil
+	return buf, nil
 }
 
 // DecodeMessage reads exactly one message. It allocates no more than a small multiple of len(data).
@@ -87,7 +103,10 @@ func DecodeMessage(data []byte) (Message, error) {
 	if int(data[1]) >= len(bodies) {
 		return Message{}, fmt.Errorf("decode a message: kind %d is not known", data[1])
 	}
-	d := codec.NewDecoderBytes(data[2:], handle)
+	d := decoders.Get().(*codec.Decoder)
+	defer decoders.Put(d)
+	d.ResetBytes(data[2:])
+	defer d.ResetBytes(nil)
 	var e envelope
 	if err := d.Decode(&e); err != nil {
 		return Message{}, fmt.Errorf("decode a message: %w", err)
