@@ -100,7 +100,8 @@ func FuzzDecodeMessage(f *testing.F) {
 	})
 }
 
-// FuzzStep gives a server messages from a member that says anything. The server need not obey, but it must not fall over.
+// FuzzStep gives a server messages from a member that says anything. The server need not obey, but it must
+// not fall over.
 func FuzzStep(f *testing.F) {
 	_, encoded := everyMessage(f)
 	for _, data := range encoded {

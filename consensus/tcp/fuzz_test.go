@@ -33,8 +33,8 @@ func FuzzHandshake(f *testing.F) {
 	})
 }
 
-// FuzzReceive is a peer that sends anything: what arrives is from that peer and to this server, does not depend on how the network
-// cuts the stream, and costs no more memory than was sent.
+// FuzzReceive is a peer that sends anything: what arrives is from that peer and to this server, does not
+// depend on how the network cuts the stream, and costs no more memory than was sent.
 func FuzzReceive(f *testing.F) {
 	var stream []byte
 	for _, body := range []consensus.Body{&consensus.Gossip{Data: []byte("x")}, &consensus.AppendRequest{Entries: []consensus.Entry{{Index: 1}}}} {

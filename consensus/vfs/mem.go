@@ -18,11 +18,12 @@ var ErrInjected = errors.New("injected disk error")
 
 // Mem is a file system in memory with the faults of a machine and a disk:
 //
-//   - A crash keeps of each file any subset of the sectors that were not synced, and of each directory any subset of the names
-//     that were created, renamed or removed since it was synced; a name's fate says nothing about its content's. With
-//     Garble, a sector that was being written may hold neither the old nor the new.
+//   - A crash keeps of each file any subset of the sectors that were not synced, and of each directory any
+//     subset of the names that were created, renamed or removed since it was synced; a name's fate says nothing
+//     about its content's. With Garble, a sector that was being written may hold neither the old nor the new.
 //   - A process that is killed loses nothing that it wrote, but also leaves what it did not sync.
-//   - A sync that fails drops what it should have written: later reads show it, later syncs succeed, and it is not durable.
+//   - A sync that fails drops what it should have written: later reads show it, later syncs succeed, and it is
+//     not durable.
 //   - Any call can fail; space can run out in the middle of a write; a bit can flip in what was durable.
 //
 // Handles and locks die with the process. It is safe for concurrent use.
@@ -42,31 +43,34 @@ func NewMem() *Mem {
 	return &Mem{names: map[string]*memNode{}, solid: map[string]*memNode{}, locks: map[string]bool{}, space: -1}
 }
 
-// Fail has f asked before each call ("mkdir", "lock", "readdir", "create", "open", "read", "size", "write", "truncate", "allocate",
-// "sync", "close", "rename", "remove", "syncdir") with the operation's name; an error is returned in the call's place.
-// Of a failed write the first half is written; a failed sync drops its sectors.
+// Fail has f asked before each call ("mkdir", "lock", "readdir", "create", "open", "read", "size", "write",
+// "truncate", "allocate", "sync", "close", "rename", "remove", "syncdir") with the operation's name; an error
+// is returned in the call's place. Of a failed write the first half is written; a failed sync drops its
+// sectors.
 func (m *Mem) Fail(f func(op, call, name string) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fail = f
 }
 
-// Space limits how many more bytes files may grow by; negative: endless. A write that does not fit is cut short.
+// Space limits how many more bytes files may grow by; negative: endless. A write that does not fit is cut
+// short.
 func (m *Mem) Space(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.space = n
 }
 
-// Garble has crashes leave garbage in some of the sectors that were not synced. Bytes that the write did not change are
-// not harmed.
+// Garble has crashes leave garbage in some of the sectors that were not synced. Bytes that the write did not
+// change are not harmed.
 func (m *Mem) Garble(on bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.garble = on
 }
 
-// Kill ends the process, not the machine: open files and locks are dead, nothing is lost and nothing becomes durable.
+// Kill ends the process, not the machine: open files and locks are dead, nothing is lost and nothing becomes
+// durable.
 func (m *Mem) Kill() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -78,7 +82,8 @@ func (m *Mem) kill() {
 	m.locks = map[string]bool{}
 }
 
-// Crash stops the machine: what was not synced survives in parts. All open files and locks are dead afterwards.
+// Crash stops the machine: what was not synced survives in parts. All open files and locks are dead
+// afterwards.
 func (m *Mem) Crash(rng *rand.Rand) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -26,8 +26,8 @@ func disk(t *testing.T, sectors int) (*Mem, File) {
 
 func ones(n int) []byte { return bytes.Repeat([]byte{1}, n) }
 
-// contents crashes the world that make builds with many seeds, and collects what the file holds: a character for each
-// sector, "-" for none.
+// contents crashes the world that make builds with many seeds, and collects what the file holds: a character
+// for each sector, "-" for none.
 func contents(t *testing.T, build func() *Mem) map[string]int {
 	t.Helper()
 	seen := map[string]int{}

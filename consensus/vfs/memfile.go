@@ -19,7 +19,8 @@ type memNode struct {
 	data   []byte         // as processes see it
 	synced []byte         // as it is after a crash that loses all that may be lost
 	dirty  map[int64]bool // sectors that the next sync writes
-	// dropped are sectors that a failed sync should have written: no later one does, but they may have got through.
+	// dropped are sectors that a failed sync should have written: no later one does, but they may have got
+	// through.
 	dropped map[int64]bool
 	// cut says that the file was truncated, to short at the least, since the last sync.
 	cut   bool
@@ -132,7 +133,8 @@ type memFile struct {
 	life int
 }
 
-// enter locks the file system for one call; the caller unlocks. dead tells a handle that has died from a call that fails.
+// enter locks the file system for one call; the caller unlocks. dead tells a handle that has died from a call
+// that fails.
 func (f *memFile) enter(op, call string) (dead bool, err error) {
 	f.fs.mu.Lock()
 	if f.life != f.fs.life {

@@ -1,5 +1,5 @@
-// Package vfs is the only door to the disk. Calls carry the name of the operation that they are part of, so that a test can
-// fail exactly that call; Mem also forgets, at a crash, what was not synced.
+// Package vfs is the only door to the disk. Calls carry the name of the operation that they are part of, so
+// that a test can fail exactly that call; Mem also forgets, at a crash, what was not synced.
 package vfs
 
 import (
@@ -10,7 +10,8 @@ import (
 
 // FS is what a log needs of a file system. Names are paths.
 type FS interface {
-	// Create makes an empty file for reading and writing, replacing what was there. Its name is durable after SyncDir.
+	// Create makes an empty file for reading and writing, replacing what was there. Its name is durable after
+	// SyncDir.
 	Create(op, name string) (File, error)
 	// Open opens an existing file for reading and writing.
 	Open(op, name string) (File, error)
@@ -33,8 +34,8 @@ type File interface {
 	Size() (int64, error)
 	// Truncate makes the file shorter.
 	Truncate(op string, size int64) error
-	// Allocate makes the file at least so large; what it adds is reserved, and reads as zeros. Where that is not possible it does
-	// nothing.
+	// Allocate makes the file at least so large; what it adds is reserved, and reads as zeros. Where that is
+	// not possible it does nothing.
 	Allocate(op string, size int64) error
 	// Write writes all of p, or fails; it may then have written a part.
 	Write(op string, p []byte, off int64) error
@@ -42,8 +43,8 @@ type File interface {
 	Sync(op string) error
 }
 
-// WriteAtomic makes name hold data, or what it held before, whatever happens on the way: temp, write, sync, close, rename,
-// sync directory.
+// WriteAtomic makes name hold data, or what it held before, whatever happens on the way: temp, write, sync,
+// close, rename, sync directory.
 func WriteAtomic(fs FS, op, name string, data []byte) error {
 	temp := name + ".tmp"
 	f, err := fs.Create(op, temp)

@@ -147,7 +147,8 @@ func (w *world) failed(l *Log, fired bool, op operation, err error) error {
 	return nil
 }
 
-// check compares what was recovered with the model: everything that was acknowledged, and at most the operation under way beside it.
+// check compares what was recovered with the model: everything that was acknowledged, and at most the
+// operation under way beside it.
 func (w *world) check(l *Log, rec consensus.Recovered) error {
 	if w.incarnation == 0 {
 		w.incarnation = rec.Incarnation
@@ -184,7 +185,8 @@ func (w *world) tidy(rec consensus.Recovered) error {
 	return nil
 }
 
-// recover opens the log twice with a crash between, which must make no difference, and appends with a crash behind it.
+// recover opens the log twice with a crash between, which must make no difference, and appends with a crash
+// behind it.
 func (w *world) recover(rng *rand.Rand) error {
 	var first consensus.Recovered
 	for i := range 2 {
@@ -212,13 +214,14 @@ func (w *world) recover(rng *rand.Rand) error {
 	return nil
 }
 
-// refused says that the log would not open because it is damaged, and the operator is told of what and where to read on.
+// refused says that the log would not open because it is damaged, and the operator is told of what and where
+// to read on.
 func refused(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "/data") && strings.Contains(err.Error(), remedy)
 }
 
-// TestLog_EveryCallFails has each call of each script fail, once or with all that follow, and the process or the machine stop
-// there: what was acknowledged is recovered, and stays recovered.
+// TestLog_EveryCallFails has each call of each script fail, once or with all that follow, and the process or
+// the machine stop there: what was acknowledged is recovered, and stays recovered.
 func TestLog_EveryCallFails(t *testing.T) {
 	for name, script := range scripts {
 		t.Run(name, func(t *testing.T) {
@@ -266,7 +269,8 @@ func TestLog_FullDisk(t *testing.T) {
 	}
 }
 
-// TestLog_EveryCallOfRecoveryFails crashes at each call of each script, and again at each call of the recovery.
+// TestLog_EveryCallOfRecoveryFails crashes at each call of each script, and again at each call of the
+// recovery.
 func TestLog_EveryCallOfRecoveryFails(t *testing.T) {
 	for name, script := range scripts {
 		t.Run(name, func(t *testing.T) {

@@ -38,8 +38,8 @@ func image(t testing.TB) (w *world, used map[string]int64) {
 	return w, used
 }
 
-// TestOpen_OneFlippedBit flips a bit of each byte on the disk. Where the byte is in use, the log refuses to open; where it is not,
-// nothing is lost.
+// TestOpen_OneFlippedBit flips a bit of each byte on the disk. Where the byte is in use, the log refuses to
+// open; where it is not, nothing is lost.
 func TestOpen_OneFlippedBit(t *testing.T) {
 	_, used := image(t)
 	for path, inUse := range used {
@@ -110,8 +110,8 @@ func TestTorn(t *testing.T) {
 	}
 }
 
-// TestOpen_DamageThatLooksTorn: damage to a batch that has a sector of zeros in it can't be told from a tear, unless another one follows.
-// The documentation says so.
+// TestOpen_DamageThatLooksTorn: damage to a batch that has a sector of zeros in it can't be told from a tear,
+// unless another one follows. The documentation says so.
 func TestOpen_DamageThatLooksTorn(t *testing.T) {
 	for _, isLast := range []bool{true, false} {
 		fs := vfs.NewMem()
@@ -134,8 +134,8 @@ func TestOpen_DamageThatLooksTorn(t *testing.T) {
 	}
 }
 
-// TestOpen_RefusesAGap: segments go from the oldest on, each durably before the next. One that is missing elsewhere did not go
-// that way.
+// TestOpen_RefusesAGap: segments go from the oldest on, each durably before the next. One that is missing
+// elsewhere did not go that way.
 func TestOpen_RefusesAGap(t *testing.T) {
 	for missing := range 3 {
 		w := newWorld()
@@ -191,7 +191,8 @@ func used(t *testing.T) map[string]int64 {
 	return used
 }
 
-// TestCompact_ForgetsWhatASnapshotReplaced: entries that a received snapshot replaced keep no segment, whatever their index.
+// TestCompact_ForgetsWhatASnapshotReplaced: entries that a received snapshot replaced keep no segment,
+// whatever their index.
 func TestCompact_ForgetsWhatASnapshotReplaced(t *testing.T) {
 	w := newWorld()
 	script := sequence(repeat(9, save(1, 0, 1, 700)), install(5, 2, false), save(2, 0, 1, 700), compact(5))

@@ -23,8 +23,8 @@ const (
 	keepBuffer = 1 << 20
 )
 
-// trailer ends each frame. Its last byte is not zero, nor can one flipped bit make it so: a frame that ends in zero was
-// cut short.
+// trailer ends each frame. Its last byte is not zero, nor can one flipped bit make it so: a frame that ends
+// in zero was cut short.
 const trailer = 0xf0c3a5965a3c0ff0
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -98,7 +98,8 @@ func frameSize(length int) int {
 	return headerBytes + (length+align-1)/align*align + trailerBytes
 }
 
-// headerAt reads the header at an offset of a segment's bytes: the payload's length and the frame's sequence number.
+// headerAt reads the header at an offset of a segment's bytes: the payload's length and the frame's sequence
+// number.
 func headerAt(segment []byte, off int) (length int, sequence uint64, ok bool) {
 	if off+headerBytes > len(segment) {
 		return 0, 0, false
@@ -110,8 +111,8 @@ func headerAt(segment []byte, off int) (length int, sequence uint64, ok bool) {
 	return length, sequence, ok
 }
 
-// frameAt reads the frame at an offset of a segment's bytes: its payload, its sequence number and where the next one begins. ok is
-// false when no whole frame stands there.
+// frameAt reads the frame at an offset of a segment's bytes: its payload, its sequence number and where the
+// next one begins. ok is false when no whole frame stands there.
 func frameAt(segment []byte, off int) (payload []byte, sequence uint64, next int, ok bool) {
 	length, sequence, ok := headerAt(segment, off)
 	next = off + frameSize(length)
@@ -139,9 +140,10 @@ func laterFrame(segment []byte, from int, sequence uint64) (int, bool) {
 	return 0, false
 }
 
-// torn says whether what stands at an offset, where there is no whole frame, can be one that was being written when the machine
-// or the process stopped. The space held zeros before. A machine leaves each sector as it was or writes it whole, so that one
-// of the frame's is zero still; a process leaves the frame's beginning, and its end is zero.
+// torn says whether what stands at an offset, where there is no whole frame, can be one that was being
+// written when the machine or the process stopped. The space held zeros before. A machine leaves each sector
+// as it was or writes it whole, so that one of the frame's is zero still; a process leaves the frame's
+// beginning, and its end is zero.
 func torn(segment []byte, off int, sequence uint64) bool {
 	if behind := off + headerBytes; behind >= len(segment) || isZero(segment[behind:]) {
 		return true

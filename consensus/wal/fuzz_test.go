@@ -54,8 +54,8 @@ func frugal(t *testing.T, size int, read func()) {
 	}
 }
 
-// FuzzOpen puts any bytes in the place of each file. The log opens or refuses; if it opens, what it says is there at the next
-// start too, and it can go on.
+// FuzzOpen puts any bytes in the place of each file. The log opens or refuses; if it opens, what it says is
+// there at the next start too, and it can go on.
 func FuzzOpen(f *testing.F) {
 	w, used := image(f)
 	var segments [][]byte

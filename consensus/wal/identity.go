@@ -19,8 +19,8 @@ type Identity struct {
 	Server  consensus.ServerID
 	// Founders is the membership with which the group began, as this server knew it at its own first start.
 	Founders []consensus.Member
-	// Incarnation tells this data directory from any other that the server may have had before: a random number, made
-	// with the directory.
+	// Incarnation tells this data directory from any other that the server may have had before: a random
+	// number, made with the directory.
 	Incarnation uint64
 }
 

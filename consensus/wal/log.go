@@ -22,13 +22,13 @@ type Config struct {
 	Identity Identity
 	// Rand gives the incarnation of a new directory; nil: the process's own source.
 	Rand func() uint64
-	// SegmentBytes is reserved for each segment; a batch that would not fit into the rest begins another one. 0:
-	// DefaultSegmentBytes.
+	// SegmentBytes is reserved for each segment; a batch that would not fit into the rest begins another one.
+	// 0: DefaultSegmentBytes.
 	SegmentBytes int64
 }
 
-// Log implements consensus.Disk. One goroutine writes; the first failed write or sync is final, because after it nobody knows what
-// the disk holds. WriteSnapshot and OpenSnapshot may run beside it.
+// Log implements consensus.Disk. One goroutine writes; the first failed write or sync is final, because after
+// it nobody knows what the disk holds. WriteSnapshot and OpenSnapshot may run beside it.
 type Log struct {
 	cfg      Config
 	lock     io.Closer

@@ -78,8 +78,8 @@ type operation struct {
 	apart bool
 }
 
-// save appends n entries of a term from first on, superseding what is there; 0: behind the last one. The term becomes the hard
-// state's if it is newer.
+// save appends n entries of a term from first on, superseding what is there; 0: behind the last one. The term
+// becomes the hard state's if it is newer.
 func save(term consensus.Term, first consensus.Index, n, bytesEach int) operation {
 	return operation{name: "save", do: func(l *Log, m *model) error {
 		from := first

@@ -13,8 +13,9 @@ import (
 // remedy ends the message of every kind of damage.
 const remedy = "see \"A damaged log\" in docs/failure-modes.md; do not start this agent with an empty directory"
 
-// recover reads the directory and leaves the log ready to append. All that it returns is durable: others will rely on it, and the
-// process before this one may have been killed, or have given up, before its last write was.
+// recover reads the directory and leaves the log ready to append. All that it returns is durable: others will
+// rely on it, and the process before this one may have been killed, or have given up, before its last write
+// was.
 func (l *Log) recover() (consensus.Recovered, error) {
 	id, err := found(l.cfg)
 	if err != nil {
@@ -113,7 +114,8 @@ func (l *Log) replaySegment(path string, isLast bool, entries []consensus.Entry)
 	return entries, err
 }
 
-// damage says why what stands behind the last whole frame of a segment is not the end of the log; empty: it is.
+// damage says why what stands behind the last whole frame of a segment is not the end of the log; empty: it
+// is.
 func (l *Log) damage(data []byte, off int, isLast bool) string {
 	if isZero(data[off:]) {
 		return ""
@@ -157,8 +159,9 @@ func (l *Log) replayBatch(payload []byte, entries []consensus.Entry) ([]consensu
 	return append(entries[:keep], b.Entries...), nil
 }
 
-// reopen makes the last segment ready to append. What is torn becomes zeros, durably, before anything is written there; and the last
-// whole frame is written once more: it may be in memory only, even where a sync that failed has marked it clean.
+// reopen makes the last segment ready to append. What is torn becomes zeros, durably, before anything is
+// written there; and the last whole frame is written once more: it may be in memory only, even where a sync
+// that failed has marked it clean.
 func (l *Log) reopen(path string, data []byte, tail, end int) error {
 	file, err := l.cfg.FS.Open("REOPEN", path)
 	if err != nil {
@@ -182,8 +185,9 @@ func (l *Log) reopen(path string, data []byte, tail, end int) error {
 	return nil
 }
 
-// reconcile drops a log that disagrees with the snapshot, or ends before it: a crash between installing a leader's snapshot and
-// forgetting the old log leaves one, and so does a server that applied and kept what a majority held before its own disk did.
+// reconcile drops a log that disagrees with the snapshot, or ends before it: a crash between installing a
+// leader's snapshot and forgetting the old log leaves one, and so does a server that applied and kept what a
+// majority held before its own disk did.
 func (l *Log) reconcile(entries []consensus.Entry, snapshot consensus.SnapshotMeta) ([]consensus.Entry, error) {
 	first := l.last + 1
 	if len(entries) > 0 {

@@ -19,8 +19,9 @@ import (
 	"picket/consensus/vfs"
 )
 
-// A snapshot file is: magic and version 4, length of meta 4, meta, the state machine's bytes, and at the end their
-// length 8 and a CRC-32C 4 of all before it. Its name orders it: snapshot-<index>-<term>, in hexadecimal.
+// A snapshot file is: magic and version 4, length of meta 4, meta, the state machine's bytes, and at the end
+// their length 8 and a CRC-32C 4 of all before it. Its name orders it: snapshot-<index>-<term>, in
+// hexadecimal.
 const (
 	snapshotMagic  = 0x504b5301 // "PKS", version 1
 	snapshotPrefix = "snapshot-"
@@ -31,7 +32,8 @@ const (
 	footerBytes    = 12
 )
 
-// snapshots keeps the current snapshot and the one that is coming in. Reading and writing may go on at the same time.
+// snapshots keeps the current snapshot and the one that is coming in. Reading and writing may go on at the
+// same time.
 type snapshots struct {
 	fs  vfs.FS
 	dir string
@@ -148,7 +150,8 @@ func (s *snapshots) remove(names []string) error {
 	return nil
 }
 
-// adopt makes a durable file the current snapshot and removes the other one; a reader that has it open keeps it.
+// adopt makes a durable file the current snapshot and removes the other one; a reader that has it open keeps
+// it.
 func (s *snapshots) adopt(path string, meta consensus.SnapshotMeta) error {
 	s.mu.Lock()
 	obsolete := s.current
@@ -222,8 +225,8 @@ func (s *snapshots) receive(chunk *consensus.SnapshotChunk) error {
 	return err
 }
 
-// InstallReceived makes the received snapshot durable and current, and forgets the log unless it holds the snapshot's last entry: keep
-// says so.
+// InstallReceived makes the received snapshot durable and current, and forgets the log unless it holds the
+// snapshot's last entry: keep says so.
 func (l *Log) InstallReceived(meta consensus.SnapshotMeta, keep bool) error {
 	if l.err == nil {
 		l.err = l.snaps.install(meta)
