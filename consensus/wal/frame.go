@@ -66,7 +66,9 @@ func (e *encoder) encode(b *batch, sequence uint64) ([]byte, error) {
 	}
 	e.batch, e.payload = *b, e.payload[:0]
 	e.enc.ResetBytes(&e.payload)
-	if err := e.enc.Encode(&e.batch); err != nil {
+	err := e.enc.Encode(&e.batch)
+	e.batch = batch{} // it holds on to entries
+	if err != nil {
 		return nil, fmt.Errorf("encode a batch: %w", err)
 	}
 	if len(e.payload) > maxFrame {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"picket/consensus"
@@ -103,5 +105,86 @@ func TestSnapshot_ReceivedInChunksAndPinned(t *testing.T) {
 		if err != nil || rec.Snapshot.Index != 12 || len(rec.Entries) != 0 {
 			t.Errorf("recovered %+v, %v", rec, err)
 		}
+	}
+}
+
+// TestSnapshot_TakenLate: a server takes a snapshot while its leader sends a newer one. The newer one stays.
+func TestSnapshot_TakenLate(t *testing.T) {
+	w := newWorld()
+	l, _ := open(t, w.fs)
+	err := l.WriteSnapshot(consensus.SnapshotMeta{Index: 10, Term: 1}, func(io.Writer) error {
+		return run(l, &w.model, install(20, 2, false))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if content, err := readSnapshot(l); err != nil || content != w.model.content {
+			t.Errorf("the snapshot holds %q: %v", content, err)
+		}
+		w.fs.Kill()
+		var rec consensus.Recovered
+		l, rec = open(t, w.fs)
+		if err := errors.Join(w.model.matches(l, rec), w.tidy(rec)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestSnapshot_BesideTheLog takes, pins and reads snapshots while the log is written and forgotten.
+func TestSnapshot_BesideTheLog(t *testing.T) {
+	l, _ := open(t, vfs.NewMem())
+	var taken atomic.Uint64
+	var beside sync.WaitGroup
+	beside.Go(func() {
+		for i := consensus.Index(1); i <= 50; i++ {
+			err := l.WriteSnapshot(consensus.SnapshotMeta{Index: i, Term: 1}, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "state at %d", i)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			taken.Store(uint64(i))
+		}
+	})
+	beside.Go(func() {
+		for taken.Load() < 50 {
+			r, err := l.OpenSnapshot()
+			if err != nil {
+				continue // there is none yet
+			}
+			content, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size()))
+			if want := fmt.Sprint("state at ", r.Meta().Index); err != nil || string(content) != want {
+				t.Errorf("%q, want %q: %v", content, want, err)
+			}
+			_ = r.Close()
+		}
+	})
+	for i := consensus.Index(1); i <= 200; i++ {
+		if err := errors.Join(l.Save(nil, []consensus.Entry{entry(i, 1)}), l.Compact(min(i, consensus.Index(taken.Load())))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	beside.Wait()
+}
+
+// TestLog_OnARealDisk does to a real file system what the crash tests do to one in memory, without the crashes.
+func TestLog_OnARealDisk(t *testing.T) {
+	for name, script := range scripts {
+		t.Run(name, func(t *testing.T) {
+			cfg := config(vfs.OS{})
+			cfg.Dir = filepath.Join(t.TempDir(), "data")
+			want := newModel()
+			for _, operations := range [][]operation{script, {save(9, 0, 2, 700)}, nil} {
+				l, rec, err := Open(cfg)
+				if err == nil {
+					err = errors.Join(want.matches(l, rec), run(l, &want, operations), l.Close())
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
 	}
 }
