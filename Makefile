@@ -9,6 +9,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 SIM_TIME ?= 2m# of seeds for the consensus simulator
+SOAK_COMMITS ?= 10000000# of three nodes with real disks
 ARGS     ?=
 
 .PHONY: build demo test check unit sim smoke bench soak vuln redis tools clean
@@ -39,7 +40,8 @@ smoke: tools build ## the demonstration and a short benchmark, on the real binar
 bench: tools build ## failover times of Picket and Redis Sentinel, side by side
 	$(GO) run ./sentinel/bench --picket bin/picket $(ARGS)
 
-soak: ## an hour of seeds
+soak: ## an hour of seeds, and ten million commits that must leave memory and disk as they were
+	$(GO) test -timeout 1h ./consensus -run MemoryAndDisk -v -soak.commits=$(SOAK_COMMITS)
 	$(MAKE) sim SIM_TIME=1h
 
 vuln: ## known vulnerabilities in what the binary calls; needs the vulnerability database's host

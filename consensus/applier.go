@@ -1,8 +1,10 @@
 package consensus
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -287,7 +289,11 @@ func (a *applier) maybeSnapshot() {
 
 // compact lets the log forget what a durable snapshot covers. The loop runs it.
 func (n *Node) compact(meta SnapshotMeta) {
-	through := meta.Index - min(meta.Index, Index(n.cfg.TrailingEntries))
+	through := meta.Index
+	if meta.Index <= n.core.log.last() {
+		bytes := cmp.Or(n.cfg.SnapshotBytes, math.MaxInt64)
+		through = n.core.log.trail(meta.Index, n.cfg.TrailingEntries, bytes)
+	}
 	n.core.Compacted(meta, through)
 	n.disk.write(work{compact: &compaction{meta: meta, through: through}})
 	n.observe(Event{Kind: EventSnapshot, Index: meta.Index})

@@ -20,6 +20,9 @@ type CoreConfig struct {
 	// by one follower.
 	MaxAppendBytes int
 	MaxInflight    int
+	// MaxLogBytes: a leader whose log in memory is larger takes no proposals, and a follower no entries, until a snapshot has made
+	// room. 0: endless, for servers that take no snapshots.
+	MaxLogBytes int64
 	// Rand is the only source of randomness.
 	Rand *rand.Rand
 	// Veto is asked before a vote is given (to others and to oneself) in an election with a reason. A non-empty
@@ -270,6 +273,9 @@ func (c *Core) Propose(now time.Duration, data ...[]byte) (Index, Term, error) {
 	if err := c.mayAppend(); err != nil {
 		return 0, 0, err
 	}
+	if c.full() {
+		return 0, 0, ErrBusy
+	}
 	first := c.log.last() + 1
 	for _, d := range data {
 		c.appendOwn(EntryCommand, d)
@@ -287,6 +293,9 @@ func (c *Core) mayAppend() error {
 	}
 	return nil
 }
+
+// full says whether the log in memory must not grow: the state machine or the snapshots are too far behind.
+func (c *Core) full() bool { return c.cfg.MaxLogBytes > 0 && c.log.bytes > c.cfg.MaxLogBytes }
 
 func (c *Core) appendOwn(kind EntryKind, data []byte) {
 	c.log.append([]Entry{{Term: c.hard.Term, Index: c.log.last() + 1, Kind: kind, Data: data}})

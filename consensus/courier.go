@@ -50,9 +50,12 @@ func (c *courier) run() {
 			return
 		case m := <-c.asked:
 			chunk, err := c.read(m.To, m.Body.(*SnapshotChunk).Offset)
-			if err != nil {
-				c.node.fail(fmt.Errorf("read a snapshot for %s: %w", m.To, err))
-				return
+			if err != nil { // the core asks again
+				c.unpin(func(p *pin) bool { return p == c.pinned[m.To] })
+				c.node.do(func() {
+					c.node.observe(Event{Kind: EventTrouble, Peer: m.To, Text: fmt.Sprintf("read a snapshot: %v", err)})
+				})
+				continue
 			}
 			m.Body = chunk
 			c.node.transport.Send(m)

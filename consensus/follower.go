@@ -27,6 +27,9 @@ func (c *Core) handleAppend(m Message, r *AppendRequest) {
 		c.send(m.From, &AppendResponse{Rejected: true, PrevIndex: r.PrevIndex, Round: r.Round, HintIndex: hint, HintTerm: term})
 		return
 	}
+	if c.full() && prev == c.log.last() && len(entries) > 0 {
+		return // the leader sends them again
+	}
 	c.store(entries)
 	match := r.PrevIndex + Index(len(r.Entries))
 	// Never further than what this message vouches for: behind it may stand what another leader left.

@@ -19,6 +19,7 @@ type raftLog struct {
 	entries  []Entry // entries[i].Index == base+1+i
 	snapshot SnapshotMeta
 	configs  []placedConfiguration // of entries, ascending
+	bytes    int64                 // of entries' data
 }
 
 // placedConfiguration is the configuration that an entry carries.
@@ -118,12 +119,19 @@ func (l *raftLog) append(entries []Entry) {
 			l.configs = append(l.configs, placedConfiguration{e.Index, mustDecodeConfiguration(e.Data)})
 		}
 		l.entries = append(l.entries, e)
+		l.bytes += weigh(e)
 	}
 }
+
+// weigh estimates what an entry costs in memory.
+func weigh(e Entry) int64 { return int64(len(e.Data)) + 64 }
 
 // truncate drops the entries from i on. What was handed out before stays untouched: the next append reallocates.
 func (l *raftLog) truncate(i Index) {
 	n := i - l.base - 1
+	for _, e := range l.entries[n:] {
+		l.bytes -= weigh(e)
+	}
 	l.entries = l.entries[:n:n]
 	for len(l.configs) > 0 && l.configs[len(l.configs)-1].index >= i {
 		l.configs = l.configs[:len(l.configs)-1]
@@ -142,11 +150,25 @@ func (l *raftLog) compact(meta SnapshotMeta, through Index) {
 		return
 	}
 	l.baseTerm, _ = l.term(through)
+	for _, e := range l.entries[:through-l.base] {
+		l.bytes -= weigh(e)
+	}
 	l.entries = slices.Clone(l.entries[through-l.base:])
 	l.base = through
 	for len(l.configs) > 0 && l.configs[0].index <= through {
 		l.configs = l.configs[1:]
 	}
+}
+
+// trail is where a log must end to leave at most so many entries and bytes up to an index.
+func (l *raftLog) trail(to Index, entries int, bytes int64) Index {
+	for ; to > l.base && entries > 0; to-- {
+		if bytes -= weigh(l.entries[to-l.base-1]); bytes < 0 {
+			break
+		}
+		entries--
+	}
+	return to
 }
 
 // restore replaces the log by a snapshot that a leader sent. A suffix that agrees with the snapshot is kept: its entries may be

@@ -265,7 +265,8 @@ type campaign struct {
 
 // noteRefusal keeps what a voter says against this candidate.
 func (n *Node) noteRefusal(m Message, r *VoteResponse) {
-	if r.PreVote || r.Granted || n.core.role != Candidate || m.Term != n.core.hard.Term {
+	_, counted := n.core.ballots[m.From]
+	if counted || r.PreVote || r.Granted || n.core.role != Candidate || m.Term != n.core.hard.Term {
 		return
 	}
 	n.refusals = append(n.refusals, string(m.From)+": "+r.Refusal)

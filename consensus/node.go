@@ -59,7 +59,8 @@ type NodeConfig struct {
 	// the last; 0: not for that reason.
 	SnapshotEntries int
 	SnapshotBytes   int64
-	// TrailingEntries stay in the log behind a snapshot, for followers that are a little behind.
+	// TrailingEntries stay in the log behind a snapshot, for followers that are a little behind; fewer, if they are more than
+	// SnapshotBytes.
 	TrailingEntries int
 }
 
@@ -76,6 +77,7 @@ const (
 	EventDisconnected                  // from Peer
 	EventSnapshot                      // a snapshot was taken or installed, at Index
 	EventMembers                       // the membership in force changed
+	EventTrouble                       // something failed that is tried again; Text says what
 	EventFailed                        // the node stopped for good; Text says why (disk, state machine)
 )
 
@@ -99,6 +101,7 @@ func DefaultNodeConfig(id ServerID) NodeConfig {
 			HeartbeatInterval: 50 * time.Millisecond,
 			MaxAppendBytes:    256 << 10,
 			MaxInflight:       64,
+			MaxLogBytes:       256 << 20,
 			Rand:              rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		},
 		SnapshotEntries: 8192,

@@ -48,7 +48,8 @@ func (c *Core) present(id ServerID) bool {
 // Unreachable hints that a server may be gone: the connection to it broke. It is taken for absent where that is the careful guess.
 func (c *Core) Unreachable(id ServerID) {
 	if c.role == Leader && c.lead.followers[id] != nil {
-		c.lead.followers[id].lost = true
+		p := c.lead.followers[id]
+		p.lost, p.sent = true, c.now-c.cfg.ElectionTimeout // what was under way may be lost, a chunk of a snapshot, too
 	}
 }
 

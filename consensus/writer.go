@@ -41,7 +41,7 @@ func newDiskWriter(n *Node) *diskWriter { return &diskWriter{node: n, wake: make
 func (d *diskWriter) congested() bool { return d.backlog.Load() > maxBacklog }
 
 func (d *diskWriter) write(w work) {
-	d.backlog.Add(weigh(w.ready.Entries))
+	d.backlog.Add(weighAll(w.ready.Entries))
 	d.mu.Lock()
 	d.queue = append(d.queue, w)
 	d.mu.Unlock()
@@ -107,7 +107,7 @@ func (d *diskWriter) writeRun(run []work) error {
 		return err
 	}
 	for _, w := range run {
-		d.backlog.Add(-weigh(w.ready.Entries))
+		d.backlog.Add(-weighAll(w.ready.Entries))
 		for _, m := range w.ready.AfterPersist {
 			d.node.send(m)
 		}
@@ -121,7 +121,7 @@ func (d *diskWriter) save(hard *HardState, entries []Entry) error {
 	for hard != nil || len(entries) > 0 {
 		n, size := 0, int64(0)
 		for n < len(entries) && (n == 0 || size < maxSave) {
-			size += weigh(entries[n : n+1])
+			size += weighAll(entries[n : n+1])
 			n++
 		}
 		if err := d.node.cfg.Disk.Save(hard, entries[:n]); err != nil {
@@ -132,12 +132,10 @@ func (d *diskWriter) save(hard *HardState, entries []Entry) error {
 	return nil
 }
 
-// weigh estimates the size of entries on disk.
-func weigh(entries []Entry) int64 {
-	const overhead = 16
+func weighAll(entries []Entry) int64 {
 	size := int64(0)
 	for _, e := range entries {
-		size += overhead + int64(len(e.Data))
+		size += weigh(e)
 	}
 	return size
 }

@@ -242,7 +242,7 @@ func (h *herald) consensus(e consensus.Event) {
 		switch e.Kind {
 		case consensus.EventVoted, consensus.EventVoteRefused, consensus.EventSnapshot, consensus.EventTerm:
 			line = h.log.Debug()
-		case consensus.EventDisconnected:
+		case consensus.EventDisconnected, consensus.EventTrouble:
 			line = h.log.Warn()
 		case consensus.EventFailed:
 			line = h.log.Error()
@@ -279,7 +279,7 @@ var happened = map[consensus.EventKind]string{
 	consensus.EventTerm: "new term", consensus.EventVoted: "voted", consensus.EventVoteRefused: "vote refused",
 	consensus.EventLeader: "leader elected", consensus.EventLeaderLost: "leader lost", consensus.EventConnected: "agent connected",
 	consensus.EventDisconnected: "agent disconnected", consensus.EventSnapshot: "snapshot", consensus.EventFailed: "consensus has failed",
-	consensus.EventMembers: "members of the group",
+	consensus.EventMembers: "members of the group", consensus.EventTrouble: "something failed and is tried again",
 }
 
 func voters(members []consensus.Member) (ids []string) {
