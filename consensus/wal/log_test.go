@@ -131,6 +131,19 @@ func TestSnapshot_TakenLate(t *testing.T) {
 	}
 }
 
+// TestSnapshot_DamagedWhileInUse: what was whole at the start need not be so when it is read.
+func TestSnapshot_DamagedWhileInUse(t *testing.T) {
+	w := newWorld()
+	l, _ := open(t, w.fs)
+	if err := run(l, &w.model, install(20, 2, false)); err != nil {
+		t.Fatal(err)
+	}
+	w.fs.Flip(l.snaps.current, 500, 2)
+	if _, err := l.OpenSnapshot(); err == nil || !strings.Contains(err.Error(), l.snaps.current+" is damaged") {
+		t.Errorf("a damaged snapshot: %v", err)
+	}
+}
+
 // TestSnapshot_BesideTheLog takes, pins and reads snapshots while the log is written and forgotten.
 func TestSnapshot_BesideTheLog(t *testing.T) {
 	l, _ := open(t, vfs.NewMem())

@@ -246,14 +246,26 @@ func (s *snapshots) install(meta consensus.SnapshotMeta) error {
 	return s.finish(w, meta)
 }
 
-// OpenSnapshot pins the current snapshot for reading.
+// OpenSnapshot pins the current snapshot for reading. It is checked first: what the disk has damaged must not
+// reach a state machine, nor a follower, which could not tell.
 func (l *Log) OpenSnapshot() (consensus.SnapshotReader, error) {
-	l.snaps.mu.Lock()
-	defer l.snaps.mu.Unlock()
-	if l.snaps.current == "" {
+	r, err := l.snaps.pin()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.verify(); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+func (s *snapshots) pin() (*snapshotReader, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == "" {
 		return nil, errors.New("open the snapshot: there is none")
 	}
-	return openSnapshot(l.cfg.FS, l.snaps.current)
+	return openSnapshot(s.fs, s.current)
 }
 
 // snapshotReader reads the state machine's bytes of one file.
