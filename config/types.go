@@ -48,7 +48,7 @@ type Config struct {
 
 // Agent is this agent's identity.
 type Agent struct {
-	ID              string        // unique in the cluster, never reused with an empty data directory
+	ID              string        // unique in the cluster
 	Zone            string        // free text; a replica in the same zone as the old master is preferred on a tie
 	DataDir         string        // log, snapshots, identity; must survive restarts
 	ElectionTimeout time.Duration // a follower that hears no leader for one to two of these starts an election

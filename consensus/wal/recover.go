@@ -11,7 +11,8 @@ import (
 )
 
 // remedy ends the message of every kind of damage.
-const remedy = "see \"A damaged log\" in docs/failure-modes.md; do not start this agent with an empty directory"
+const remedy = "replace this agent: remove it with `picket members remove ID` on another one, move the directory away, start it again; " +
+	"see \"A damaged log\" in docs/failure-modes.md"
 
 // recover reads the directory and leaves the log ready to append. All that it returns is durable: others will
 // rely on it, and the process before this one may have been killed, or have given up, before its last write
