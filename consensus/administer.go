@@ -94,12 +94,12 @@ func (n *Node) administer(p proposal) bool {
 	case p.change != nil:
 		index, term, err := n.core.Reconfigure(n.now(), *p.change)
 		if err != nil || index == 0 {
-			p.answer(Result{Term: term}, err)
+			p.answer(Result{Term: term}, p.retriable(err))
 		} else {
 			n.applier.await(index, term, p.answer)
 		}
 	case p.heir != "":
-		p.answer(Result{}, n.core.Transfer(n.now(), p.heir))
+		p.answer(Result{}, p.retriable(n.core.Transfer(n.now(), p.heir)))
 	default:
 		return false
 	}

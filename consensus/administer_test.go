@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -187,5 +188,37 @@ func TestNode_CommittedIsAWatch(t *testing.T) {
 		if _, err := follower.Committed(ctx, 1000, 10); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("entries that nobody wrote: %v", err)
 		}
+	})
+}
+
+// While the leadership is handed over, proposals wait for the next leader.
+func TestNode_ProposalsDuringATransfer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3, nil)
+		old := g.leader()
+		var writers sync.WaitGroup
+		stop := make(chan struct{})
+		for w := range 8 {
+			writers.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if _, err := g.nodes[old].Propose(t.Context(), put("k", fmt.Sprint(w, i))); err != nil && !errors.Is(err, consensus.ErrUnknown) {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		time.Sleep(50 * time.Millisecond)
+		if err := g.nodes[old].Transfer(t.Context(), g.other(old)); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		close(stop)
+		writers.Wait()
 	})
 }

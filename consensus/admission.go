@@ -1,58 +1,103 @@
 package consensus
 
+import (
+	"fmt"
+	"hash/fnv"
+	"time"
+)
+
 // Admission keeps disks that are empty from voting. An empty disk is either new or lost, and it can't tell which; a lost one
 // may have voted in this very term, and acknowledged entries that a majority counts on. So:
 //
-//   - A server whose disk is empty is not admitted: it follows, stores and acknowledges, which is the truth at any time, but
-//     gives no vote and does not stand.
-//   - The founders admit themselves when a majority of them is known to be empty and none is known not to be. A
-//     disk that is lost later meets peers that are not empty, and stays outside.
+//   - A server whose disk is empty is not admitted: it follows and stores, but gives no vote, does not stand, and what it
+//     acknowledges does not count.
+//   - The founders admit themselves when each of them has been asked, and all of them hold nothing: no log, and no term, for which
+//     they could have voted. All, not a majority: of three, one may be late and another may have lost what it had with the third. Who
+//     is admitted remembers with which disks, so that a founder that missed an answer may follow.
 //   - A leader binds each member's incarnation, the name of its disk, into the configuration when it first hears of it. A server
 //     is admitted once its own incarnation is bound in a committed configuration: then it holds everything that its former
-//     disks can have acknowledged, and hear has taken its vote in the leader's term.
+//     disks can have acknowledged, hear has taken its vote in the leader's term, and a majority without it knows of no later one.
 //   - Answers from another incarnation than the one bound don't count. To come back with an empty disk, a server is removed and
 //     added as a new one.
 //
-// What no software can see: a majority of the founders' disks lost together is a founding.
+// What no software can see: the disks of all founders lost together are a founding.
 
-// blankPeers gathers what other founders say of their disks. It lives in memory only, and until this server is admitted.
-type blankPeers struct {
-	empty map[ServerID]bool
-	group bool // somebody holds a log: there is a group already
+// founding is what other founders have answered about their disks. It lives in memory only, and until this server is admitted.
+type founding struct {
+	answers map[ServerID]founderAnswer
+	asked   time.Duration // when this server last knocked
 }
+
+type founderAnswer struct {
+	incarnation uint64
+	blank       bool
+	founding    uint64 // with which disks it was admitted; 0: it was not, by a founding
+}
+
+// isBlank says whether this disk holds nothing, and has promised nothing.
+func (c *Core) isBlank() bool { return c.log.last() == 0 && c.hard.Term == 0 }
 
 // knock asks the founders whether their disks are empty, too; a group that exists hears that this server is here.
 func (c *Core) knock() {
 	if c.isBlank() {
-		c.canvass(c.hard.Term+1, &VoteRequest{PreVote: true, Blank: true})
+		c.founding.asked = c.now
+		c.canvass(1, &VoteRequest{PreVote: true})
 	}
 }
 
-// isBlank says whether this disk holds nothing.
-func (c *Core) isBlank() bool { return c.log.last() == 0 }
+// hearKnock has this server ask, too, when another one does: all of them need to know of all.
+func (c *Core) hearKnock() {
+	if !c.hard.Admitted && (c.founding.asked == 0 || c.now-c.founding.asked >= c.cfg.HeartbeatInterval) {
+		c.knock()
+	}
+}
 
-// meet notes whether a peer's disk is empty.
-func (c *Core) meet(id ServerID, blank bool) {
-	if c.hard.Admitted {
+// hearAnswer takes in what a founder says of its disk, in answer to this disk's own question: an older answer may be out of date.
+func (c *Core) hearAnswer(m Message, r *VoteResponse) {
+	if r.Asker != c.incarnation || !c.config.votes(m.From) {
 		return
 	}
-	if !blank {
-		c.blank.group = true
-	} else if c.config.votes(id) {
-		if c.blank.empty == nil {
-			c.blank.empty = map[ServerID]bool{}
-		}
-		c.blank.empty[id] = true
+	if c.founding.answers == nil {
+		c.founding.answers = map[ServerID]founderAnswer{}
 	}
-	c.maybeFound()
+	c.founding.answers[m.From] = founderAnswer{incarnation: m.Incarnation, blank: r.Blank, founding: r.Founding}
+	if c.maybeFound(); c.hard.Admitted { // the first to know stands first, when the others know, too
+		c.electionDue = c.now + c.cfg.HeartbeatInterval
+	}
 }
 
-// maybeFound admits this server when it and other founders, a majority together, are all empty.
+// introduce says what another founder must know of this server's disk.
+func (c *Core) introduce(r *VoteResponse, asked Message) *VoteResponse {
+	r.Blank, r.Founding, r.Asker = c.isBlank(), c.hard.Founding, asked.Incarnation
+	return r
+}
+
+// maybeFound admits this server when all other founders are as empty as it is, or were when they were admitted together with this
+// very disk.
 func (c *Core) maybeFound() {
-	founder := !c.hard.Admitted && c.isBlank() && !c.blank.group && c.isVoter(c.cfg.ID)
-	if founder && len(c.blank.empty)+1 >= majority(len(c.voters)) {
-		c.hard.Admitted = true
+	if c.hard.Admitted || !c.isBlank() || !c.isVoter(c.cfg.ID) || len(c.founding.answers)+1 != len(c.voters) {
+		return
 	}
+	together := c.foundingOf()
+	for _, a := range c.founding.answers {
+		if !a.blank && a.founding != together {
+			return // there is a group already, and this disk is none of its
+		}
+	}
+	c.hard.Admitted, c.hard.Founding = true, together
+}
+
+// foundingOf names the set of disks that found a group.
+func (c *Core) foundingOf() uint64 {
+	name := fnv.New64a()
+	for _, id := range c.voters {
+		incarnation := c.incarnation
+		if id != c.cfg.ID {
+			incarnation = c.founding.answers[id].incarnation
+		}
+		fmt.Fprintf(name, "%s %d\n", id, incarnation)
+	}
+	return name.Sum64()
 }
 
 // maybeAdmit admits this server when its disk is bound in a committed configuration.
@@ -66,9 +111,11 @@ func (c *Core) maybeAdmit() {
 	}
 }
 
-// genuine says whether an answer comes from the disk that the configuration, or this leader's first contact, knows.
+// genuine says whether an answer comes from the disk that the configuration knows, or, until it knows one, from the one that answered
+// this leader first. That one is bound then; whether its answers count is another question, which it answers itself (progress.admitted):
+// an acknowledgement also says that nothing was promised to a later leader, and a lost disk can't know.
 func (c *Core) genuine(m Message) bool {
-	if member, found := c.config.Member(m.From); found && member.Incarnation != 0 {
+	if member, _ := c.config.Member(m.From); member.Incarnation != 0 {
 		return member.Incarnation == m.Incarnation
 	}
 	if c.role != Leader || c.lead.followers[m.From] == nil {

@@ -128,8 +128,8 @@ func EncodeConfiguration(c Configuration) []byte {
 	return out
 }
 
-// decodeConfiguration reads the Data of an EntryConfiguration.
-func decodeConfiguration(data []byte) (Configuration, error) {
+// DecodeConfiguration reads the Data of an EntryConfiguration.
+func DecodeConfiguration(data []byte) (Configuration, error) {
 	var c Configuration
 	if err := codec.NewDecoderBytes(data, handle).Decode(&c); err != nil {
 		return Configuration{}, fmt.Errorf("decode a configuration: %w", err)
@@ -142,7 +142,7 @@ func decodeConfiguration(data []byte) (Configuration, error) {
 
 // mustDecodeConfiguration reads what stands in the log; if that is broken, so is the log.
 func mustDecodeConfiguration(data []byte) Configuration {
-	c, err := decodeConfiguration(data)
+	c, err := DecodeConfiguration(data)
 	if err != nil {
 		panic(fmt.Sprintf("consensus: a configuration in the log makes no sense: %v", err))
 	}

@@ -73,7 +73,7 @@ type Core struct {
 	config   Configuration // in force: the latest in the log, committed or not
 	configAt Index         // its index; at most commit: it is committed
 	voters   []ServerID    // of config
-	blank    blankPeers    // who else has an empty disk; until this server is admitted
+	founding founding      // until this server is admitted
 
 	electionDue time.Duration // followers and candidates: when to start an election
 	contact     time.Duration // when the leader was last heard; valid while leader is another server
@@ -101,8 +101,7 @@ type diskProgress struct {
 type batch struct {
 	seq   uint64
 	hard  *HardState
-	last  Index // of its entries; 0: none
-	term  Term  // of the entry at last
+	last  Index // of its entries that are still in the log; 0: none
 	reset Index // snapshot that it installs; 0: none
 }
 
@@ -217,8 +216,11 @@ func (c *Core) becomeFollower(t Term, leader ServerID) {
 		panic(fmt.Sprintf("consensus: term falls from %d to %d", c.hard.Term, t))
 	}
 	if t > c.hard.Term {
-		c.hard = HardState{Term: t, Admitted: c.hard.Admitted}
+		c.hard = HardState{Term: t, Admitted: c.hard.Admitted, Founding: c.hard.Founding}
 		c.reason = nil
+	}
+	if planted(VoteReset) {
+		c.hard.Vote = ""
 	}
 	if c.role == Leader {
 		c.armElection() // its own timer stood still while it led
@@ -289,7 +291,7 @@ func (c *Core) mayAppend() error {
 	case c.role != Leader:
 		return &NotLeaderError{Leader: c.leader, Term: c.hard.Term}
 	case c.lead.transfer.to != "":
-		return &NotLeaderError{Leader: c.lead.transfer.to, Term: c.hard.Term}
+		return &NotLeaderError{Term: c.hard.Term} // soon
 	}
 	return nil
 }
@@ -364,7 +366,7 @@ func (c *Core) Ready() Ready {
 func (c *Core) noteBatch(r Ready) {
 	b := batch{seq: r.Seq, hard: r.HardState}
 	if n := len(r.Entries); n > 0 {
-		b.last, b.term = r.Entries[n-1].Index, r.Entries[n-1].Term
+		b.last = r.Entries[n-1].Index
 		c.disk.saving = b.last
 	}
 	if r.Install != nil {
@@ -373,6 +375,14 @@ func (c *Core) noteBatch(r Ready) {
 	if b.hard != nil || b.last != 0 || b.reset != 0 {
 		c.disk.pending = append(c.disk.pending, b)
 	}
+}
+
+// unsave: what batches under way write from i on is not in the log any more, even if the same index and term come back.
+func (c *Core) unsave(i Index) {
+	for n := range c.disk.pending {
+		c.disk.pending[n].last = min(c.disk.pending[n].last, i-1)
+	}
+	c.disk.saving, c.disk.stable = min(c.disk.saving, i-1), min(c.disk.stable, i-1)
 }
 
 // Persisted reports that all batches up to seq are durable.
@@ -384,12 +394,7 @@ func (c *Core) Persisted(now time.Duration, seq uint64) {
 		if b.hard != nil {
 			c.disk.hard = *b.hard
 		}
-		// A batch whose end was overwritten meanwhile proves nothing about the log as it is now; the batch that
-		// overwrote it will.
-		if b.last != 0 && c.log.has(b.last, b.term) {
-			c.disk.stable = max(c.disk.stable, b.last)
-		}
-		c.disk.stable = max(c.disk.stable, b.reset)
+		c.disk.stable = max(c.disk.stable, b.last, b.reset)
 	}
 	switch c.role {
 	case Candidate:

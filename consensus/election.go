@@ -44,7 +44,7 @@ func (c *Core) startElection(reason []byte, transfer bool) {
 
 // application adds how good this server's log is.
 func (c *Core) application(r *VoteRequest) *VoteRequest {
-	r.LastIndex, r.LastTerm, r.Blank = c.log.last(), c.log.lastTerm(), c.isBlank()
+	r.LastIndex, r.LastTerm = c.log.last(), c.log.lastTerm()
 	return r
 }
 
@@ -90,15 +90,15 @@ func (c *Core) veto(candidate ServerID, reason []byte) string {
 // must not raise the term: it would depose that leader.
 func (c *Core) handleVoteRequest(m Message, r *VoteRequest) {
 	refuse := func(why string) {
-		answer := &VoteResponse{PreVote: r.PreVote, Blank: c.isBlank(), Refusal: why}
+		answer := c.introduce(&VoteResponse{PreVote: r.PreVote, Refusal: why}, m)
 		if r.PreVote || m.Term < c.hard.Term {
 			c.send(m.From, answer) // our term tells whether the candidate is behind
 			return
 		}
 		c.out.now = append(c.out.now, c.message(m.From, m.Term, answer))
 	}
-	c.meet(m.From, r.Blank)
-	if !c.hard.Admitted {
+	c.hearKnock()
+	if !c.hard.Admitted && !planted(BlankVotes) {
 		refuse("its disk is empty, and nobody has let it in yet")
 		return
 	}
@@ -110,7 +110,7 @@ func (c *Core) handleVoteRequest(m Message, r *VoteRequest) {
 		refuse(why)
 		return
 	}
-	if !c.log.upToDate(r.LastIndex, r.LastTerm) {
+	if !c.log.upToDate(r.LastIndex, r.LastTerm) && !planted(LogIgnored) {
 		if !r.PreVote && m.Term > c.hard.Term {
 			c.becomeFollower(m.Term, "")
 		}
@@ -120,7 +120,7 @@ func (c *Core) handleVoteRequest(m Message, r *VoteRequest) {
 	}
 	if r.PreVote {
 		// Promises nothing and resets no timer.
-		c.out.now = append(c.out.now, c.message(m.From, m.Term, &VoteResponse{PreVote: true, Granted: true, Blank: c.isBlank()}))
+		c.out.now = append(c.out.now, c.message(m.From, m.Term, c.introduce(&VoteResponse{PreVote: true, Granted: true}, m)))
 		return
 	}
 	if m.Term > c.hard.Term {
@@ -157,15 +157,12 @@ func (c *Core) castVote(m Message, r *VoteRequest, refuse func(string)) {
 	c.hard.Vote = m.From
 	c.reason = slices.Clone(r.Reason)
 	c.armElection()
-	c.sendLater(m.From, &VoteResponse{Granted: true, Blank: c.isBlank()})
+	c.sendLater(m.From, &VoteResponse{Granted: true})
 }
 
 func (c *Core) handleVoteResponse(m Message, r *VoteResponse) {
 	if !c.hard.Admitted {
-		c.meet(m.From, r.Blank)
-		if c.hard.Admitted { // the first to know begins, so that not all do at once
-			c.startPreVote()
-		}
+		c.hearAnswer(m, r)
 		return
 	}
 	asked := c.hard.Term // the term of the request that is answered
@@ -176,7 +173,7 @@ func (c *Core) handleVoteResponse(m Message, r *VoteResponse) {
 	case m.Term > asked:
 		c.becomeFollower(m.Term, "")
 		return
-	case m.Term < asked, !c.isVoter(m.From), !c.genuine(m), r.PreVote && c.role != PreCandidate, !r.PreVote && c.role != Candidate:
+	case m.Term < asked && !planted(ForeignVotes), !c.isVoter(m.From), !c.genuine(m), r.PreVote && c.role != PreCandidate, !r.PreVote && c.role != Candidate:
 		return // an answer to something that is over
 	}
 	if _, counted := c.ballots[m.From]; counted {

@@ -6,7 +6,6 @@ func (c *Core) handleAppend(m Message, r *AppendRequest) {
 		return // a second leader of this term can't be: the sender is not a correct server
 	}
 	c.hear(m.From)
-	c.blank.group = true
 	if !contiguous(r) {
 		return
 	}
@@ -24,15 +23,19 @@ func (c *Core) handleAppend(m Message, r *AppendRequest) {
 	}
 	if !c.log.has(prev, prevTerm) {
 		hint, term := c.log.conflictHint(min(prev, c.log.last()), prevTerm)
-		c.send(m.From, &AppendResponse{Rejected: true, PrevIndex: r.PrevIndex, Round: r.Round, HintIndex: hint, HintTerm: term})
+		c.send(m.From, &AppendResponse{
+			Rejected: true, PrevIndex: r.PrevIndex, Round: r.Round, HintIndex: hint, HintTerm: term, Admitted: c.hard.Admitted})
 		return
 	}
-	if c.full() && prev == c.log.last() && len(entries) > 0 {
-		return // the leader sends them again
+	if len(entries) > 0 && c.full() && entries[0].Kind == EntryCommand && entries[0].Term == m.Term {
+		return // the leader sends them again. What a new leader begins with must pass: with it, old entries are committed and can go.
 	}
 	c.store(entries)
 	match := r.PrevIndex + Index(len(r.Entries))
 	// Never further than what this message vouches for: behind it may stand what another leader left.
+	if planted(CommitBeyond) {
+		match = c.log.last()
+	}
 	c.commit = max(c.commit, min(r.Commit, match))
 	c.maybeAdmit()
 	c.acknowledge(m.From, r, match)
@@ -47,7 +50,7 @@ func contiguous(r *AppendRequest) bool {
 		if e.Kind != EntryConfiguration {
 			continue
 		}
-		if _, err := decodeConfiguration(e.Data); err != nil {
+		if _, err := DecodeConfiguration(e.Data); err != nil {
 			return false
 		}
 	}
@@ -57,6 +60,9 @@ func contiguous(r *AppendRequest) bool {
 // store appends what is new. Only a real conflict of terms truncates: a delayed, shorter append must not cut off what was
 // acknowledged since.
 func (c *Core) store(entries []Entry) {
+	if n := len(entries); n > 0 && planted(ShorterTruncates) && entries[n-1].Index < c.log.last() && entries[n-1].Index >= c.commit {
+		c.truncate(entries[n-1].Index + 1)
+	}
 	for i, e := range entries {
 		if c.log.has(e.Index, e.Term) {
 			continue
@@ -73,16 +79,15 @@ func (c *Core) store(entries []Entry) {
 // truncate drops the conflicting suffix; the disk learns of it by the entries that overwrite it.
 func (c *Core) truncate(i Index) {
 	c.log.truncate(i)
-	c.disk.saving = min(c.disk.saving, i-1)
-	c.disk.stable = min(c.disk.stable, i-1)
+	c.unsave(i)
 }
 
 // acknowledge answers an append. One that brought entries is answered when they are durable; a heartbeat at once, and only with
 // what is durable already, so that a slow disk causes no election.
 func (c *Core) acknowledge(leader ServerID, r *AppendRequest, match Index) {
 	if len(r.Entries) == 0 || match <= c.disk.stable {
-		c.send(leader, &AppendResponse{Match: min(match, c.disk.stable), Round: r.Round})
+		c.send(leader, &AppendResponse{Match: min(match, c.disk.stable), Round: r.Round, Admitted: c.hard.Admitted})
 		return
 	}
-	c.sendLater(leader, &AppendResponse{Match: match, Round: r.Round})
+	c.sendLater(leader, &AppendResponse{Match: match, Round: r.Round, Admitted: c.hard.Admitted})
 }

@@ -20,8 +20,8 @@ func (n *Node) forward(p proposal) {
 	if to == "" && p.change != nil {
 		to = n.anybody() // a server that is not a member hears of no leader
 	}
-	if to == "" {
-		p.answer(Result{}, ErrNoLeader)
+	if to == "" || !n.connected[to] {
+		p.answer(Result{}, ErrNoLeader) // the transport would drop it, and nobody would ever answer
 		return
 	}
 	n.forwards[p.id] = forward{p, to}

@@ -16,15 +16,15 @@ func everyBody() []consensus.Body {
 	configuration := consensus.NewConfiguration(
 		consensus.Member{ID: "n1", Address: "h:1", Incarnation: 7, Voter: true}, consensus.Member{ID: "n2", Address: "h:2"})
 	return []consensus.Body{
-		&consensus.VoteRequest{LastIndex: 1, LastTerm: 2, PreVote: true, Blank: true, Transfer: true, Reason: []byte("m")},
-		&consensus.VoteResponse{PreVote: true, Granted: true, Blank: true, Refusal: "no"},
+		&consensus.VoteRequest{LastIndex: 1, LastTerm: 2, PreVote: true, Transfer: true, Reason: []byte("m")},
+		&consensus.VoteResponse{PreVote: true, Granted: true, Refusal: "no", Blank: true, Founding: 5, Asker: 6},
 		&consensus.AppendRequest{PrevIndex: 3, PrevTerm: 2, Commit: 1, Round: 9, Entries: []consensus.Entry{
 			{Term: 2, Index: 4, Kind: consensus.EntryCommand, Data: []byte("x")},
 			{Term: 2, Index: 5, Kind: consensus.EntryConfiguration, Data: consensus.EncodeConfiguration(configuration)}}},
-		&consensus.AppendResponse{Match: 1, Round: 2, Rejected: true, PrevIndex: 3, HintIndex: 4, HintTerm: 5},
+		&consensus.AppendResponse{Match: 1, Round: 2, Rejected: true, PrevIndex: 3, HintIndex: 4, HintTerm: 5, Admitted: true},
 		&consensus.SnapshotChunk{Meta: consensus.SnapshotMeta{Index: 9, Term: 2, Configuration: configuration}, Offset: 5,
 			Data: []byte("y"), Done: true},
-		&consensus.SnapshotResponse{Index: 1, Offset: 2, Installed: true},
+		&consensus.SnapshotResponse{Index: 1, Offset: 2, Installed: true, Admitted: true},
 		&consensus.ReadIndexRequest{ID: 1},
 		&consensus.ReadIndexResponse{ID: 1, Index: 2},
 		&consensus.ForwardRequest{ID: 1, Data: []byte("z"), Heir: "n2",

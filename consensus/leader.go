@@ -56,7 +56,8 @@ func (c *Core) tickLeader() {
 func (c *Core) heardMajority() bool {
 	heard := 0
 	for _, id := range c.voters {
-		if id == c.cfg.ID || c.lead.followers[id].heardWithin(c.now, c.cfg.ElectionTimeout) {
+		p := c.lead.followers[id]
+		if id == c.cfg.ID || p.admitted && p.heardWithin(c.now, c.cfg.ElectionTimeout) {
 			heard++
 		}
 	}
@@ -92,12 +93,17 @@ func (c *Core) advanceCommit() {
 	for _, id := range c.voters {
 		if id == c.cfg.ID {
 			matches = append(matches, c.disk.stable)
+		} else if p := c.lead.followers[id]; p.admitted {
+			matches = append(matches, p.match)
 		} else {
-			matches = append(matches, c.lead.followers[id].match)
+			matches = append(matches, 0)
 		}
 	}
+	if planted(CountsItself) && !c.isVoter(c.cfg.ID) {
+		matches[0] = c.disk.stable
+	}
 	n := reached(matches)
-	if n <= c.commit || n < c.lead.first {
+	if n <= c.commit || n < c.lead.first && !planted(OldTermCommitted) {
 		return
 	}
 	c.commit = n

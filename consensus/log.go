@@ -174,7 +174,7 @@ func (l *raftLog) trail(to Index, entries int, bytes int64) Index {
 // restore replaces the log by a snapshot that a leader sent. A suffix that agrees with the snapshot is kept: its entries may be
 // acknowledged already. It says whether there was one.
 func (l *raftLog) restore(meta SnapshotMeta) bool {
-	if l.has(meta.Index, meta.Term) {
+	if l.has(meta.Index, meta.Term) || planted(SnapshotUnchecked) && meta.Index > l.base && meta.Index < l.last() {
 		l.compact(meta, meta.Index)
 		l.snapshot = meta
 		return true

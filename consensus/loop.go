@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,11 +94,20 @@ func (n *Node) appendAll(first proposal) {
 	index, term, err := n.core.Propose(n.now(), data...)
 	for i, p := range batch {
 		if err != nil {
-			p.answer(Result{}, err)
+			p.answer(Result{}, p.retriable(err))
 			continue
 		}
 		n.applier.await(index+Index(i), term, p.answer)
 	}
+}
+
+// retriable: what this leader does not take because it is handing over is for the next one, unless it is for this term only.
+func (p proposal) retriable(err error) error {
+	var notLeader *NotLeaderError
+	if p.term == 0 && errors.As(err, &notLeader) {
+		return fmt.Errorf("%w: %w", ErrNoLeader, err)
+	}
+	return err
 }
 
 // mayAppend says whether a proposal goes into this server's log; if not, it is forwarded or answered.

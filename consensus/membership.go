@@ -38,6 +38,9 @@ const promotable = 1024
 
 // reconfigure follows the log after each append and truncation: the configuration is never patched.
 func (c *Core) reconfigure() {
+	if _, at := c.log.configuration(); at < c.configAt && planted(ConfigurationKept) {
+		return
+	}
 	c.config, c.configAt = c.log.configuration()
 	c.voters = c.config.Voters()
 	if c.role == Leader {
@@ -50,14 +53,19 @@ func (c *Core) isVoter(id ServerID) bool {
 	return found
 }
 
-// mayStand says whether this server may be elected: a voter of the configuration in force, or, while that is not committed, of
-// the one before. A server that appended its own removal and crashed may be the only one with a log that is good enough.
+// mayStand says whether this server may be elected: a voter of the last configuration that it knows to be committed, or of a later
+// one. A server that appended its own removal and crashed may be the only one with a log that is good enough (thesis §4.2.2).
 func (c *Core) mayStand() bool {
 	if !c.hard.Admitted {
 		return false
 	}
+	for _, placed := range c.log.configs {
+		if placed.index > c.commit && placed.votes(c.cfg.ID) {
+			return true
+		}
+	}
 	committed, _ := c.log.configurationAt(c.commit)
-	return c.isVoter(c.cfg.ID) || committed.votes(c.cfg.ID)
+	return committed.votes(c.cfg.ID)
 }
 
 // mayReconfigure is nil when a leader may append a configuration: it has committed an entry of its own term, without which its
@@ -67,9 +75,9 @@ func (c *Core) mayReconfigure() error {
 	switch err := c.mayAppend(); {
 	case err != nil:
 		return err
-	case c.commit < c.lead.first:
+	case c.commit < c.lead.first && !planted(ChangeTooEarly):
 		return fmt.Errorf("%w: the leader has just been elected", ErrNotYet)
-	case c.configAt > c.commit:
+	case c.configAt > c.commit && !planted(SecondChange):
 		return fmt.Errorf("%w: another change is under way", ErrNotYet)
 	}
 	return nil
@@ -143,11 +151,14 @@ func (c *Core) added(have Member, found bool, m Member) (Configuration, error) {
 	return c.config.with(m), nil
 }
 
-// caughtUp says why a learner may not vote yet: commits would wait for it, or its disk is not known.
+// caughtUp says why a learner may not vote yet: commits would wait for it, or it would not give its vote.
 func (c *Core) caughtUp(m Member) error {
-	switch behind := c.log.last() - c.lead.followers[m.ID].match; {
+	p := c.lead.followers[m.ID]
+	switch behind := c.log.last() - p.match; {
 	case m.Incarnation == 0 || !c.present(m.ID):
 		return fmt.Errorf("%q has not been heard: start it, and wait until it has caught up", m.ID)
+	case !p.admitted:
+		return fmt.Errorf("%q does not know yet that it was let in: wait until it has caught up", m.ID)
 	case behind > promotable:
 		return fmt.Errorf("%q is %d entries behind: wait until it has caught up", m.ID, behind)
 	}
@@ -159,7 +170,7 @@ func (c *Core) endangers(next Configuration) string {
 	voters := next.Voters()
 	var silent []ServerID
 	for _, id := range voters {
-		if id != c.cfg.ID && !c.present(id) {
+		if id != c.cfg.ID && (!c.present(id) || !c.lead.followers[id].admitted) {
 			silent = append(silent, id)
 		}
 	}
@@ -189,6 +200,7 @@ func (c *Core) followMembers(next Index) {
 	}
 	c.lead.unbound = slices.ContainsFunc(c.config.Members, func(m Member) bool { return m.Incarnation == 0 })
 	c.lead.list()
+	c.confirmReads() // fewer may have to answer
 }
 
 // dismiss lets go of removed followers that know of it, or are not there to be told.

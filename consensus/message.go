@@ -19,7 +19,6 @@ type (
 		LastIndex Index
 		LastTerm  Term
 		PreVote   bool
-		Blank     bool // the sender's disk holds nothing: it asks for the founding of a group, or waits to be let in
 		Transfer  bool // the leader asked for this election: the voter lays stickiness aside
 		// Reason is not nil in a failure election: the voter lays stickiness aside, unless its veto
 		// hook objects to this reason.
@@ -30,8 +29,12 @@ type (
 	VoteResponse struct {
 		PreVote bool
 		Granted bool
-		Blank   bool   // the sender's disk holds nothing
 		Refusal string // why not, for people
+
+		// Of the founding (admission.go):
+		Blank    bool   // the sender's disk holds nothing, and has promised nothing
+		Founding uint64 // the sender's
+		Asker    uint64 // incarnation of the server that asked
 	}
 
 	// TimeoutNow has the receiver stand for election at once: the leader hands over to it (thesis §3.10).
@@ -54,6 +57,7 @@ type (
 		PrevIndex Index // of the rejected request: tells a stale rejection from the outstanding one
 		HintIndex Index // the leader may continue after this index
 		HintTerm  Term  // the follower's term at HintIndex
+		Admitted  bool  // the follower may vote
 	}
 
 	// SnapshotChunk carries part of a snapshot, stop-and-wait per follower. The core leaves Data empty; the
@@ -71,6 +75,7 @@ type (
 		Index     Index // of the snapshot
 		Offset    int64 // bytes that the follower holds
 		Installed bool
+		Admitted  bool // the follower may vote
 	}
 
 	// ReadIndexRequest asks the leader for a confirmed commit index on behalf of a follower.

@@ -167,6 +167,7 @@ func Start(cfg NodeConfig) (*Node, error) {
 	if n.core, err = NewCore(cfg.Core, cfg.Recovered, 0); err != nil {
 		return nil, err
 	}
+	n.cfg.Recovered.Entries = nil // the core's log holds them, as long as it must
 	n.seen = n.look()
 	if err := n.applier.recover(); err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ type progress struct {
 	moved Index         // match at the last heartbeat: what noticeLosses compares
 
 	incarnation uint64 // of the disk that answered first in this term; 0: none has
+	admitted    bool   // its disk may vote, and so its answers count
 	leaving     Index  // of the configuration that removed it; 0: it is a member
 
 	transfer Index         // sending a snapshot: its index
@@ -133,6 +134,7 @@ func (c *Core) handleAppendResponse(m Message, r *AppendResponse) {
 	}
 	p := c.lead.followers[m.From]
 	p.hear(c.now)
+	p.admitted = p.admitted || r.Admitted
 	p.round = max(p.round, r.Round)
 	c.confirmReads()
 	if r.Rejected {

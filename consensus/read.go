@@ -38,14 +38,16 @@ func (c *Core) ReadIndex(now time.Duration, id uint64) {
 
 // mayRead says whether the first entry of the term is committed: only then is the commit index known to hold everything that was
 // acknowledged in former terms.
-func (c *Core) mayRead() bool { return c.commit >= c.lead.first }
+func (c *Core) mayRead() bool { return c.commit >= c.lead.first || planted(ReadTooEarly) }
 
 // startReadRound starts one round for all requests that wait.
 func (c *Core) startReadRound() {
 	if len(c.reads.waiting) == 0 || !c.mayRead() {
 		return
 	}
-	c.broadcastHeartbeat()
+	if !planted(ReadOfOldRound) {
+		c.broadcastHeartbeat()
+	}
 	for _, r := range c.reads.waiting {
 		r.index, r.round = c.commit, c.lead.round
 		c.reads.confirmed = append(c.reads.confirmed, r)
@@ -60,8 +62,10 @@ func (c *Core) confirmReads() {
 	for _, id := range c.voters {
 		if id == c.cfg.ID {
 			rounds = append(rounds, c.lead.round)
+		} else if p := c.lead.followers[id]; p.admitted {
+			rounds = append(rounds, p.round)
 		} else {
-			rounds = append(rounds, c.lead.followers[id].round)
+			rounds = append(rounds, 0)
 		}
 	}
 	confirmed := reached(rounds)

@@ -31,7 +31,7 @@ import (
 //	blank n1 n2 n3            founders whose disks are empty
 //	join n4                   a new server with an empty disk, whose file names all others
 //	wipe n2, restart n2       the process begins anew, without its disk, or with it
-//	knock n4                  a server whose election timeout is over
+//	knock n4                  a server whose election timeout is over; with hold, nothing is delivered
 //	change n1 add n4          on the leader: add, promote, remove; with hold, nothing is delivered
 //	transfer n1 n2            on the leader
 //	logs, get n1 x, status, members   show
@@ -102,8 +102,11 @@ func (p *play) command(d *datadriven.TestData) string {
 	case "knock":
 		c := p.nodes[ServerID(words[0])].core
 		p.now = max(p.now, c.electionDue)
-		c.Tick(p.now)
-		p.deliver()
+		if c.Tick(p.now); slices.Contains(words, "hold") {
+			p.collect()
+		} else {
+			p.deliver()
+		}
 	case "change":
 		return p.change(words)
 	case "transfer":

@@ -35,6 +35,7 @@ func (c *Core) handleSnapshotResponse(m Message, r *SnapshotResponse) {
 	}
 	p := c.lead.followers[m.From]
 	p.hear(c.now)
+	p.admitted = p.admitted || r.Admitted
 	if p.state != snapshotting || r.Offset < 0 || r.Index > c.log.last() || r.Index < p.transfer {
 		return
 	}
@@ -60,7 +61,7 @@ func (c *Core) handleChunk(m Message, chunk *SnapshotChunk) {
 	switch {
 	case chunk.Meta.Index <= c.commit:
 		c.receiving = nil
-		c.sendLater(m.From, &SnapshotResponse{Index: chunk.Meta.Index, Installed: true})
+		c.sendLater(m.From, &SnapshotResponse{Index: chunk.Meta.Index, Installed: true, Admitted: c.hard.Admitted})
 		return
 	case c.out.chunk != nil:
 		return // one at a time; it is sent again
@@ -69,17 +70,17 @@ func (c *Core) handleChunk(m Message, chunk *SnapshotChunk) {
 		c.receiving = &reception{meta: chunk.Meta, term: m.Term}
 	}
 	if chunk.Offset != c.receiving.held {
-		c.send(m.From, &SnapshotResponse{Index: chunk.Meta.Index, Offset: c.receiving.held})
+		c.send(m.From, &SnapshotResponse{Index: chunk.Meta.Index, Offset: c.receiving.held, Admitted: c.hard.Admitted})
 		return
 	}
 	c.out.chunk = chunk
 	c.receiving.held += int64(len(chunk.Data))
 	if !chunk.Done {
-		c.sendLater(m.From, &SnapshotResponse{Index: chunk.Meta.Index, Offset: c.receiving.held})
+		c.sendLater(m.From, &SnapshotResponse{Index: chunk.Meta.Index, Offset: c.receiving.held, Admitted: c.hard.Admitted})
 		return
 	}
 	c.install(chunk.Meta)
-	c.sendLater(m.From, &SnapshotResponse{Index: chunk.Meta.Index, Installed: true})
+	c.sendLater(m.From, &SnapshotResponse{Index: chunk.Meta.Index, Installed: true, Admitted: c.hard.Admitted})
 }
 
 // install makes a received snapshot the beginning of the log.
@@ -88,10 +89,12 @@ func (c *Core) install(meta SnapshotMeta) {
 	// The disk may keep its log only if it was told of everything up to the snapshot; else an older suffix could stay there.
 	written := c.disk.saving >= meta.Index
 	c.out.keepLog = c.log.restore(meta) && written
+	if c.log.last() == meta.Index {
+		c.unsave(1) // until the snapshot is installed, the disk holds nothing that counts
+	}
 	c.commit = meta.Index
 	c.handed = max(c.handed, meta.Index)
-	c.disk.saving = max(min(c.disk.saving, c.log.last()), meta.Index)
-	c.disk.stable = min(c.disk.stable, c.log.last())
+	c.disk.saving = max(c.disk.saving, meta.Index)
 	c.reconfigure()
 	c.maybeAdmit()
 	c.out.install = &meta

@@ -40,6 +40,7 @@ type HardState struct {
 	// Admitted: this disk may vote. One that is empty might have been lost, and with it votes and entries that
 	// others count on (see admission.go).
 	Admitted bool
+	Founding uint64 // names the disks with which this one founded the group; 0: it joined one
 }
 
 // SnapshotMeta identifies a snapshot: the state after applying every entry up to Index.

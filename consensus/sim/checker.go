@@ -2,23 +2,32 @@ package sim
 
 import (
 	"fmt"
-	"strings"
+	"slices"
+	"time"
 
 	"picket/consensus"
+	"picket/consensus/linear"
 )
 
 // checker holds what must be true, and looks after every event.
 type checker struct {
-	sim      *Sim
-	leaders  map[consensus.Term]consensus.ServerID
-	history  []consensus.Entry // committed: as first applied anywhere
-	states   []uint64          // the state machine's hash after each
-	terms    []consensus.Term  // in which each was known to be committed
-	chains   map[position]uint64
-	acked    consensus.Index // highest index that was acknowledged to a client
-	begun    map[uint64]consensus.Index
-	servers  map[consensus.ServerID]*mirror
-	trusting bool // the disk's image is not compared: a planted bug must be found by what follows from it
+	sim     *Sim
+	leaders map[consensus.Term]consensus.ServerID
+	history []consensus.Entry // committed: as first applied anywhere
+	terms   []consensus.Term  // in which each was known to be committed
+	states  []uint64          // a hash of the machine's state after each
+	oracle  *machine          // applies the history, and nothing else
+	config  consensus.Configuration
+	chains  map[position]uint64
+	reads   map[uint64]asked // read points that were asked for, and not given
+	answers []linear.Operation
+	servers map[consensus.ServerID]*mirror
+}
+
+// asked is a request for a read point.
+type asked struct {
+	of consensus.ServerID
+	at time.Duration
 }
 
 type position struct {
@@ -28,18 +37,18 @@ type position struct {
 
 // mirror is what the checker knows of one server.
 type mirror struct {
-	log     entries // as the core sees it
-	disk    entries // as the disk holds it, judged by the writes that were reported as done
-	hard    consensus.HardState
-	pending *consensus.Ready // a write that was under way when the process died: it may or may not have been done
-	status  consensus.Status
+	log    entries // as the core sees it
+	image  image   // as the disk holds it
+	status consensus.Status
 }
 
-// entries is a log: base is the last index that is not in it.
+// entries is a log behind a snapshot: base is the last index that is not in it.
 type entries struct {
 	base     consensus.Index
 	baseTerm consensus.Term
+	first    consensus.Configuration // the snapshot's, or the founding one
 	list     []consensus.Entry
+	config   *consensus.Configuration // nil: not looked for since the last change
 }
 
 func (e *entries) last() consensus.Index { return e.base + consensus.Index(len(e.list)) }
@@ -49,25 +58,48 @@ func (e *entries) store(list []consensus.Entry) {
 	if len(list) == 0 {
 		return
 	}
+	e.config = nil
 	keep := list[0].Index - e.base - 1
 	e.list = append(e.list[:keep:keep], list...)
 }
 
 // install begins anew behind a snapshot, or drops what it covers.
 func (e *entries) install(meta consensus.SnapshotMeta, keepLog bool) {
+	e.config = nil
 	if keepLog && meta.Index >= e.base && meta.Index <= e.last() {
 		e.list = e.list[meta.Index-e.base:]
 	} else {
 		e.list = nil
 	}
-	e.base, e.baseTerm = meta.Index, meta.Term
+	e.base, e.baseTerm, e.first = meta.Index, meta.Term, meta.Configuration
+}
+
+// configuration, computed naively: the last one in the log, else the snapshot's.
+func (e *entries) configuration() consensus.Configuration {
+	if e.config == nil {
+		e.config = &e.first
+		for _, entry := range e.list {
+			if entry.Kind == consensus.EntryConfiguration {
+				config := decodeConfiguration(entry.Data)
+				e.config = &config
+			}
+		}
+	}
+	return *e.config
+}
+
+func decodeConfiguration(data []byte) consensus.Configuration {
+	c, err := consensus.DecodeConfiguration(data)
+	if err != nil {
+		panic(violation(err.Error()))
+	}
+	return c
 }
 
 func newChecker(s *Sim) *checker {
 	c := &checker{
-		sim: s, leaders: map[consensus.Term]consensus.ServerID{}, chains: map[position]uint64{},
-		begun: map[uint64]consensus.Index{}, servers: map[consensus.ServerID]*mirror{},
-		trusting: s.opts.Bug == VoteForgotten,
+		sim: s, leaders: map[consensus.Term]consensus.ServerID{}, oracle: newMachine(), chains: map[position]uint64{},
+		reads: map[uint64]asked{}, servers: map[consensus.ServerID]*mirror{},
 	}
 	for _, id := range s.ids {
 		c.servers[id] = &mirror{}
@@ -75,7 +107,8 @@ func newChecker(s *Sim) *checker {
 	return c
 }
 
-// status: terms and commit indexes only grow; a term has one leader; and a new leader holds everything committed.
+// status: terms and commit indexes only grow; the members are those of snapshot and log; a term has one leader; and a new leader holds
+// everything committed.
 func (c *checker) status(id consensus.ServerID, now consensus.Status) {
 	m := c.servers[id]
 	was := m.status
@@ -87,6 +120,8 @@ func (c *checker) status(id consensus.ServerID, now consensus.Status) {
 		c.sim.fail("%s: commit index falls from %d to %d", id, was.Commit, now.Commit)
 	case now.Commit > now.Last || now.Applied > now.Commit:
 		c.sim.fail("%s: applied %d, commit %d, last %d", id, now.Applied, now.Commit, now.Last)
+	case !slices.Equal(now.Members, m.log.configuration().Members):
+		c.sim.fail("%s: the members are %v, snapshot and log say %v", id, now.Members, m.log.configuration().Members)
 	case now.Role != consensus.Leader:
 		return
 	}
@@ -136,6 +171,7 @@ func (c *checker) ready(id consensus.ServerID, r consensus.Ready) {
 	}
 	m.log.store(r.Entries)
 	c.matching(id, m, first)
+	c.oneChange(id, m, r.Entries)
 }
 
 // matching: an index and a term identify an entry and everything before it.
@@ -161,143 +197,151 @@ func (c *checker) matching(id consensus.ServerID, m *mirror, from consensus.Inde
 	}
 }
 
-// applied: there is one history.
-func (c *checker) applied(id consensus.ServerID, e consensus.Entry, state uint64) {
+// oneChange: a leader appends a configuration only when it knows that the one before it, and an entry of its own term, are committed.
+func (c *checker) oneChange(id consensus.ServerID, m *mirror, appended []consensus.Entry) {
+	status := c.sim.servers[id].core.Status(c.sim.servers[id].clock())
+	if status.Role != consensus.Leader {
+		return
+	}
+	for _, e := range appended {
+		if e.Kind != consensus.EntryConfiguration || e.Term != status.Term {
+			continue
+		}
+		ownTerm := false
+		for _, before := range m.log.list[:e.Index-m.log.base-1] {
+			if before.Kind == consensus.EntryConfiguration && before.Index > status.Commit {
+				c.sim.fail("%s appends a configuration at %d while the one at %d is not committed", id, e.Index, before.Index)
+			}
+			ownTerm = ownTerm || before.Term == e.Term && before.Index <= status.Commit
+		}
+		if !ownTerm && m.log.baseTerm != e.Term {
+			c.sim.fail("%s appends a configuration at %d before it has committed anything in term %d", id, e.Index, e.Term)
+		}
+	}
+}
+
+// applied: there is one history, and what it makes of the state.
+func (c *checker) applied(id consensus.ServerID, e consensus.Entry, m *machine) {
 	n := consensus.Index(len(c.history))
 	switch {
 	case e.Index == n+1:
-		c.history = append(c.history, e)
-		c.states = append(c.states, state)
-		c.terms = append(c.terms, max(e.Term, c.servers[id].status.Term))
-		c.sim.result.Commits++
+		c.extend(id, e)
 	case e.Index > n+1:
 		c.sim.fail("%s applies entry %d before anybody applied %d", id, e.Index, n+1)
 	case c.history[e.Index-1].Term != e.Term || string(c.history[e.Index-1].Data) != string(e.Data):
 		c.sim.fail("state machine safety: %s applies %v at %d, another server applied %v", id, e, e.Index, c.history[e.Index-1])
-	case c.states[e.Index-1] != state:
-		c.sim.fail("%s: after entry %d its state differs from another server's", id, e.Index)
+	}
+	if c.states[e.Index-1] != m.hash {
+		c.sim.fail("%s: after entry %d its history is another one", id, e.Index)
 	}
 }
 
+// extend: consecutive configurations differ by one voter at most.
+func (c *checker) extend(id consensus.ServerID, e consensus.Entry) {
+	c.oracle.apply(e)
+	c.history = append(c.history, e)
+	c.states = append(c.states, c.oracle.hash)
+	c.terms = append(c.terms, max(e.Term, c.servers[id].status.Term))
+	c.sim.result.Commits++
+	if e.Kind != consensus.EntryConfiguration {
+		return
+	}
+	next := decodeConfiguration(e.Data)
+	if n := difference(c.config.Voters(), next.Voters()); n > 1 && len(c.config.Members) > 0 {
+		c.sim.fail("the configuration at %d differs from the one before in %d voters", e.Index, n)
+	}
+	c.config = next
+}
+
+// difference counts the ids that are in one list only.
+func difference(a, b []consensus.ServerID) (n int) {
+	for _, pair := range [][2][]consensus.ServerID{{a, b}, {b, a}} {
+		for _, id := range pair[0] {
+			if !slices.Contains(pair[1], id) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // restored: a snapshot stands for the history up to its index.
-func (c *checker) restored(id consensus.ServerID, meta consensus.SnapshotMeta, state uint64) {
-	if i := int(meta.Index); i > len(c.states) || c.states[i-1] != state {
+func (c *checker) restored(id consensus.ServerID, meta consensus.SnapshotMeta, content []byte) {
+	if int(meta.Index) > len(c.history) {
+		c.sim.fail("%s: the snapshot at %d is ahead of what was ever committed", id, meta.Index)
+	}
+	replayed := newMachine()
+	for _, e := range c.history[:meta.Index] {
+		replayed.apply(e)
+	}
+	if string(replayed.encode()) != string(content) {
 		c.sim.fail("%s: the state in snapshot %d is not that of the history", id, meta.Index)
 	}
 }
 
-func (c *checker) acknowledged(i consensus.Index) { c.acked = max(c.acked, i) }
-
-func (c *checker) readBegins(id uint64) { c.begun[id] = c.acked }
-
-// readEnds: a read sees every write that was acknowledged before it was asked for.
-func (c *checker) readEnds(r consensus.ReadReady) {
-	if want, known := c.begun[r.ID]; !known {
-		c.sim.fail("read %d is answered twice", r.ID)
-	} else if r.Err == nil && r.Index < want {
-		c.sim.fail("linearizability: read %d is at %d, but %d was acknowledged before", r.ID, r.Index, want)
-	}
-	delete(c.begun, r.ID)
+func (c *checker) readBegins(id consensus.ServerID, read uint64) {
+	c.reads[read] = asked{id, c.sim.now}
 }
 
-// claims: no message leaves that says more than the sender's disk holds.
-func (c *checker) claims(m consensus.Message) {
-	if c.trusting {
-		return
+// readEnds: each request for a read point is answered once, unless its process dies.
+func (c *checker) readEnds(id consensus.ServerID, r consensus.ReadReady) {
+	if c.reads[r.ID].of != id {
+		c.sim.fail("%s: read %d is answered twice, or was never asked", id, r.ID)
 	}
-	disk := c.servers[m.From]
-	voted := consensus.HardState{Term: m.Term, Vote: m.From, Admitted: true}
-	switch body := m.Body.(type) {
-	case *consensus.VoteRequest:
-		if !body.PreVote && disk.hard != voted {
-			c.sim.fail("%s asks for votes in term %d, its disk holds %+v", m.From, m.Term, disk.hard)
-		}
-	case *consensus.VoteResponse:
-		voted.Vote = m.To
-		if !body.PreVote && body.Granted && disk.hard != voted {
-			c.sim.fail("%s grants its vote to %s in term %d, its disk holds %+v", m.From, m.To, m.Term, disk.hard)
-		}
-	case *consensus.AppendRequest:
-		if disk.hard.Term != m.Term {
-			c.sim.fail("%s leads term %d, its disk holds %+v", m.From, m.Term, disk.hard)
-		}
-	case *consensus.AppendResponse:
-		if !body.Rejected && body.Match > disk.disk.last() {
-			c.sim.fail("%s acknowledges entry %d, its disk ends at %d", m.From, body.Match, disk.disk.last())
-		}
-	case *consensus.SnapshotResponse:
-		if body.Installed && body.Index > disk.disk.last() {
-			c.sim.fail("%s acknowledges snapshot %d, its disk ends at %d", m.From, body.Index, disk.disk.last())
-		}
+	delete(c.reads, r.ID)
+}
+
+// told notes what a client was answered, or that it was not.
+func (c *checker) told(o linear.Operation) {
+	c.answers = append(c.answers, o)
+	if !o.Unknown {
+		c.sim.result.Answers++
 	}
 }
 
-// saving notes the write that is under way.
-func (c *checker) saving(id consensus.ServerID, r consensus.Ready) { c.servers[id].pending = &r }
-
-// saved: at most one vote in a term, and terms only grow, as the disk sees it.
-func (c *checker) saved(id consensus.ServerID, r consensus.Ready) {
+// settled says whether a server may vote, and knows of no other configuration than this one.
+func (c *checker) settled(id consensus.ServerID, config consensus.Configuration) bool {
 	m := c.servers[id]
-	m.pending = nil
-	if r.Install != nil {
-		m.disk.install(*r.Install, r.KeepLog)
-	}
-	if h := r.HardState; h != nil {
-		if h.Term < m.hard.Term || h.Term == m.hard.Term && m.hard.Vote != "" && h.Vote != m.hard.Vote {
-			c.sim.fail("%s: the disk held %+v, and now %+v", id, m.hard, *h)
+	return m.image.hard.Admitted && slices.Equal(m.log.configuration().Members, config.Members)
+}
+
+// mayBeLetIn says whether some log holds a configuration with a server that may yet be committed.
+func (c *checker) mayBeLetIn(id consensus.ServerID) bool {
+	for _, m := range c.servers {
+		for _, e := range m.log.list {
+			if e.Kind != consensus.EntryConfiguration || int(e.Index) <= len(c.history) {
+				continue
+			}
+			if _, member := decodeConfiguration(e.Data).Member(id); member {
+				return true
+			}
 		}
-		m.hard = *h
 	}
-	m.disk.store(r.Entries)
+	return false
 }
 
 // died forgets what only the process knew.
-func (c *checker) died(id consensus.ServerID) { c.servers[id].status = consensus.Status{} }
-
-// recovered: the disk holds everything that was reported as written, and nothing that was not on its way.
-func (c *checker) recovered(id consensus.ServerID, rec consensus.Recovered) {
-	m := c.servers[id]
-	if !c.trusting {
-		problem := m.differs(rec)
-		if problem != "" && m.pending != nil {
-			pending := *m.pending
-			c.saved(id, pending) // it was done after all, then
-			problem = m.differs(rec)
-		}
-		if problem != "" {
-			c.sim.fail("%s recovers something else than it wrote: %s", id, problem)
+func (c *checker) died(id consensus.ServerID) {
+	c.servers[id].status = consensus.Status{}
+	for read, a := range c.reads {
+		if a.of == id {
+			delete(c.reads, read)
 		}
 	}
-	m.pending = nil
-	m.hard = rec.HardState
-	m.log = entries{base: rec.Snapshot.Index, baseTerm: rec.Snapshot.Term}
-	for _, e := range rec.Entries {
-		if e.Index > rec.Snapshot.Index {
-			m.log.list = append(m.log.list, e)
-		}
-	}
-	m.disk = m.log
-	m.disk.list = append([]consensus.Entry(nil), m.log.list...)
 }
 
-// differs compares what was recovered with what was written.
-func (m *mirror) differs(rec consensus.Recovered) string {
-	var problems []string
-	if rec.HardState != m.hard {
-		problems = append(problems, fmt.Sprintf("hard state %+v, written was %+v", rec.HardState, m.hard))
-	}
-	last := rec.Snapshot.Index
-	if n := len(rec.Entries); n > 0 {
-		last = max(last, rec.Entries[n-1].Index)
-	}
-	if last != m.disk.last() {
-		problems = append(problems, fmt.Sprintf("the log ends at %d, written was %d", last, m.disk.last()))
-	}
-	for _, e := range rec.Entries {
-		if i := int(e.Index) - int(m.disk.base) - 1; i >= 0 && i < len(m.disk.list) && m.disk.list[i].Term != e.Term {
-			problems = append(problems, fmt.Sprintf("entry %d is of term %d, written was %d", e.Index, e.Term, m.disk.list[i].Term))
-			break
+// searchTime bounds the search for an order of the answers; it takes milliseconds.
+const searchTime = 30 * time.Second
+
+// end: every read point that was asked for was given, and the answers to all clients are those of one map.
+func (c *checker) end() {
+	for read, a := range c.reads {
+		if c.sim.now-a.at > time.Second {
+			c.sim.fail("%s never answers read %d", a.of, read)
 		}
 	}
-	return strings.Join(problems, "; ")
+	if err := linear.Check(c.answers, searchTime); err != nil {
+		c.sim.fail("linearizability: %v", err)
+	}
+	c.sim.note("%s", fmt.Sprint(len(c.answers), " operations are linearizable"))
 }

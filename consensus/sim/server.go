@@ -1,98 +1,118 @@
 package sim
 
 import (
-	"bytes"
-	"encoding/binary"
-	"errors"
-	"fmt"
-	"io"
 	"math/rand/v2"
 	"time"
 
 	"picket/consensus"
+	"picket/consensus/linear"
 	"picket/consensus/vfs"
 	"picket/consensus/wal"
 )
 
-// server is one member: the production core and log, and a driver that follows the rules of Ready on virtual time.
+// server is one process and its machine: the production core and log, and a driver that follows the rules of Ready on virtual time.
 type server struct {
-	sim  *Sim
-	id   consensus.ServerID
-	disk *vfs.Mem
-	log  *wal.Log
-	core *consensus.Core // nil: the process is dead
-	life int             // grows with each boot: what was scheduled for an earlier life is void
+	sim         *Sim
+	id          consensus.ServerID
+	founders    []consensus.Member // as its file lists them
+	disk        *vfs.Mem           // nil: it was never started
+	incarnation uint64
+	log         *wal.Log
+	core        *consensus.Core // nil: the process is dead
+	life        int             // grows with each boot: what was scheduled for an earlier life is void
 
-	bootAt   time.Duration
-	rate     float64 // of its clock
-	frozen   bool
-	held     []consensus.Message // what arrived while it was frozen
-	tickAt   time.Duration       // when a tick is scheduled; -1: none is
-	queue    []consensus.Ready   // batches that the disk has not written
+	bootAt time.Duration
+	rate   float64 // of its clock
+	frozen bool
+	held   []consensus.Message // what arrived while it was frozen
+	tickAt time.Duration       // when a tick is scheduled; -1: none is
+
+	queue    []consensus.Ready // batches that the disk has not written
 	writing  bool
+	installs int               // snapshots that are being installed
+	backlog  []consensus.Entry // committed, not applied: they follow such a snapshot
 	applied  consensus.Index
-	state    uint64 // the state machine: a hash of all commands
-	awaiting []proposal
+	term     consensus.Term // of the last applied entry
+	config   consensus.Configuration
+	machine  *machine
+	pins     map[consensus.ServerID]consensus.SnapshotReader // snapshots that are being sent
 
-	committed []consensus.Entry // not applied yet
-	installs  int               // snapshots that are being installed
+	writes map[consensus.Index][]pending // clients that wait for an entry
+	reads  map[uint64]request            // and for a read point
+	ripe   []read                        // reads that wait until enough is applied
 }
 
-type proposal struct {
+// pending is a proposal that waits for its entry.
+type pending struct {
+	term consensus.Term
+	request
+}
+
+// read waits until all up to index is applied.
+type read struct {
 	index consensus.Index
-	term  consensus.Term
+	request
 }
 
-const dir = "/data"
+func newServer(s *Sim, id consensus.ServerID) *server { return &server{sim: s, id: id} }
 
-var errDied = errors.New("the process dies here")
-
-func newServer(s *Sim, id consensus.ServerID) *server {
-	return &server{sim: s, id: id, disk: vfs.NewMem(), rate: 1}
+// found starts a founder for the first time.
+func (sv *server) found(members []consensus.Member) {
+	sv.founders, sv.disk = members, vfs.NewMem()
+	sv.boot()
 }
 
-// boot starts the process from what the disk holds.
+// boot starts the process from what the disk holds. It may be interrupted by another crash.
 func (sv *server) boot() {
 	s := sv.sim
-	log, rec, err := wal.Open(wal.Config{FS: sv.disk, Dir: dir, SegmentBytes: 4096,
-		Identity: wal.Identity{Cluster: "sim", Server: sv.id, Founders: founders(s.ids)}, Rand: s.rng.Uint64})
-	if err != nil {
-		s.fail("%s can't start: %v", sv.id, err)
+	rec, ok := sv.open()
+	if !ok {
+		return
 	}
 	s.check.recovered(sv.id, rec)
-	sv.log, sv.life, sv.bootAt, sv.tickAt = log, sv.life+1, s.now, -1
-	sv.queue, sv.writing, sv.frozen, sv.held, sv.awaiting = nil, false, false, nil, nil
-	sv.committed, sv.installs = nil, 0
+	sv.life, sv.bootAt, sv.tickAt, sv.incarnation = sv.life+1, s.now, -1, rec.Incarnation
+	sv.queue, sv.writing, sv.frozen, sv.held = nil, false, false, nil
+	sv.installs, sv.backlog = 0, nil
+	sv.pins, sv.writes = map[consensus.ServerID]consensus.SnapshotReader{}, map[consensus.Index][]pending{}
+	sv.reads, sv.ripe = map[uint64]request{}, nil
 	if sv.rate = 1; s.faults.drift && !s.calm {
 		sv.rate = 0.5 + 1.5*s.rng.Float64()
 	}
-	sv.applied, sv.state = 0, 0
+	sv.applied, sv.term, sv.machine, sv.config = 0, 0, newMachine(), rec.Snapshot.Configuration
 	if rec.Snapshot.Index > 0 {
-		sv.restore(rec.Snapshot)
+		if err := sv.restore(); err != nil {
+			s.fail("%s can't start: %v", sv.id, err)
+		}
 	}
 	core, err := consensus.NewCore(consensus.CoreConfig{
 		ID: sv.id, ElectionTimeout: 150 * time.Millisecond, HeartbeatInterval: 30 * time.Millisecond,
-		MaxAppendBytes: 64, MaxInflight: 4, Rand: rand.New(rand.NewPCG(s.rng.Uint64(), 1)),
-		Veto: func(candidate consensus.ServerID, reason []byte) string {
-			if len(reason) > 1 { // the second byte names who objects
-				if sv.id == s.ids[int(reason[1])%len(s.ids)] {
-					return "objection"
-				}
-			}
-			return ""
-		},
+		MaxAppendBytes: s.faults.batch, MaxInflight: 4, Rand: rand.New(rand.NewPCG(s.rng.Uint64(), 1)), Veto: sv.veto,
 	}, rec, 0)
 	if err != nil {
 		s.fail("%s can't start: %v", sv.id, err)
 	}
 	sv.core = core
-	s.note("%s boots: term %d vote %q snapshot %d, %d entries", sv.id, rec.HardState.Term, rec.HardState.Vote, rec.Snapshot.Index, len(rec.Entries))
+	s.note("%s boots: %+v snapshot %d, %d entries", sv.id, rec.HardState, rec.Snapshot.Index, len(rec.Entries))
 	sv.settle()
+}
+
+// veto: the second byte of a reason names who objects.
+func (sv *server) veto(_ consensus.ServerID, reason []byte) string {
+	if len(reason) > 1 && sv.id == sv.sim.ids[int(reason[1])%len(sv.sim.ids)] {
+		return "objection"
+	}
+	return ""
 }
 
 // clock is the server's own monotonic time.
 func (sv *server) clock() time.Duration {
 	return time.Duration(float64(sv.sim.now-sv.bootAt) * sv.rate)
+}
+
+func (sv *server) runs() bool { return sv.core != nil && !sv.frozen }
+
+func (sv *server) leads() bool {
+	return sv.runs() && sv.core.Status(sv.clock()).Role == consensus.Leader
 }
 
 // later schedules something for this life of the process. A frozen process does it when it wakes.
@@ -125,30 +145,6 @@ func (sv *server) thaw() {
 	}
 }
 
-// crash kills the process; torn: in the middle of the write that is due.
-func (sv *server) crash(torn bool) {
-	s := sv.sim
-	if sv.core == nil {
-		return
-	}
-	s.result.Crashes++
-	if torn && len(sv.queue) > 0 {
-		calls := s.rng.IntN(4)
-		sv.disk.Fail(func(_, call, _ string) error {
-			if calls--; calls < 0 && call != "open" && call != "read" {
-				return errDied
-			}
-			return nil
-		})
-		_ = sv.save(sv.queue[0]) // whatever became of it
-		sv.disk.Fail(nil)
-	}
-	sv.disk.Crash(s.rng)
-	sv.core, sv.life = nil, sv.life+1
-	s.check.died(sv.id)
-	s.note("%s crashes", sv.id)
-}
-
 func (sv *server) receive(m consensus.Message) {
 	switch {
 	case sv.core == nil:
@@ -160,36 +156,33 @@ func (sv *server) receive(m consensus.Message) {
 	}
 }
 
-func (sv *server) propose(n int) {
-	if sv.core == nil || sv.frozen || sv.core.Status(sv.clock()).Role != consensus.Leader {
+// request takes in what a client asks.
+func (sv *server) request(r request) {
+	if !sv.runs() {
 		return
 	}
-	var data [][]byte
-	for range n {
-		data = append(data, binary.LittleEndian.AppendUint64(nil, sv.sim.rng.Uint64()))
+	if r.op.Kind == linear.Get {
+		sv.sim.reads++
+		sv.reads[sv.sim.reads] = r
+		sv.sim.check.readBegins(sv.id, sv.sim.reads)
+		sv.core.ReadIndex(sv.clock(), sv.sim.reads)
+		sv.settle()
+		return
 	}
-	first, term, err := sv.core.Propose(sv.clock(), data...)
+	c := command{client: r.client.id, sequence: r.sent, kind: r.op.Kind, key: r.op.Key, value: r.op.Value, expect: r.op.Expect}
+	index, term, err := sv.core.Propose(sv.clock(), c.encode())
 	if err != nil {
-		sv.sim.fail("%s leads, but can't propose: %v", sv.id, err)
+		leader := sv.core.Status(sv.clock()).Leader
+		sv.sim.call(func() { r.client.answered(r, "", leader, true) })
+		return
 	}
-	for i := range n {
-		sv.awaiting = append(sv.awaiting, proposal{first + consensus.Index(i), term})
-	}
+	sv.writes[index] = append(sv.writes[index], pending{term, r})
 	sv.settle()
 }
 
 func (sv *server) campaign() {
-	if sv.core != nil && !sv.frozen {
+	if sv.runs() {
 		_, _ = sv.core.Campaign(sv.clock(), []byte{'m', byte(sv.sim.rng.IntN(14))}) // it may be vetoed
-		sv.settle()
-	}
-}
-
-func (sv *server) read() {
-	if sv.core != nil && !sv.frozen {
-		sv.sim.reads++
-		sv.sim.check.readBegins(sv.sim.reads)
-		sv.core.ReadIndex(sv.clock(), sv.sim.reads)
 		sv.settle()
 	}
 }
@@ -218,7 +211,7 @@ func (sv *server) carryOut(r consensus.Ready) {
 	s := sv.sim
 	s.check.ready(sv.id, r)
 	for _, m := range r.Messages {
-		s.send(sv.fill(m))
+		sv.send(m)
 	}
 	if s.opts.Bug == AckBeforeSync {
 		sv.sendLater(r)
@@ -231,92 +224,53 @@ func (sv *server) carryOut(r consensus.Ready) {
 	if r.Install != nil {
 		sv.installs++
 	}
-	sv.committed = append(sv.committed, r.Committed...)
-	sv.applyCommitted()
-	for _, read := range r.Reads {
-		s.check.readEnds(read)
+	sv.backlog = append(sv.backlog, r.Committed...)
+	sv.applyBacklog()
+	for _, ready := range r.Reads {
+		sv.readPoint(ready)
 	}
 }
 
-func (sv *server) sendLater(r consensus.Ready) {
-	for _, m := range r.AfterPersist {
-		sv.sim.send(sv.fill(m))
-	}
-}
-
-// startWrite lets the disk work on the oldest batch.
-func (sv *server) startWrite() {
-	if sv.writing || len(sv.queue) == 0 {
+// readPoint: the request may be answered once everything up to a point is applied.
+func (sv *server) readPoint(ready consensus.ReadReady) {
+	sv.sim.check.readEnds(sv.id, ready)
+	r := sv.reads[ready.ID]
+	delete(sv.reads, ready.ID)
+	if ready.Err != nil {
+		leader := sv.core.Status(sv.clock()).Leader
+		sv.sim.call(func() { r.client.answered(r, "", leader, true) })
 		return
 	}
-	sv.writing = true
-	delay := time.Duration(sv.sim.rng.ExpFloat64() * float64(200*time.Microsecond))
-	if !sv.sim.calm && sv.sim.faults.disk > 0 {
-		delay += time.Duration(sv.sim.rng.Int64N(int64(sv.sim.faults.disk)))
-	}
-	sv.later(delay, sv.finishWrite)
+	sv.ripe = append(sv.ripe, read{ready.Index, r})
+	sv.answerReads()
 }
 
-func (sv *server) finishWrite() {
-	r := sv.queue[0]
-	if sv.sim.opts.Bug == SyncIgnored && sv.sim.chance(0.1) {
-		sv.failSync(r)
-	} else if err := sv.save(r); err != nil {
-		sv.sim.fail("%s: the log fails without a reason: %v", sv.id, err)
-	}
-	sv.queue, sv.writing = sv.queue[1:], false
-	if r.Install != nil {
-		sv.restore(*r.Install)
-		sv.installs--
-		sv.applyCommitted()
-	}
-	if sv.sim.opts.Bug != AckBeforeSync {
-		sv.sendLater(r)
-	}
-	sv.core.Persisted(sv.clock(), r.Seq)
-	sv.startWrite()
-	sv.settle()
-}
-
-// failSync loses the batch and says nothing.
-func (sv *server) failSync(r consensus.Ready) { sv.sim.check.saved(sv.id, r) }
-
-// save writes one batch with the production log.
-func (sv *server) save(r consensus.Ready) error {
-	if r.Chunk != nil {
-		if err := sv.log.ReceiveChunk(r.Chunk); err != nil {
-			return err
+func (sv *server) answerReads() {
+	waiting := sv.ripe[:0]
+	for _, r := range sv.ripe {
+		if r.index > sv.applied {
+			waiting = append(waiting, r)
+			continue
 		}
+		value, present := sv.machine.values[r.op.Key]
+		sv.sim.call(func() { r.client.answered(r.request, encodeCell(value, present), "", false) })
 	}
-	if r.Install != nil {
-		if err := sv.log.InstallReceived(*r.Install, r.KeepLog); err != nil {
-			return err
-		}
-	}
-	hard := r.HardState
-	if sv.sim.opts.Bug == VoteForgotten && hard != nil {
-		hard = &consensus.HardState{Term: hard.Term, Admitted: hard.Admitted}
-	}
-	sv.sim.check.saving(sv.id, r)
-	if err := sv.log.Save(hard, r.Entries); err != nil {
-		return err
-	}
-	sv.sim.check.saved(sv.id, r)
-	return nil
+	sv.ripe = waiting
 }
 
-// applyCommitted applies what may be applied now.
-func (sv *server) applyCommitted() {
+// applyBacklog applies what may be applied now.
+func (sv *server) applyBacklog() {
 	if sv.installs > 0 {
 		return
 	}
-	committed := sv.committed
-	sv.committed = nil
-	for _, e := range committed {
+	entries := sv.backlog
+	sv.backlog = nil
+	for _, e := range entries {
 		if e.Index > sv.applied { // what a snapshot covers was applied with it
 			sv.apply(e)
 		}
 	}
+	sv.answerReads()
 }
 
 // apply runs the state machine.
@@ -325,95 +279,20 @@ func (sv *server) apply(e consensus.Entry) {
 	if e.Index != sv.applied+1 {
 		s.fail("%s applies %d after %d", sv.id, e.Index, sv.applied)
 	}
-	sv.applied = e.Index
-	sv.state = mix(sv.state, e)
-	s.check.applied(sv.id, e, sv.state)
+	sv.applied, sv.term = e.Index, e.Term
+	result := sv.machine.apply(e)
+	if e.Kind == consensus.EntryConfiguration {
+		sv.config = decodeConfiguration(e.Data)
+	}
+	s.check.applied(sv.id, e, sv.machine)
 	sv.core.Applied(e.Index)
-	open := sv.awaiting[:0]
-	for _, p := range sv.awaiting {
+	for _, p := range sv.writes[e.Index] {
 		switch {
-		case p.index != e.Index:
-			open = append(open, p)
-		case p.term == e.Term:
-			s.check.acknowledged(e.Index)
+		case p.term != e.Term: // overwritten: the client asks again
+		case result == "overtaken":
+		default:
+			s.call(func() { p.client.answered(p.request, result, "", false) })
 		}
 	}
-	sv.awaiting = open
-}
-
-// compact takes a snapshot of what is applied and lets the log forget.
-func (sv *server) compact() {
-	if sv.core == nil || sv.frozen || len(sv.queue) > 0 || sv.applied <= sv.core.Status(sv.clock()).Snapshot {
-		return
-	}
-	meta := consensus.SnapshotMeta{Index: sv.applied, Term: sv.sim.check.history[sv.applied-1].Term,
-		Configuration: consensus.NewConfiguration(founders(sv.sim.ids)...)}
-	content := bytes.Repeat(binary.LittleEndian.AppendUint64(nil, sv.state), 5)
-	err := sv.log.WriteSnapshot(meta, func(w io.Writer) error { _, err := w.Write(content); return err })
-	through := meta.Index - min(meta.Index, 3)
-	if err == nil {
-		err = sv.log.Compact(through)
-	}
-	if err != nil {
-		sv.sim.fail("%s: snapshot: %v", sv.id, err)
-	}
-	sv.core.Compacted(meta, through)
-	sv.sim.note("%s compacts to %d", sv.id, meta.Index)
-	sv.settle()
-}
-
-// restore replaces the state by the current snapshot's.
-func (sv *server) restore(meta consensus.SnapshotMeta) {
-	r, err := sv.log.OpenSnapshot()
-	if err != nil {
-		sv.sim.fail("%s: %v", sv.id, err)
-	}
-	defer r.Close()
-	content := make([]byte, r.Size())
-	if _, err := r.ReadAt(content, 0); err != nil && err != io.EOF || len(content) != 40 {
-		sv.sim.fail("%s: snapshot of %d bytes, %v", sv.id, len(content), err)
-	}
-	sv.applied, sv.state = meta.Index, binary.LittleEndian.Uint64(content)
-	sv.sim.check.restored(sv.id, meta, sv.state)
-}
-
-// fill is the driver's part in sending a snapshot: a few bytes at a time here.
-func (sv *server) fill(m consensus.Message) consensus.Message {
-	want, ok := m.Body.(*consensus.SnapshotChunk)
-	if !ok {
-		return m
-	}
-	r, err := sv.log.OpenSnapshot()
-	if err != nil {
-		sv.sim.fail("%s: %v", sv.id, err)
-	}
-	defer r.Close()
-	chunk := &consensus.SnapshotChunk{Meta: r.Meta(), Offset: want.Offset}
-	if chunk.Meta.Index != want.Meta.Index || want.Offset > r.Size() {
-		chunk.Offset = 0 // a newer one has taken its place
-	}
-	chunk.Data = make([]byte, min(16, r.Size()-chunk.Offset))
-	if _, err := r.ReadAt(chunk.Data, chunk.Offset); err != nil && err != io.EOF {
-		sv.sim.fail("%s: %v", sv.id, err)
-	}
-	chunk.Done = chunk.Offset+int64(len(chunk.Data)) == r.Size()
-	m.Body = chunk
-	return m
-}
-
-// mix adds an entry to a hash.
-func mix(h uint64, e consensus.Entry) uint64 {
-	for _, b := range fmt.Appendf(nil, "%d %d %d %x", e.Index, e.Term, e.Kind, e.Data) {
-		h = (h ^ uint64(b)) * 1099511628211
-	}
-	return h
-}
-
-// founders makes voters of ids.
-func founders(ids []consensus.ServerID) []consensus.Member {
-	var members []consensus.Member
-	for _, id := range ids {
-		members = append(members, consensus.Member{ID: id, Voter: true})
-	}
-	return members
+	delete(sv.writes, e.Index)
 }

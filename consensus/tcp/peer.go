@@ -27,7 +27,8 @@ type peer struct {
 	told sync.Mutex
 	up   bool // as the receiver knows
 
-	guest bool // not a member; guarded by t.mu
+	guest bool      // not a member; guarded by t.mu
+	since time.Time // when it came
 
 	mu      sync.Mutex
 	addr    string
@@ -39,7 +40,7 @@ type peer struct {
 
 func (t *Transport) startPeer(id consensus.ServerID, addr string, guest bool) *peer {
 	ctx, halt := context.WithCancel(context.Background())
-	p := &peer{t: t, id: id, addr: addr, guest: guest, halt: halt,
+	p := &peer{t: t, id: id, addr: addr, guest: guest, since: time.Now(), halt: halt,
 		queue: make(chan consensus.Message, queueLength), wake: make(chan struct{}, 1)}
 	t.workers.Go(func() { p.run(ctx) }) // sends to one peer; ends with stop
 	return p
@@ -114,6 +115,13 @@ func (p *peer) take(conn net.Conn) bool {
 		}
 		p.in = conn
 	})
+}
+
+// connected says whether the peer has a connection on which it sends.
+func (p *peer) connected() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.in != nil
 }
 
 // drop forgets a connection that the peer sent on, unless another one has taken its place.

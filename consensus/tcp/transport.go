@@ -84,8 +84,8 @@ func Listen(cfg Config, receiver consensus.Receiver) (*Transport, error) {
 	return t, nil
 }
 
-// SetPeers names the members of the group. Connections with servers that are none any more end, and those to members that have
-// moved are made anew.
+// SetPeers names the members of the group. Who is none any more is a guest as long as it stays connected; connections to members that
+// have moved are made anew.
 func (t *Transport) SetPeers(members []consensus.Member) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -94,8 +94,8 @@ func (t *Transport) SetPeers(members []consensus.Member) {
 	}
 	for id, p := range t.peers {
 		if !slices.ContainsFunc(members, func(m consensus.Member) bool { return m.ID == id }) {
-			delete(t.peers, id)
-			p.stop()
+			p.guest = true // it may still have to say that it has heard of it
+			t.seeOff(p)
 		}
 	}
 	for _, m := range members {
@@ -116,27 +116,43 @@ func (t *Transport) invite(id consensus.ServerID, addr string) (*peer, error) {
 	if p := t.peers[id]; p != nil {
 		return p, nil
 	}
+	if t.closed() {
+		return nil, net.ErrClosed
+	}
+	var oldest *peer
 	guests := 0
 	for _, p := range t.peers {
 		if p.guest {
 			guests++
+			if oldest == nil || p.since.Before(oldest.since) {
+				oldest = p
+			}
 		}
 	}
-	if guests >= maxGuests || t.closed() {
-		return nil, fmt.Errorf("agent %q is not a member, and %d others that are none are here already", id, guests)
+	if guests >= maxGuests {
+		t.dismiss(oldest) // it may be one that was removed and asks for ever; it comes again
 	}
 	t.peers[id] = t.startPeer(id, addr, true)
 	return t.peers[id], nil
 }
 
-// part ends a guest's stay.
+// part ends a guest's stay if its connection is gone.
 func (t *Transport) part(p *peer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if p.guest && t.peers[p.id] == p {
-		delete(t.peers, p.id)
-		p.stop()
+	t.seeOff(p)
+}
+
+// seeOff is part with t.mu held.
+func (t *Transport) seeOff(p *peer) {
+	if p.guest && t.peers[p.id] == p && !p.connected() {
+		t.dismiss(p)
 	}
+}
+
+func (t *Transport) dismiss(p *peer) {
+	delete(t.peers, p.id)
+	p.stop()
 }
 
 func (t *Transport) peer(id consensus.ServerID) *peer {

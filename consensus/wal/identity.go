@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 
@@ -24,11 +25,26 @@ type Identity struct {
 	Incarnation uint64
 }
 
-// found writes the identity at the first start, else compares it, and returns what is on disk.
+// found writes the identity at the first start, else compares it, and returns what is on disk. A directory that has an identity and
+// nothing else has lost what it promised, or never promised anything: it gets another incarnation.
 func found(cfg Config) (Identity, error) {
 	path := filepath.Join(cfg.Dir, "identity")
+	names, err := cfg.FS.ReadDir("IDENTITY", cfg.Dir)
+	if err != nil {
+		return Identity{}, fmt.Errorf("list the data directory: %w", err)
+	}
+	log := slices.ContainsFunc(names, func(name string) bool { return filepath.Ext(name) == ".log" })
+	snapshot := slices.ContainsFunc(names, func(name string) bool {
+		return strings.HasPrefix(name, snapshotPrefix) && filepath.Ext(name) != ".tmp"
+	})
+	if snapshot && !log {
+		return Identity{}, fmt.Errorf("%s holds a snapshot, but no log; %s", cfg.Dir, remedy)
+	}
 	data, err := vfs.ReadFile(cfg.FS, "IDENTITY", path, 1<<20)
 	if errors.Is(err, fs.ErrNotExist) {
+		if log {
+			return Identity{}, fmt.Errorf("%s holds a log, but no identity; %s", cfg.Dir, remedy)
+		}
 		return writeIdentity(cfg, path)
 	}
 	if err != nil {
@@ -46,17 +62,13 @@ func found(cfg Config) (Identity, error) {
 		return Identity{}, fmt.Errorf("%s belongs to agent %q of cluster %q, not to %q of %q: give this agent a data directory of its own",
 			cfg.Dir, have.Server, have.Cluster, cfg.Identity.Server, cfg.Identity.Cluster)
 	}
+	if !log {
+		return writeIdentity(cfg, path)
+	}
 	return have, nil
 }
 
 func writeIdentity(cfg Config, path string) (Identity, error) {
-	names, err := cfg.FS.ReadDir("IDENTITY", cfg.Dir)
-	if err != nil {
-		return Identity{}, fmt.Errorf("list the data directory: %w", err)
-	}
-	if slices.ContainsFunc(names, func(name string) bool { return filepath.Ext(name) == ".log" }) {
-		return Identity{}, fmt.Errorf("%s holds a log, but no identity; %s", cfg.Dir, remedy)
-	}
 	id := cfg.Identity
 	id.Founders = consensus.NewConfiguration(id.Founders...).Members
 	for id.Incarnation == 0 {

@@ -201,3 +201,38 @@ func TestLog_OnARealDisk(t *testing.T) {
 		})
 	}
 }
+
+// A directory that lost its log may have promised anything: it must not pass for the disk that it was.
+func TestOpen_IdentityWithoutLog(t *testing.T) {
+	disk := vfs.NewMem()
+	cfg := Config{FS: disk, Dir: "/data", Identity: Identity{Cluster: "c", Server: "n1", Founders: voters("n1")}}
+	l, first, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Save(&consensus.HardState{Term: 7, Vote: "n3", Admitted: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := disk.ReadDir("", "/data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if filepath.Ext(name) == ".log" {
+			if err := disk.Remove("", filepath.Join("/data", name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l, again, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if again.Incarnation == first.Incarnation {
+		t.Errorf("it starts with the same incarnation and %+v", again.HardState)
+	}
+}

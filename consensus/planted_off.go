@@ -1,0 +1,5 @@
+//go:build !planted
+
+package consensus
+
+func planted(Bug) bool { return false }
