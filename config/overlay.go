@@ -18,7 +18,7 @@ var flagged = []struct{ key, flag, usage string }{
 	{"local", "local", "address of the Redis beside this agent"},
 	{"listen.sentinel", "listen-sentinel", "where to listen for clients"},
 	{"listen.peers", "listen-peers", "where to listen for other agents"},
-	{"listen.http", "listen-http", "where to serve status and metrics"},
+	{"listen.http", "listen-http", "where to serve status, metrics, members and the map"},
 	{"announce.host", "announce-host", "host that clients are told"},
 	{"announce.sentinel-port", "announce-sentinel-port", "port that clients are told"},
 	{"log.level", "log-level", "debug, info, warn or error"},
