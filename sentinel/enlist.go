@@ -3,6 +3,7 @@ package sentinel
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"picket/consensus"
@@ -22,7 +23,7 @@ func (a *Agent) enlist(ctx context.Context) {
 	for {
 		if change, wanted := a.wanted(a.node.Status()); wanted {
 			changed, err := a.ask(ctx, change)
-			a.herald.enlisting(change, changed, err)
+			a.herald.enlisting(change, changed, err, a.unconnected())
 			if errors.Is(err, consensus.ErrRefused) {
 				pause(ctx, enlistRest)
 			}
@@ -33,6 +34,18 @@ func (a *Agent) enlist(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// unconnected lists the other members to which there is no connection.
+func (a *Agent) unconnected() []string {
+	var ids []string
+	for id, p := range a.peers.all() {
+		if p.member && !p.connected && id != consensus.ServerID(a.cfg.Agent.ID) {
+			ids = append(ids, string(id))
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // ask has a change made, and says whether it was not made already: founders are members from the beginning.

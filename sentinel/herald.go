@@ -300,9 +300,10 @@ func learners(members []consensus.Member) (ids []string) {
 	return ids
 }
 
-// enlisting tells how a request to become a member, or a voter, ended. A no is told once, as long as it is the same.
-func (h *herald) enlisting(change consensus.Change, changed bool, err error) {
-	switch {
+// enlisting tells how a request to become a member, or a voter, ended. A no, and whom this agent waits for, is told once, as long as it
+// is the same.
+func (h *herald) enlisting(change consensus.Change, changed bool, err error, missing []string) {
+	switch waits := "waits for " + strings.Join(missing, ", "); {
 	case changed:
 		h.said = ""
 		h.tell(func() { h.log.Info().Stringer("change", change.Kind).Msg("the group has let this agent in") })
@@ -310,6 +311,12 @@ func (h *herald) enlisting(change consensus.Change, changed bool, err error) {
 		h.said = err.Error()
 		h.tell(func() {
 			h.log.Warn().Stringer("change", change.Kind).Err(err).Msg("the group does not let this agent in yet; it asks again")
+		})
+	case errors.Is(err, consensus.ErrNoLeader) && waits != h.said:
+		h.said = waits
+		h.tell(func() {
+			h.log.Warn().Strs("not_connected", missing).Msg("this agent's disk is empty, and it waits: at the first start all agents " +
+				"that the file lists must run; a new agent needs a majority of the others")
 		})
 	}
 }
