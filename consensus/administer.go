@@ -67,8 +67,8 @@ func (n *Node) administrate(ctx context.Context, p proposal) (Result, error) {
 	}
 }
 
-// Committed gives entries that are applied here, from an index on, at most limit, and waits until there is one. ErrCompacted: the log begins
-// behind it, and only the state machine knows what happened. This is how to watch: a caller that is slow holds nothing up.
+// Committed gives entries that are applied here, from an index on, at most limit, and waits until there is one. ErrCompacted: the log
+// begins behind it, and only the state machine knows what happened. This is how to watch: a caller that is slow holds nothing up.
 func (n *Node) Committed(ctx context.Context, from Index, limit int) ([]Entry, error) {
 	for {
 		advanced := n.applier.advanced()

@@ -173,8 +173,10 @@ func (c *Core) handleVoteResponse(m Message, r *VoteResponse) {
 	case m.Term > asked:
 		c.becomeFollower(m.Term, "")
 		return
-	case m.Term < asked && !planted(ForeignVotes), !c.isVoter(m.From), !c.genuine(m), r.PreVote && c.role != PreCandidate, !r.PreVote && c.role != Candidate:
+	case m.Term < asked && !planted(ForeignVotes), r.PreVote && c.role != PreCandidate, !r.PreVote && c.role != Candidate:
 		return // an answer to something that is over
+	case !c.isVoter(m.From) || !c.genuine(m):
+		return
 	}
 	if _, counted := c.ballots[m.From]; counted {
 		return
