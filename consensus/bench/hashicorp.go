@@ -152,8 +152,9 @@ func (c *hashicorpCluster) stop(i int) error {
 	c.mu.Lock()
 	c.nodes[i] = nil
 	c.mu.Unlock()
-	err := n.transport.Close() // nothing more is said
-	return errors.Join(err, n.Shutdown().Error(), n.store.Close())
+	shutdown := n.Shutdown()
+	n.transport.CloseStreams() // nothing more is said
+	return errors.Join(n.transport.Close(), shutdown.Error(), n.store.Close())
 }
 
 func (c *hashicorpCluster) applied(i int) int64 {

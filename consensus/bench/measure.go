@@ -101,8 +101,13 @@ func median[T int64 | float64 | time.Duration](values []T) T {
 	return quantile(sorted, 0.5)
 }
 
+// stopPatience is a hundred election timeouts.
+const stopPatience = 100 * electionTimeout
+
 // stopLeader measures from the leader's end to another leader, and to a command that it has committed.
 func stopLeader(ctx context.Context, c cluster) (elected, writable time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, stopPatience)
+	defer cancel()
 	old, err := awaitLeader(ctx, c, -1)
 	if err != nil {
 		return 0, 0, err
