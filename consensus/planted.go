@@ -12,7 +12,6 @@ const (
 	ConfigurationKept     // a configuration outlives the truncation of its entry
 	SnapshotUnchecked     // a suffix that disagrees with an installed snapshot is kept
 	ReadTooEarly          // reads are confirmed before the first commit of the term
-	ReadOfOldRound        // a read is confirmed by a round that began before it
 	VoteReset             // a step back within a term forgets the vote
 	CountsItself          // a leader that was removed counts its own disk
 	LogIgnored            // votes are given whatever the candidate's log

@@ -45,9 +45,7 @@ func (c *Core) startReadRound() {
 	if len(c.reads.waiting) == 0 || !c.mayRead() {
 		return
 	}
-	if !planted(ReadOfOldRound) {
-		c.broadcastHeartbeat()
-	}
+	c.broadcastHeartbeat()
 	for _, r := range c.reads.waiting {
 		r.index, r.round = c.commit, c.lead.round
 		c.reads.confirmed = append(c.reads.confirmed, r)
