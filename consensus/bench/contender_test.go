@@ -53,3 +53,14 @@ func TestContenders_CommitEverywhere(t *testing.T) {
 		})
 	}
 }
+
+// A contender may have failed to elect anybody: the rest is reported all the same.
+func TestReport_WithoutAMeasurement(t *testing.T) {
+	r := newReport(plan{rounds: 1, proposers: []int{1, 64}})
+	if err := r.print(t.Output()); err != nil {
+		t.Error(err)
+	}
+	if err := r.draw(t.TempDir()); err != nil {
+		t.Error(err)
+	}
+}
