@@ -15,7 +15,10 @@ const (
 	maxElectionTimeout = 10 * time.Second
 	minDownAfter       = 100 * time.Millisecond
 	minCrashGrace      = 10 * time.Millisecond
+	minLease           = 50 * time.Millisecond
 	minFailoverTimeout = time.Second
+	minFenceTimeout    = 100 * time.Millisecond
+	maxFenceTimeout    = time.Minute
 	maxWebhookTimeout  = 5 * time.Minute
 )
 
@@ -36,6 +39,10 @@ func (c *Config) check(r *report) {
 	c.PeerTLS.checkMutual(r, "peer-tls")
 	c.checkMasters(r)
 	c.checkWebhooks(r)
+	r.between("fence.timeout", c.Fence.Timeout, minFenceTimeout, maxFenceTimeout)
+	if (c.Fence.Kill || c.Fence.Command != "") && c.Local == "" {
+		r.add("local", nil, "is missing, although fence says what to do to it", "name the Redis beside this agent, or take kill and command away")
+	}
 	r.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	r.oneOf("log.format", c.Log.Format, "console", "json")
 }
@@ -111,13 +118,32 @@ func (c *Config) checkMaster(r *report, key string, m *Master) {
 	r.atLeast(key+".down-after", m.DownAfter, minDownAfter)
 	r.atLeast(key+".crash-grace", m.CrashGrace, minCrashGrace)
 	r.shorter(key+".crash-grace", m.CrashGrace, m)
+	if m.DownAfter >= minDownAfter {
+		r.atLeast(key+".lease", m.Lease, minLease)
+	}
 	r.shorter(key+".lease", m.Lease, m)
+	r.oneOf(key+".lease-loss", m.LeaseLoss, LeaseReplicas, LeaseStrict, LeaseOff)
+	m.checkDurability(r, key)
+	r.oneOf(key+".empty-master", m.EmptyMaster, EmptyProtect, EmptyAccept)
 	r.atLeast(key+".failover-timeout", m.FailoverTimeout, max(minFailoverTimeout, m.DownAfter))
 	if m.ParallelSyncs < 1 {
 		r.add(key+".parallel-syncs", m.ParallelSyncs, "is less than 1", "1 is the gentlest: one replica at a time")
 	}
 	c.secret(r, key+".password", &m.Password, m.PasswordFile)
 	m.TLS.check(r, key+".tls")
+}
+
+func (m *Master) checkDurability(r *report, key string) {
+	d, below := m.Durability, key+".durability"
+	if d.Wait < 0 {
+		r.add(below+".wait", d.Wait, "is negative", "write the number that clients give to WAIT; 0 for those that do not use it")
+	}
+	r.oneOf(below+".on-quorum-missing", d.OnQuorumMissing, MissingWait, MissingPromote, MissingNever)
+	r.oneOf(key+".prefer", m.Prefer, PreferOffset, PreferPriority)
+	if m.Prefer == PreferPriority && d.Wait > 0 {
+		r.add(key+".prefer", m.Prefer, fmt.Sprintf("breaks the promise of durability.wait %d", d.Wait),
+			"the replica that holds the most must be promoted: write offset, or wait: 0")
+	}
 }
 
 func (c *Config) checkWebhooks(r *report) {

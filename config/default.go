@@ -8,6 +8,7 @@ func Default() Config {
 	return Config{
 		Agent:  Agent{DataDir: "/var/lib/picket", ElectionTimeout: 300 * time.Millisecond},
 		Listen: Listen{Sentinel: "0.0.0.0:26379", Peers: "0.0.0.0:26380", HTTP: "127.0.0.1:26381"},
+		Fence:  Fence{Timeout: 5 * time.Second},
 		Log:    Log{Level: "info", Format: "console"},
 	}
 }
@@ -16,8 +17,9 @@ func Default() Config {
 // Load fills them in: the quorum is a majority of the agents, and the lease stays below a shorter down-after.
 func DefaultMaster() Master {
 	return Master{
-		DownAfter: time.Second, CrashGrace: 50 * time.Millisecond, FailoverTimeout: 10 * time.Second, ParallelSyncs: 1,
-		Cooldown: 10 * time.Second, Lease: 600 * time.Millisecond,
+		DownAfter: time.Second, CrashGrace: 30 * time.Millisecond, FailoverTimeout: 10 * time.Second, ParallelSyncs: 1,
+		Cooldown: 10 * time.Second, Lease: 300 * time.Millisecond, LeaseLoss: LeaseReplicas,
+		Durability: Durability{OnQuorumMissing: MissingWait, PromoteAfter: time.Minute}, Prefer: PreferOffset, EmptyMaster: EmptyProtect,
 	}
 }
 

@@ -74,18 +74,21 @@ var good = Config{
 		{
 			Name: "mymaster", Address: "10.0.0.1:6379", Quorum: 3, DownAfter: 2 * time.Second, CrashGrace: 100 * time.Millisecond,
 			FailoverTimeout: time.Minute, ParallelSyncs: 2, Lease: time.Second, Username: "picket",
-			Password: "hunter2", PasswordFile: "testdata/files/secret",
+			Password: "hunter2", PasswordFile: "testdata/files/secret", LeaseLoss: LeaseStrict, Prefer: PreferOffset,
+			Durability: Durability{1, MissingPromote, 10 * time.Second}, EmptyMaster: EmptyAccept,
 		},
 		{
-			Name: "other", Address: "10.0.0.2:6379", Quorum: 2, DownAfter: 500 * time.Millisecond, CrashGrace: 50 * time.Millisecond,
+			Name: "other", Address: "10.0.0.2:6379", Quorum: 2, DownAfter: 500 * time.Millisecond, CrashGrace: 30 * time.Millisecond,
 			FailoverTimeout: 10 * time.Second, ParallelSyncs: 1, Cooldown: 10 * time.Second, Lease: 300 * time.Millisecond,
+			LeaseLoss: LeaseReplicas, Durability: Durability{0, MissingWait, time.Minute}, Prefer: PreferOffset, EmptyMaster: EmptyProtect,
 		},
 	},
 	Webhooks: []Webhook{{
 		Name: "ops", URL: "https://ops.example.com/hook", Secret: "whsec_bm90IGEgc2VjcmV0OiByZXBsYWNlIHRoaXMga2V5",
 		Events: []string{"failover.*", "agent.registered"}, Masters: []string{"mymaster"}, Timeout: 5 * time.Second,
 	}},
-	Log: Log{Level: "debug", Format: "json"},
+	Fence: Fence{true, "/usr/local/bin/fence-redis", 2 * time.Second},
+	Log:   Log{Level: "debug", Format: "json"},
 }
 
 func TestLoad_FormatsMeanTheSame(t *testing.T) {
@@ -161,6 +164,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		"ANNOUNCE_HOST": "h", "ANNOUNCE_SENTINEL_PORT": "4", "LOCAL": "10.0.0.1:5", "SENTINEL_PASSWORD": "",
 		"SENTINEL_PASSWORD_FILE": "testdata/files/secret", "PEER_TLS_ENABLED": "true", "PEER_TLS_CA": pair.CA,
 		"PEER_TLS_CERT": pair.Cert, "PEER_TLS_KEY": pair.Key, "PEER_TLS_SERVER_NAME": "s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
+		"FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s",
 	} {
 		t.Setenv("PICKET_"+name, value)
 	}
@@ -175,6 +179,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		Cluster: "c", Agent: Agent{ID: "a1", Zone: "z", DataDir: "/d", ElectionTimeout: time.Second}, Agents: c.Agents, Masters: c.Masters,
 		Listen: Listen{"10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4}, Local: "10.0.0.1:5",
 		Sentinel: Door{"hunter2", "testdata/files/secret"}, PeerTLS: pair, Log: Log{"debug", "json"},
+		Fence: Fence{true, "/f", time.Second},
 	}
 	c.warnings = nil
 	if !reflect.DeepEqual(*c, want) {
@@ -243,7 +248,7 @@ func TestLoad_DerivedDefaults(t *testing.T) {
 		if want := n/2 + 1; c.Masters[0].Quorum != want {
 			t.Errorf("quorum of %d agents: %d, want %d", n, c.Masters[0].Quorum, want)
 		}
-		if c.Masters[0].Lease != 120*time.Millisecond || c.Masters[1].Lease != 600*time.Millisecond {
+		if c.Masters[0].Lease != 120*time.Millisecond || c.Masters[1].Lease != 300*time.Millisecond {
 			t.Errorf("leases are %v and %v", c.Masters[0].Lease, c.Masters[1].Lease)
 		}
 		warned := strings.Contains(strings.Join(c.Warnings(), "\n"), "agents:")

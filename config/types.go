@@ -41,6 +41,7 @@ type Config struct {
 	PeerTLS  TLS       // between agents; off when empty
 	Masters  []Master  // what is watched
 	Webhooks []Webhook // where failover events go
+	Fence    Fence     // what to do to the local Redis when it must stop taking writes and can't be told so
 	Log      Log
 
 	warnings []string // what Load noticed
@@ -98,10 +99,45 @@ type Master struct {
 	ParallelSyncs   int           // replicas that may resync in full from the new master at once
 	Cooldown        time.Duration // no automatic failover for so long after the last one
 	Lease           time.Duration // of the master's sidecar; must stay below DownAfter
+	LeaseLoss       string        // replicas, strict or off: when a master whose sidecar has lost its lease stops taking writes
+	Durability      Durability
+	Prefer          string // offset or priority: which replica is promoted, where Durability.Wait is 0
+	EmptyMaster     string // protect or accept: whether a master that comes back with less than its replicas is replaced by one
 	Username        string
 	Password        Secret
 	PasswordFile    string
 	TLS             TLS
+}
+
+// Words of a master's policies.
+const (
+	LeaseReplicas = "replicas" // it goes on as long as all its replicas prove that they follow it
+	LeaseStrict   = "strict"   // it stops
+	LeaseOff      = "off"      // there are no leases
+
+	MissingWait    = "wait"          // for the replicas that are missing
+	MissingPromote = "promote-after" // a while, what is there
+	MissingNever   = "never"         // nobody, unless an operator says so
+
+	PreferOffset   = "offset"   // who holds the most
+	PreferPriority = "priority" // who has the lowest replica-priority, as Sentinel does
+
+	EmptyProtect = "protect" // the replicas' data
+	EmptyAccept  = "accept"  // the empty master: a cache
+)
+
+// Durability says which writes survive every failover.
+type Durability struct {
+	Wait            int           // those for which WAIT with this number returned at least it; 0: none in particular
+	OnQuorumMissing string        // wait, promote-after or never: what happens when too few replicas can be asked
+	PromoteAfter    time.Duration // of promote-after
+}
+
+// Fence is the last resort of a sidecar whose Redis must stop taking writes and does not answer.
+type Fence struct {
+	Kill    bool          // end its process, which must run on this host and be visible to the agent
+	Command string        // run this program
+	Timeout time.Duration // of the program
 }
 
 // Webhook is one receiver of failover events.
