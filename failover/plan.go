@@ -51,12 +51,15 @@ type Attempt struct {
 type ActionKind uint8
 
 const (
-	Cut     ActionKind = iota + 1 // detach from its master, and read
-	Read                          // read
-	Promote                       // make it a master
-	Follow                        // make it a replica of Master
-	Hold                          // hold its writers, and read
-	Release                       // let them go on
+	Cut        ActionKind = iota + 1 // detach from its master, and read
+	Read                             // read
+	Promote                          // make it a master
+	Follow                           // make it a replica of Master
+	Hold                             // hold its writers, and read
+	Release                          // let them go on
+	Fence                            // have it refuse writes, disconnect its clients, and read
+	BlindFence                       // the same for one that does not answer
+	Unfence                          // take a fence away, if there is one, and read
 )
 
 // Action is one thing to do to one server.
@@ -66,6 +69,7 @@ type Action struct {
 	Master config.Addr   // to follow
 	For    time.Duration // to hold
 	Note   ProgressKind  // what a finished Follow is reported as
+	Fence  int64         // min-replicas-to-write as it was seen last, for BlindFence
 }
 
 // Move is what to do now: commit a step, do actions side by side, or wait.

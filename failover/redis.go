@@ -96,11 +96,17 @@ func (s *servers) Do(ctx context.Context, master string, a Action) (*monitor.Obs
 	var remark string
 	switch a.Kind {
 	case Cut:
-		o, err = commandAndInfo(ctx, c, a.Server, "REPLICAOF", silentHost, strconv.Itoa(silentPort))
+		o, err = commandAndInfo(ctx, c, a.Server, command("REPLICAOF", silentHost, strconv.Itoa(silentPort)))
 	case Read:
-		o, err = commandAndInfo(ctx, c, a.Server)
+		o, err = commandAndInfo(ctx, c, a.Server, nothing)
 	case Hold:
-		o, err = commandAndInfo(ctx, c, a.Server, "CLIENT", "PAUSE", strconv.FormatInt(a.For.Milliseconds(), 10), "WRITE")
+		o, err = commandAndInfo(ctx, c, a.Server, command("CLIENT", "PAUSE", strconv.FormatInt(a.For.Milliseconds(), 10), "WRITE"))
+	case Fence:
+		o, err = fence(ctx, c, a.Server)
+	case BlindFence:
+		o, err = blindFence(ctx, c, a.Server, a.Fence)
+	case Unfence:
+		o, err = unfence(ctx, c, a.Server)
 	case Release:
 		err = c.Do(ctx, "CLIENT", "UNPAUSE").Err()
 	case Promote:
@@ -120,22 +126,25 @@ func (s *servers) Do(ctx context.Context, master string, a Action) (*monitor.Obs
 func (k ActionKind) String() string {
 	return map[ActionKind]string{
 		Cut: "detach", Read: "read", Promote: "promote", Follow: "re-point", Hold: "hold the writers of", Release: "release the writers of",
+		Fence: "fence", BlindFence: "leave a fence for", Unfence: "take the fence from",
 	}[k]
 }
 
-// commandAndInfo sends a command, if any, and INFO in one round trip.
-func commandAndInfo(ctx context.Context, c *redis.Client, server config.Addr, command ...any) (*monitor.Observation, error) {
+// nothing is no command.
+func nothing(redis.Pipeliner) {}
+
+// command is one.
+func command(words ...any) func(redis.Pipeliner) {
+	return func(pipe redis.Pipeliner) { pipe.Do(context.Background(), words...) } // the pipeline's own context bounds it
+}
+
+// commandAndInfo sends commands, if any, and INFO in one round trip.
+func commandAndInfo(ctx context.Context, c *redis.Client, server config.Addr, send func(redis.Pipeliner)) (*monitor.Observation, error) {
 	pipe := c.Pipeline()
-	var first *redis.Cmd
-	if len(command) > 0 {
-		first = pipe.Do(ctx, command...)
-	}
+	send(pipe)
 	info := pipe.Info(ctx)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
-	}
-	if first != nil && first.Err() != nil {
-		return nil, first.Err()
 	}
 	return parse(server, info)
 }
@@ -154,20 +163,26 @@ func parse(server config.Addr, info *redis.StringCmd) (*monitor.Observation, err
 // transform changes whom a server follows and disconnects its clients, so that they look for their master anew, in one transaction;
 // INFO behind it confirms the role. That the configuration file can't be rewritten is a remark, not a failure: the server may have none.
 func transform(ctx context.Context, c *redis.Client, server config.Addr, host, port string) (*monitor.Observation, string, error) {
+	// The new role comes first, and the file is rewritten without a fence: it must not come back at a restart.
+	is, err := readFence(ctx, c)
+	if err != nil && !lacksCommand(err) {
+		return nil, "", err
+	}
 	tx := c.TxPipeline()
 	follow := tx.Do(ctx, "REPLICAOF", host, port)
+	setFence(ctx, tx, is, is.unfenced())
 	rewrite := tx.Do(ctx, "CONFIG", "REWRITE")
 	tx.Do(ctx, "CLIENT", "KILL", "TYPE", "normal")
 	tx.Do(ctx, "CLIENT", "KILL", "TYPE", "pubsub")
 	info := tx.Info(ctx)
-	_, err := tx.Exec(ctx)
+	_, err = tx.Exec(ctx)
 	var reply redis.Error
 	if err != nil && !errors.As(err, &reply) {
 		return nil, "", err
 	}
 	if err != nil && strings.HasPrefix(err.Error(), "EXECABORT") {
 		// Something in it is renamed or forbidden. What matters is allowed, most likely.
-		o, err := commandAndInfo(ctx, c, server, "REPLICAOF", host, port)
+		o, err := commandAndInfo(ctx, c, server, command("REPLICAOF", host, port))
 		return o, fmt.Sprintf("%s allows no CONFIG REWRITE or CLIENT KILL: its file is not rewritten, its clients stay connected", server), err
 	}
 	if follow.Err() != nil {

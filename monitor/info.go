@@ -15,7 +15,7 @@ const maxAttached = 1024
 // ParseInfo reads the reply to INFO. Fields that are missing or not understood keep their zero values; only a reply without a role
 // is refused.
 func ParseInfo(server config.Addr, at time.Time, text string) (Observation, error) {
-	o := Observation{Server: server, At: at, LastIO: -1}
+	o := Observation{Server: server, At: at, LastIO: -1, Fence: -1}
 	fields := map[string]string{}
 	for line := range strings.SplitSeq(text, "\n") {
 		key, value, ok := strings.Cut(strings.TrimSuffix(line, "\r"), ":")
@@ -26,6 +26,11 @@ func ParseInfo(server config.Addr, at time.Time, text string) (Observation, erro
 			if a, ok := parseAttached(value); ok && len(o.Replicas) < maxAttached {
 				o.Replicas = append(o.Replicas, a)
 			}
+			continue
+		}
+		if strings.HasPrefix(key, "db") && strings.HasPrefix(value, "keys=") {
+			keys, _, _ := strings.Cut(value[len("keys="):], ",")
+			o.Keys += max(0, number(keys))
 			continue
 		}
 		fields[key] = value

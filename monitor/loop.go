@@ -72,10 +72,14 @@ func (m *Monitor) take(e event) {
 		restarted, role = f.Last.RunID, f.Last.Role
 	}
 	last := f.Last
+	connected, refused := f.Connected, f.refusedSince
 	e.apply(f, e.at)
 	m.seen(e.server)
 	var events []Event
 	view := f.view(e.at)
+	if f.target.IsMaster && (connected && !f.Connected || refused.IsZero() && !f.refusedSince.IsZero()) {
+		events = append(events, Event{Kind: MasterLost, At: e.at, Server: view})
+	}
 	if f.Last != last && f.Last != nil && last != nil {
 		if f.Last.RunID != restarted {
 			events = append(events, Event{Kind: ServerReboot, At: e.at, Server: view})

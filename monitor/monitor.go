@@ -37,6 +37,7 @@ const (
 	ServerUp                      // it answers again (-sdown)
 	ServerReboot                  // its run id changed
 	RoleChanged                   // INFO reports another role
+	MasterLost                    // the connection to a master broke, or its port refuses: a hint, not a fact
 	StallBegun                    // this agent was late itself (Sentinel's +tilt)
 	StallEnded
 )

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -202,6 +203,9 @@ func (p *prober) ask(ctx context.Context, client *redis.Client, broken <-chan st
 	}
 }
 
+// minReplicas is the setting that fences are made of, see package failover. A server that does not tell it is watched all the same.
+const minReplicas = "min-replicas-to-write"
+
 // probe is one PING, with INFO or without. ok is false when the connection is of no use any more.
 func (p *prober) probe(ctx context.Context, client *redis.Client, first, withInfo bool) (*Observation, bool) {
 	p.report(ctx, (*facts).sent)
@@ -213,8 +217,9 @@ func (p *prober) probe(ctx context.Context, client *redis.Client, first, withInf
 	}
 	ping := pipe.Ping(limit)
 	var info *redis.StringCmd
+	var fence *redis.MapStringStringCmd
 	if withInfo {
-		info = pipe.Info(limit)
+		info, fence = pipe.Info(limit), pipe.ConfigGet(limit, minReplicas)
 	}
 	commands, err := pipe.Exec(limit)
 	at := time.Now()
@@ -229,6 +234,9 @@ func (p *prober) probe(ctx context.Context, client *redis.Client, first, withInf
 	if info != nil && info.Err() == nil {
 		if parsed, err := ParseInfo(p.target.Addr, at, info.Val()); err == nil {
 			o = &parsed
+			if n, err := strconv.ParseInt(fence.Val()[minReplicas], 10, 64); err == nil {
+				o.Fence = n
+			}
 		} else if bad == "" {
 			bad = err.Error()
 		}

@@ -38,6 +38,15 @@ func (f *facts) sent(at time.Time) {
 	}
 }
 
+// silent is since when nothing valid came: a server that does not answer a PING has said nothing since the answer before it. Where that is
+// long ago, it is not the server's fault.
+func (f *facts) silent() time.Time {
+	if period := f.period(); !f.PingSent.IsZero() && f.PingSent.Sub(f.LastOK) < period+period/2 {
+		return f.LastOK
+	}
+	return f.PingSent
+}
+
 // replied notes a reply; bad is why it is not a valid one, empty if it is.
 func (f *facts) replied(at time.Time, o *Observation, bad string) {
 	f.PingSent, f.LastReply = time.Time{}, at
@@ -64,6 +73,12 @@ func (f *facts) observed(at time.Time, o *Observation) {
 	last := f.Last
 	if last == nil || last.Role != o.Role {
 		f.RoleSince = at
+	}
+	if last == nil || last.RunID != o.RunID {
+		f.RunSince = at
+	}
+	if last == nil || last.Master != o.Master {
+		f.FollowsAt = at
 	}
 	if last != nil && o.Received > last.Received && o.Role == "slave" && last.RunID == o.RunID {
 		f.Prior, f.Advanced = last, at
@@ -129,7 +144,7 @@ func (f *facts) tick(now time.Time) time.Time {
 		since    time.Time
 		evidence Evidence
 	}{
-		{f.PingSent, f.silence()},
+		{f.silent(), f.silence()},
 		{f.badSince, BadReply},
 		{f.wrongSince, WrongRole},
 	} {

@@ -55,6 +55,8 @@ type Observation struct {
 	Offset   int64 // master: master_repl_offset; replica: slave_repl_offset (applied)
 	Received int64 // replica: slave_read_repl_offset
 	Second   int64 // second_repl_offset
+	Keys     int64 // in all databases
+	Fence    int64 // min-replicas-to-write; -1: it may not be asked for
 	// Of a replica:
 	Master   config.Addr
 	LinkUp   bool
@@ -92,6 +94,8 @@ type Server struct {
 	LastOK    time.Time // last valid reply
 	LastReply time.Time // last reply of any kind
 	RoleSince time.Time // since when Last.Role is reported
+	RunSince  time.Time // since when Last.RunID is
+	FollowsAt time.Time // since when Last.Master is
 	DownAfter time.Duration
 }
 

@@ -1,0 +1,102 @@
+package failover_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"picket/config"
+	"picket/failover"
+	"picket/sentinel/lab"
+)
+
+// newServers starts a Redis and what acts on it.
+func newServers(t *testing.T) (*lab.Redis, failover.Redis, *redis.Client) {
+	t.Helper()
+	if _, err := lab.FindRedis(); err != nil {
+		t.Skip(err)
+	}
+	l := lab.New(t.TempDir())
+	t.Cleanup(l.Close)
+	r, err := l.StartRedis(lab.RedisOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := config.DefaultMaster()
+	servers := failover.NewRedis(map[string]*config.Master{"m": &m})
+	t.Cleanup(func() { _ = servers.Close() })
+	client := redis.NewClient(&redis.Options{Addr: string(r.Addr)})
+	t.Cleanup(func() { _ = client.Close() })
+	return r, servers, client
+}
+
+func TestFence_OnARealServer(t *testing.T) {
+	r, servers, client := newServers(t)
+	ctx := t.Context()
+	if err := client.ConfigSet(ctx, "min-replicas-max-lag", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	do := func(a failover.Action) {
+		t.Helper()
+		a.Server = r.Addr
+		if _, _, err := servers.Do(ctx, "m", a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := func() error { return client.Set(ctx, "k", "v", 0).Err() }
+	do(failover.Action{Kind: failover.Fence})
+	if err := write(); err == nil || !strings.HasPrefix(err.Error(), "NOREPLICAS") {
+		t.Fatalf("a fenced server says %v to a write", err)
+	}
+	do(failover.Action{Kind: failover.Fence})
+	do(failover.Action{Kind: failover.Unfence})
+	if err := write(); err != nil {
+		t.Fatalf("after the fence a write gets %v", err)
+	}
+	if values := client.ConfigGet(ctx, "min-replicas-*").Val(); values["min-replicas-max-lag"] != "0" || values["min-replicas-to-write"] != "0" {
+		t.Errorf("the settings came back as %v", values)
+	}
+	// Whoever is promoted must take writes, and whoever follows must not keep a fence for later.
+	do(failover.Action{Kind: failover.Fence})
+	do(failover.Action{Kind: failover.Promote})
+	if err := write(); err != nil {
+		t.Errorf("a promoted server says %v to a write", err)
+	}
+	do(failover.Action{Kind: failover.Fence})
+	do(failover.Action{Kind: failover.Follow, Master: failover.Silent})
+	if value := client.ConfigGet(ctx, "min-replicas-to-write").Val()["min-replicas-to-write"]; value != "0" {
+		t.Errorf("a replica keeps %s %s", "min-replicas-to-write", value)
+	}
+}
+
+func TestFence_IsFoundByAServerThatWakesUp(t *testing.T) {
+	r, servers, client := newServers(t)
+	if _, _, err := servers.Do(t.Context(), "m", failover.Action{Kind: failover.Read, Server: r.Addr}); err != nil {
+		t.Fatal(err) // makes the connection
+	}
+	if err := r.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	a := failover.Action{Kind: failover.BlindFence, Server: r.Addr, Fence: 1}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, _, err := servers.Do(ctx, "m", a); err == nil {
+		t.Fatal("a frozen server has answered")
+	}
+	if err := r.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	err := lab.Await(5*time.Second, "the fence is found", func(ctx context.Context) error {
+		if value := client.ConfigGet(ctx, "min-replicas-to-write").Val()["min-replicas-to-write"]; value != "1000001" {
+			return errors.New("min-replicas-to-write is " + value)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
