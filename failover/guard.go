@@ -1,0 +1,271 @@
+package failover
+
+import (
+	"fmt"
+	"time"
+
+	"picket/config"
+	"picket/monitor"
+)
+
+// ProofFor is how long a replica's word that it follows its master counts, from the moment it was asked for. A leader that has detached a
+// replica waits for as long before it promotes one, unless it knows that the old master has stopped.
+func ProofFor(lease time.Duration) time.Duration { return lease / 2 }
+
+// AskEvery is the pause between the rounds of a lease: some may be lost before it runs out.
+func AskEvery(lease time.Duration) time.Duration { return lease / 4 }
+
+// Post is what an agent knows of the Redis beside it, at one moment.
+type Post struct {
+	Now      time.Time
+	Server   monitor.Server
+	Name     string // of the master that the server belongs to
+	Settings *config.Master
+	Master   config.Addr // agreed
+	RunID    string      // of the agreed master's process; empty: not known yet
+	Record   *Record     // a failover that runs
+	Contact  bool        // this agent is in touch with a majority
+	// Confirmed is a moment at which this agent knew all that was committed up to then; zero: never.
+	Confirmed time.Time
+	// Proven is until when every known replica has proved to follow the server; zero: they have not.
+	Proven time.Time
+}
+
+// Orders is what the agent has to do about its Redis. Texts say why; empty ones order nothing.
+type Orders struct {
+	Ask     bool      // begin a round of the lease
+	Prove   bool      // have all replicas say whom they follow
+	Confirm bool      // find out all that is committed
+	Release string    // tell everybody that the lease is given up
+	Fence   string    // have the server refuse writes
+	Unfence bool      // let it take writes again
+	Look    time.Time // again then, at the latest; zero: when something changes
+}
+
+// Guard decides when the Redis beside an agent may take writes. It is plain data, for one goroutine.
+type Guard struct {
+	began    time.Time // this agent has looked since
+	lease    Lease
+	post     stand
+	since    time.Time // of post
+	role     string
+	turned   time.Time // the process changed its role then; zero: it has had it since it was first seen
+	asked    time.Time // the latest round
+	proved   time.Time // the latest Prove
+	looked   time.Time // the latest Next
+	woke     time.Time // this agent found that it had been late itself
+	released string    // why there is no lease on purpose; empty: there should be one
+}
+
+// stand is what a lease is for: one process in one office.
+type stand struct {
+	server config.Addr
+	runID  string
+	office bool // it is the agreed master
+}
+
+// NewGuard is that of an agent that starts now.
+func NewGuard(now time.Time) *Guard { return &Guard{began: now} }
+
+const (
+	// grace is how long an agent that has just started, or a process that has just been promoted, may go without a lease.
+	grace = 2 * time.Second
+	// look is how often an agent looks at its Redis without a reason.
+	look = 100 * time.Millisecond
+)
+
+// Lease is that of the Redis beside the agent.
+func (g *Guard) Lease() *Lease { return &g.lease }
+
+// Next says what to do now.
+func (g *Guard) Next(p Post) Orders {
+	g.note(p)
+	o := Orders{Look: p.Now.Add(look)}
+	last := p.Server.Last
+	switch {
+	case last == nil || p.Settings.LeaseLoss == config.LeaseOff:
+		g.lease.Drop()
+		o.Unfence = last != nil && g.fenced(p) && g.office(p) && last.Role == "master"
+	case p.Server.State == monitor.Down:
+		g.down(p, &o)
+	case last.Role != "master":
+		g.letGo(&o, "it is a replica")
+		o.Unfence = g.fenced(p) && p.Record == nil
+	case p.Server.Addr != p.Master:
+		g.stray(p, &o)
+	case p.Record != nil && p.Record.Phase != Switched:
+		g.replaced(p, &o)
+	case p.RunID != "" && p.RunID != last.RunID:
+		g.letGo(&o, "it was restarted")
+		o.Fence = g.fence(p, "it was restarted, and the agents have not agreed yet that it is still the master")
+	default:
+		g.hold(p, &o)
+	}
+	return o
+}
+
+// note takes in who the server is.
+func (g *Guard) note(p Post) {
+	if !g.looked.IsZero() && p.Now.Sub(g.looked) > look+ProofFor(p.Settings.Lease) {
+		g.woke = p.Now
+	}
+	g.looked = p.Now
+	now := stand{server: p.Server.Addr, office: p.Server.Addr == p.Master}
+	if last := p.Server.Last; last != nil {
+		now.runID = last.RunID
+		if g.post.runID != now.runID {
+			g.turned = time.Time{}
+		} else if g.role != last.Role {
+			g.turned, g.released = p.Now, ""
+		}
+		g.role = last.Role
+	}
+	if now != g.post {
+		if g.post.runID != now.runID {
+			g.released = ""
+		}
+		g.post, g.since = now, p.Now
+	}
+}
+
+func (g *Guard) fenced(p Post) bool {
+	_, _, fenced := Fenced(p.Server.Last.Fence)
+	return fenced
+}
+
+// fence gives the reason where there is something to do.
+func (g *Guard) fence(p Post, why string) string {
+	if g.fenced(p) || planted(FenceSkipped) {
+		return ""
+	}
+	return why
+}
+
+// office says whether the agents agree, as far as this one surely knows, that the server is the master and stays it.
+func (g *Guard) office(p Post) bool {
+	return p.Server.Addr == p.Master && (p.Record == nil || p.Record.Phase == Switched) && (p.RunID == "" || p.RunID == p.Server.Last.RunID)
+}
+
+// letGo gives the lease up, once.
+func (g *Guard) letGo(o *Orders, why string) {
+	if g.released == why {
+		return
+	}
+	g.lease.Drop()
+	g.released, o.Release = why, why
+}
+
+// down: a process that is dead needs no lease. One that hangs may wake up at any time; what it does then before it reads the fence, nobody
+// can prevent.
+func (g *Guard) down(p Post, o *Orders) {
+	if p.Server.Evidence == monitor.Refused {
+		g.letGo(o, "it is dead: connections are refused on its own host")
+		return
+	}
+	if p.Server.Addr == p.Master && g.released == "" {
+		o.Fence = "it does not answer"
+	}
+	g.letGo(o, "it does not answer, and is fenced when it does")
+}
+
+// stray: another one is the master. A process that was promoted just now may be ahead of what this agent knows.
+func (g *Guard) stray(p Post, o *Orders) {
+	if p.Record != nil && p.Record.Target == p.Server.Addr {
+		return // it is on its way into office
+	}
+	since := g.turned
+	if since.IsZero() {
+		since = g.began
+	}
+	if left := grace - p.Now.Sub(since); left > 0 && (!g.turned.IsZero() || p.Confirmed.Before(g.since)) {
+		o.Confirm, o.Look = true, earlier(o.Look, p.Now.Add(left))
+		return
+	}
+	g.letGo(o, "it is not the master any more")
+	o.Fence = g.fence(p, fmt.Sprintf("the master is %s", p.Master))
+}
+
+// replaced: a failover has begun. A hand-over is carried out by the leader, which holds the writers itself.
+func (g *Guard) replaced(p Post, o *Orders) {
+	if p.Record.Cause == CauseDown {
+		g.letGo(o, "it is being replaced, and takes no writes")
+		o.Fence = g.fence(p, "another one is about to be promoted")
+		return
+	}
+	if !p.Contact {
+		g.policy(p, o)
+	}
+}
+
+// hold: it is the master. Its lease is renewed as long as it answers.
+func (g *Guard) hold(p Post, o *Orders) {
+	span := p.Settings.Lease
+	// A lease must not outlast the moment at which others may find the server down.
+	silent := !p.Server.Lost.IsZero() && p.Now.Sub(p.Server.Lost) > p.Settings.DownAfter-Outlast(span)-AskEvery(span)
+	if every := AskEvery(span); !silent {
+		if p.Now.Sub(g.asked) >= every {
+			g.asked, o.Ask = p.Now, true
+		}
+		o.Look = earlier(o.Look, g.asked.Add(every))
+	}
+	if !g.lease.Held(p.Now) {
+		g.policy(p, o)
+		return
+	}
+	g.released = ""
+	o.Look = earlier(o.Look, g.lease.Until())
+	if g.lease.Until().Sub(p.Now) < span/2 {
+		g.prove(p, o) // so that the proofs are there when it runs out
+	}
+	if g.fenced(p) && !planted(FenceLeft) {
+		// Since the lease is held nothing was decided against the server; what was decided before must be known here.
+		o.Unfence = g.office(p) && p.Confirmed.After(g.lease.Since())
+		o.Confirm = !o.Unfence
+	}
+}
+
+// prove has the replicas asked, often enough for their word never to be stale.
+func (g *Guard) prove(p Post, o *Orders) {
+	if p.Settings.LeaseLoss != config.LeaseReplicas {
+		return
+	}
+	every := ProofFor(p.Settings.Lease) / 4
+	if p.Now.Sub(g.proved) >= every {
+		g.proved, o.Prove = p.Now, true
+	}
+	o.Look = earlier(o.Look, g.proved.Add(every))
+}
+
+// policy: it is the master as far as this agent knows, and has no lease.
+func (g *Guard) policy(p Post, o *Orders) {
+	if g.released != "" {
+		o.Fence = g.fence(p, "it has no lease: "+g.released)
+		return
+	}
+	g.prove(p, o)
+	switch {
+	case p.Settings.LeaseLoss == config.LeaseReplicas && p.Now.Before(p.Proven):
+		// Nobody was promoted: every replica still follows.
+		o.Look = earlier(o.Look, p.Proven)
+		o.Unfence = g.fenced(p) && g.office(p)
+	case g.young(p) && !g.fenced(p):
+	case p.Settings.LeaseLoss == config.LeaseReplicas:
+		o.Fence = g.fence(p, "its lease ran out, and not all its replicas prove that they follow it")
+	default:
+		o.Fence = g.fence(p, "its lease ran out")
+	}
+}
+
+// young says whether there was no time yet for a lease: this agent has just started or has just come to itself, or the process was
+// promoted a moment ago.
+func (g *Guard) young(p Post) bool {
+	return p.Now.Sub(g.began) < grace || p.Now.Sub(g.woke) < ProofFor(p.Settings.Lease) ||
+		p.Now.Sub(g.since) < grace && !g.turned.IsZero()
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

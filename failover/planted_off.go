@@ -1,0 +1,5 @@
+//go:build !planted
+
+package failover
+
+func planted(Bug) bool { return false }
