@@ -52,7 +52,8 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), membersCommand(), kvCommand(), configCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), pauseCommand(), resumeCommand(), acknowledgeCommand(),
+		membersCommand(), kvCommand(), configCommand(), versionCommand())
 	return root
 }
 

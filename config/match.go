@@ -9,13 +9,13 @@ import (
 var eventTypes = []string{
 	"master.added", "replica.added", "agent.registered",
 	"failover.begun", "failover.resumed", "failover.promoting", "failover.switched", "failover.repointed", "failover.ended",
-	"failover.aborted",
+	"failover.aborted", "failover.acknowledged", "pause.begun", "pause.ended",
 }
 
 // Wants says whether events of a type that concern a master go to the webhook. Events of agents concern no
-// master.
+// master, a pause of no master in particular concerns all.
 func (w Webhook) Wants(eventType, master string) bool {
-	return (len(w.Masters) == 0 || slices.Contains(w.Masters, master)) &&
+	return (len(w.Masters) == 0 || slices.Contains(w.Masters, master) || master == "" && match("pause.*", eventType)) &&
 		(len(w.Events) == 0 || slices.ContainsFunc(w.Events, func(pattern string) bool { return match(pattern, eventType) }))
 }
 

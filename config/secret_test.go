@@ -88,6 +88,7 @@ func TestWebhook_Wants(t *testing.T) {
 		{"", "m", "failover.begun", "m", true},
 		{"", "m", "failover.begun", "n", false},
 		{"", "m", "agent.registered", "", false},
+		{"", "m", "pause.begun", "", true},
 		{"failover.*", "m n", "failover.begun", "n", true},
 	} {
 		w := Webhook{Events: strings.Fields(tc.events), Masters: strings.Fields(tc.masters)}

@@ -17,11 +17,13 @@ func MayBegin(s Situation, cause Cause, last *Record) *Blocker {
 		return &Blocker{"in-progress", fmt.Sprintf("failover %d is running", s.Record.ID), "wait for its end"}
 	case len(s.Replicas) == 0:
 		return &Blocker{"no-replica", "no replica of " + string(s.Master) + " is known", "attach a replica to the master"}
+	case Forbidden(s, cause == CauseManual) != nil:
+		return Forbidden(s, cause == CauseManual)
 	case cause == CauseManual:
 		return nil
 	case !s.Verdict.ObjectivelyDown:
 		return &Blocker{"not-down", s.Verdict.Text, "nothing is to be done"}
-	case last == nil:
+	case last == nil, last.Outcome == Done && last.ID == s.Acknowledged:
 		return nil
 	}
 	pause, since := s.Settings.Cooldown, "the last failover"
@@ -30,7 +32,7 @@ func MayBegin(s Situation, cause Cause, last *Record) *Blocker {
 	}
 	if left := pause - s.Now.Sub(time.Unix(0, last.EndAt)); left > 0 && left <= pause {
 		return &Blocker{"cooldown", fmt.Sprintf("%s was less than %s ago", since, pause),
-			"it passes by itself; or order a failover by hand"}
+			fmt.Sprintf("it passes by itself; or lift it: picket acknowledge %s; or order a failover by hand", s.Settings.Name)}
 	}
 	return nil
 }
@@ -47,6 +49,9 @@ func BeginStep(s Situation, cause Cause) Step {
 	}
 	if cause == CauseManual {
 		step.Evidence = "ordered by hand"
+		if s.Paused != nil {
+			step.Evidence += fmt.Sprintf(", although paused %s", s.Paused)
+		}
 		return step
 	}
 	step.Evidence = s.Verdict.Text

@@ -88,7 +88,7 @@ func TestMayBegin(t *testing.T) {
 		"running":                 {CauseManual, func(*Situation) {}, nil, "in-progress"},
 		"no replica":              {CauseManual, func(s *Situation) { odown(s); s.Replicas = nil }, nil, "no-replica"},
 		"by hand, not down":       {CauseManual, func(s *Situation) { s.Record = nil }, nil, ""},
-		"soon after another":      {CauseDown, odown, &Record{Outcome: Done, EndAt: start.Add(-time.Second).UnixNano()}, "cooldown"},
+		"soon after another":      {CauseDown, odown, &Record{ID: 3, Outcome: Done, EndAt: start.Add(-time.Second).UnixNano()}, "cooldown"},
 		"long after another":      {CauseDown, odown, &Record{Outcome: Done, EndAt: start.Add(-time.Minute).UnixNano()}, ""},
 		"by hand soon after":      {CauseManual, odown, &Record{Outcome: Done, EndAt: start.Add(-time.Second).UnixNano()}, ""},
 		"soon after a failed one": {CauseDown, odown, &Record{Outcome: Aborted, EndAt: start.Add(-time.Millisecond).UnixNano()}, "cooldown"},

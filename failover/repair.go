@@ -18,7 +18,7 @@ const fresh = 3 * time.Second
 // restarted is left alone: following would wipe it.
 func Repair(s Situation) []Action {
 	master := s.View.Servers[s.Master]
-	if s.Record != nil || !s.alive(s.Master) || master.Last.Loading || stale(s, master) {
+	if s.Record != nil || Forbidden(s, false) != nil || !s.alive(s.Master) || master.Last.Loading || stale(s, master) {
 		return nil
 	}
 	var actions []Action

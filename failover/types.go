@@ -110,6 +110,9 @@ type Situation struct {
 	Record   *Record                // the running failover; nil: none
 	View     monitor.View
 	Verdict  monitor.Verdict
+	Paused   *Pause // by an operator; nil: it is not
+	// Acknowledged is the id of the failover after which no cool-down counts any more, as an operator says; 0: none.
+	Acknowledged uint64
 }
 
 // Blocker says why nothing can be done, and what would help.

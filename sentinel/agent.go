@@ -215,7 +215,7 @@ func (a *Agent) open() (doors, error) {
 	}
 	a.herald.door = func(m ...resp.Message) { d.sentinel.Publish(m...) }
 	if a.cfg.Listen.HTTP != "" {
-		d.http, err = api.Listen(api.Config{Addr: string(a.cfg.Listen.HTTP), Backend: a, Group: a, Store: a.store, Metrics: a.metrics})
+		d.http, err = api.Listen(api.Config{Addr: string(a.cfg.Listen.HTTP), Backend: a, Group: a, Rails: a, Store: a.store, Metrics: a.metrics})
 		if err != nil {
 			return d, errors.Join(err, d.sentinel.Close())
 		}

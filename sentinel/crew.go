@@ -82,8 +82,17 @@ func (l look) master(name string) *state.Master {
 func (a *Agent) situation(l look, m *state.Master, term consensus.Term) failover.Situation {
 	return failover.Situation{
 		Now: l.now, Epoch: uint64(term), Settings: a.masters[m.Name], Zone: zones(l.state), Master: m.Addr, Replicas: m.Replicas,
-		Record: m.Failover, View: l.view, Verdict: a.verdict(l, m),
+		Record: m.Failover, View: l.view, Verdict: a.verdict(l, m), Paused: paused(l, m), Acknowledged: m.Acknowledged,
 	}
+}
+
+// paused is the pause that holds for a master; nil if there is none.
+func paused(l look, m *state.Master) *failover.Pause {
+	p := l.state.Paused(m.Name, l.now)
+	if p == nil {
+		return nil
+	}
+	return &failover.Pause{Who: p.Who, Why: p.Why, Until: time.Unix(0, p.Until), All: p.Master == ""}
 }
 
 // verdict is the judgement on a master.

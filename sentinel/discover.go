@@ -2,6 +2,7 @@ package sentinel
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,7 +21,7 @@ const (
 	proposals = 16
 )
 
-// discover makes masters and replicas known while this agent leads a term.
+// discover makes masters and replicas known, and ends pauses whose time is over, while this agent leads a term.
 func (a *Agent) discover(ctx context.Context, term consensus.Term) {
 	tick := time.NewTicker(discoverEvery)
 	defer tick.Stop()
@@ -28,7 +29,7 @@ func (a *Agent) discover(ctx context.Context, term consensus.Term) {
 		group, proposeCtx := errgroup.WithContext(ctx)
 		group.SetLimit(proposals)
 		agreed := a.machine.State()
-		wanted := append(missing(a.cfg, agreed, a.monitor.View()), gone(agreed, a.node.Status().Members, time.Now())...)
+		wanted := slices.Concat(missing(a.cfg, agreed, a.monitor.View()), gone(agreed, a.node.Status().Members, time.Now()), over(agreed, time.Now()))
 		for _, c := range wanted {
 			group.Go(func() error { return a.propose(proposeCtx, term, c) })
 		}

@@ -35,6 +35,8 @@ type group struct {
 	servers []*lab.Redis
 	second  []*lab.Redis
 	members []*member
+	// cooldown after a failover; zero: the next one may come at once.
+	cooldown time.Duration
 }
 
 // member is an agent that can be crashed and started again on the same data.
@@ -121,6 +123,7 @@ func (g *group) startAgents(l *lab.Lab, adjust func(*Agent)) {
 	t := g.t
 	t.Helper()
 	masters := []config.Master{settings(master, g.servers[0].Addr)}
+	masters[0].Cooldown = g.cooldown
 	if len(g.second) > 0 {
 		masters = append(masters, settings("second", g.second[0].Addr))
 	}

@@ -44,7 +44,12 @@ func (a *Agent) paint(l look) picture.Picture {
 		Epoch: uint64(l.status.Term), Role: l.status.Role.String(), Leader: string(l.status.Leader), Majority: l.status.Leader != "",
 		Stalled: l.view.Stalled, Commit: uint64(l.status.Commit), Applied: uint64(l.status.Applied),
 		Masters: make([]picture.Master, 0, len(l.masters)), Agents: a.agents(l),
-		Events: l.state.Events[max(0, len(l.state.Events)-shownEvents):],
+		Events: l.state.Events[max(0, len(l.state.Events)-shownEvents):], Pauses: []picture.Pause{},
+	}
+	for _, pause := range l.state.Pauses {
+		if !pause.Over(l.now) {
+			p.Pauses = append(p.Pauses, shown(pause))
+		}
 	}
 	masters := l.masters
 	if a.fresh {
@@ -78,6 +83,10 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 		Replicas: make([]picture.Server, 0, len(m.Replicas)),
 		Failover: m.Failover, Last: m.Last,
 	}
+	if pause := l.state.Paused(m.Name, l.now); pause != nil {
+		shown := shown(*pause)
+		p.Paused = &shown
+	}
 	if p.ODown = p.Verdict.ObjectivelyDown; p.ODown {
 		p.ODownAt = l.view.Now
 		if judged.addr == m.Addr && !judged.odown.IsZero() {
@@ -90,6 +99,10 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 		p.Replicas = append(p.Replicas, s)
 	}
 	return p
+}
+
+func shown(p state.Pause) picture.Pause {
+	return picture.Pause{Master: p.Master, Who: p.Who, Why: p.Why, Since: time.Unix(0, p.Since), Until: time.Unix(0, p.Until)}
 }
 
 // states and evidence are the words for what the monitor says.

@@ -63,6 +63,17 @@ func gone(s *state.State, members []consensus.Member, now time.Time) []state.Com
 	return commands
 }
 
+// over lists the pauses whose time has passed. That they have ended is said in the log, not read off each agent's clock.
+func over(s *state.State, now time.Time) []state.Command {
+	var commands []state.Command
+	for _, p := range s.Pauses {
+		if p.Over(now) {
+			commands = append(commands, state.Command{At: now.UnixNano(), Resume: &state.Resume{Master: p.Master, Until: p.Until}})
+		}
+	}
+	return commands
+}
+
 // missing lists what the leader has to make known: masters of the file, and replicas that a healthy master lists.
 func missing(cfg *config.Config, s *state.State, view monitor.View) []state.Command {
 	at := view.Now.UnixNano()

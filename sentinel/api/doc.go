@@ -6,6 +6,7 @@
 //	GET /metrics       the same for Prometheus, and counters
 //	GET /v1/kv/{key}   a key's value (Item), with ?prefix all that begin so (List), with ?watch their changes
 //	PUT /v1/kv/{key}   writes the body, DELETE removes the key (Written), also on a condition
+//	GET /v1/pause      the pauses that hold (Pauses); POST begins one (PauseOrder), DELETE ends one
 //
-// What goes wrong with the map is told as a Problem.
+// What goes wrong is told as a Problem.
 package api

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"picket/consensus"
+	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
 
@@ -50,7 +51,8 @@ func status(err error) int {
 		{errors.Is(err, state.ErrConflict), http.StatusPreconditionFailed},
 		{errors.Is(err, state.ErrAbsent), http.StatusNotFound},
 		{errors.Is(err, state.ErrFull), http.StatusInsufficientStorage},
-		{errors.Is(err, consensus.ErrRefused), http.StatusConflict},
+		{errors.Is(err, picture.ErrUnknownMaster), http.StatusNotFound},
+		{errors.Is(err, consensus.ErrRefused) || errors.Is(err, state.ErrStale), http.StatusConflict},
 		{errors.As(err, &tooLarge), http.StatusRequestEntityTooLarge},
 		{errors.Is(err, consensus.ErrNoLeader) || errors.Is(err, consensus.ErrBusy), http.StatusServiceUnavailable},
 		{errors.Is(err, consensus.ErrStopped), http.StatusServiceUnavailable},

@@ -26,6 +26,7 @@ type Config struct {
 	Backend Backend
 	Store   Store
 	Group   Group
+	Rails   Guardrails
 	Metrics *Metrics
 }
 
@@ -93,6 +94,7 @@ func routes(cfg Config, kv *kv, guard guard) http.Handler {
 		reply(w, http.StatusOK, cfg.Backend.Picture())
 	})
 	members{cfg.Backend, cfg.Group}.route(mux, guard)
+	rails{cfg.Backend, cfg.Rails}.route(mux, guard)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics.registry, promhttp.HandlerOpts{}))
 	all := http.NewServeMux()
 	all.Handle("/", http.MaxBytesHandler(mux, maxBody))

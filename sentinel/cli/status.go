@@ -105,6 +105,9 @@ func writeMaster(w io.Writer, m picture.Master) {
 	if m.ODown {
 		fmt.Fprintf(w, "objectively down: %s\n", m.Verdict.Text)
 	}
+	if m.Paused != nil {
+		fmt.Fprintf(w, "paused: %s\n", describePause(*m.Paused))
+	}
 	if m.Blocker != nil {
 		fmt.Fprintf(w, "blocked: %s; %s\n", m.Blocker.Text, m.Blocker.Remedy)
 	}

@@ -28,6 +28,16 @@ type Picture struct {
 	Masters  []Master      `json:"masters"` // sorted by name
 	Agents   []Agent       `json:"agents"`  // sorted by id, this one included
 	Events   []state.Event `json:"events"`  // the latest committed ones, oldest first
+	Pauses   []Pause       `json:"pauses"`  // that hold, that of all masters first
+}
+
+// Pause is an operator's word that nothing begins by itself.
+type Pause struct {
+	Master string    `json:"master,omitempty"` // empty: all
+	Who    string    `json:"who"`
+	Why    string    `json:"why,omitempty"`
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"`
 }
 
 // Agent is one member of the group as this agent sees it.
@@ -75,4 +85,5 @@ type Master struct {
 	Replicas []Server          `json:"replicas"`           // sorted by address
 	Failover *failover.Record  `json:"failover,omitempty"` // running
 	Last     *failover.Record  `json:"last_failover,omitempty"`
+	Paused   *Pause            `json:"paused,omitempty"` // nothing begins by itself
 }

@@ -37,6 +37,12 @@ func (s *State) apply(c Command, at position) (*State, error) {
 		return s.write(*c.Write, at)
 	case c.ForgetAgent != "":
 		return s.forgetAgent(c, at)
+	case c.Pause != nil:
+		return s.pause(c, at)
+	case c.Resume != nil:
+		return s.resume(c, at)
+	case c.Acknowledge != nil:
+		return s.acknowledge(c, at)
 	}
 	return nil, fmt.Errorf("%w: it is not known to this version; run the same version on all agents", ErrInvalid)
 }

@@ -21,6 +21,9 @@ type Command struct {
 	AdvanceCursor *Cursor
 	Write         *Write // its result is the revision
 	ForgetAgent   string // its id: it is not a member any more
+	Pause         *Pause
+	Resume        *Resume
+	Acknowledge   *Acknowledgement
 }
 
 // AddMaster makes a master known, under the address that a configuration file gives. A known name keeps what it has.

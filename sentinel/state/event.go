@@ -17,6 +17,10 @@ const (
 	FailoverRepointed EventType = "failover.repointed"
 	FailoverEnded     EventType = "failover.ended"
 	FailoverAborted   EventType = "failover.aborted"
+	// FailoverAcknowledged: an operator has lifted the cool-down that follows it.
+	FailoverAcknowledged EventType = "failover.acknowledged"
+	PauseBegun           EventType = "pause.begun" // also one that is prolonged
+	PauseEnded           EventType = "pause.ended"
 )
 
 // Event is one committed thing that the outside is told. A log entry makes at most one, so its index
@@ -24,7 +28,7 @@ const (
 type Event struct {
 	ID     uint64 // log index
 	Type   EventType
-	Master string // empty for agents' events
+	Master string // empty for agents' events, and for a pause of all masters
 	Epoch  uint64 // term of the entry
 	At     int64  // the proposer's clock, Unix nanoseconds
 	Data   EventData
@@ -46,5 +50,7 @@ type EventData struct {
 	Offset   int64         `json:"offset,omitempty"`
 	Why      string        `json:"why,omitempty"`
 	// Milliseconds since the master was first found down (failover.switched, failover.ended); 0 for manual ones.
-	ElapsedMS int64 `json:"elapsed_ms,omitempty"`
+	ElapsedMS int64  `json:"elapsed_ms,omitempty"`
+	Who       string `json:"who,omitempty"`   // of an operator; empty in pause.ended: its time was over
+	Until     string `json:"until,omitempty"` // of a pause, RFC 3339
 }

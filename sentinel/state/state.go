@@ -17,6 +17,7 @@ type State struct {
 	// Forgotten is the id of the newest event that the history does not hold any more; 0: none yet.
 	Forgotten uint64
 	Map       Map
+	Pauses    []Pause // sorted by master
 }
 
 // Master is one watched master, as agreed.
@@ -27,6 +28,8 @@ type Master struct {
 	Replicas []config.Addr    // sorted
 	Failover *failover.Record // running; nil: none
 	Last     *failover.Record // the last one that ended; nil: none yet
+	// Acknowledged is the id of the newest failover whose cool-down an operator has lifted; 0: none.
+	Acknowledged uint64
 }
 
 // Agent is how an agent can be reached.

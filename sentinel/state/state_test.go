@@ -114,6 +114,12 @@ func command(t *testing.T, d *datadriven.TestData, term uint64) Command {
 		return Command{RegisterAgent: &Agent{ID: text("id"), Host: text("host"), SentinelPort: 26379, Boot: uint64(number("boot"))}}
 	case "advance":
 		return Command{AdvanceCursor: &Cursor{Endpoint: text("endpoint"), ID: uint64(number("id"))}}
+	case "pause":
+		return Command{At: number("at"), Pause: &Pause{Master: text("master"), Who: text("who"), Why: text("why"), Until: number("until")}}
+	case "end-pause":
+		return Command{At: number("at"), Resume: &Resume{Master: text("master"), Who: text("who"), Until: number("until")}}
+	case "acknowledge":
+		return Command{Acknowledge: &Acknowledgement{Master: text("master"), Failover: uint64(number("failover")), Who: text("who")}}
 	case "nothing":
 		return Command{}
 	}
@@ -153,6 +159,8 @@ func data(d EventData) string {
 	add("port", d.Port, d.Port != 0)
 	add("offset", d.Offset, d.Offset != 0)
 	add("why", d.Why, d.Why != "")
+	add("who", d.Who, d.Who != "")
+	add("until", d.Until, d.Until != "")
 	add("elapsed", d.ElapsedMS, d.ElapsedMS != 0)
 	return strings.Join(parts, " ")
 }
@@ -167,6 +175,9 @@ func show(s *State) string {
 		if m.Last != nil {
 			fmt.Fprintf(&b, " last=%d/%s", m.Last.ID, m.Last.Outcome)
 		}
+		if m.Acknowledged != 0 {
+			fmt.Fprintf(&b, " acknowledged=%d", m.Acknowledged)
+		}
 		fmt.Fprintln(&b)
 	}
 	for _, a := range s.Agents {
@@ -174,6 +185,9 @@ func show(s *State) string {
 	}
 	for _, c := range s.Cursors {
 		fmt.Fprintf(&b, "cursor %s %d\n", c.Endpoint, c.ID)
+	}
+	for _, p := range s.Pauses {
+		fmt.Fprintf(&b, "pause %q %d-%d by %s: %s\n", p.Master, p.Since, p.Until, p.Who, p.Why)
 	}
 	if s.Map.Revision != 0 {
 		fmt.Fprintf(&b, "map at %d, forgotten up to %d\n%s%s", s.Map.Revision, s.Map.Compacted, entries(s.Map.Entries), changes(s.Map.Changes))
@@ -196,6 +210,15 @@ func draw(t *rapid.T, term uint64) Command {
 		return Command{RegisterAgent: &Agent{ID: name, Boot: rapid.Uint64Range(0, 2).Draw(t, "boot")}}
 	case 4:
 		return Command{AdvanceCursor: &Cursor{Endpoint: name, ID: rapid.Uint64Range(0, 50).Draw(t, "id")}}
+	}
+	paused := rapid.SampledFrom([]string{"", "a"}).Draw(t, "paused")
+	switch rapid.IntRange(0, 9).Draw(t, "guardrail") {
+	case 0:
+		return Command{Pause: &Pause{Master: paused, Who: "w", Until: rapid.Int64Range(0, 2).Draw(t, "until")}}
+	case 1:
+		return Command{Resume: &Resume{Master: paused, Until: rapid.Int64Range(0, 2).Draw(t, "until")}}
+	case 2:
+		return Command{Acknowledge: &Acknowledgement{Master: name, Failover: rapid.Uint64Range(1, 20).Draw(t, "failover"), Who: "w"}}
 	}
 	return Command{Step: &failover.Step{
 		Kind: failover.StepKind(rapid.IntRange(0, 8).Draw(t, "step")), Master: name, Epoch: term - uint64(rapid.IntRange(0, 1).Draw(t, "late")),
@@ -326,6 +349,9 @@ func TestMachine_OldStatesStayAsTheyWere(t *testing.T) {
 		{AddMaster: &AddMaster{Name: "a", Addr: "h:5"}},
 		{RegisterAgent: &Agent{ID: "x"}},
 		{AdvanceCursor: &Cursor{Endpoint: "e", ID: 1}},
+		{Pause: &Pause{Who: "w", Until: 1}},
+		{Pause: &Pause{Master: "m", Who: "w", Until: 1}},
+		{Resume: &Resume{}},
 		{Step: &failover.Step{Kind: failover.StepBegin, Master: "m", Epoch: 2, Old: "h:1", Replicas: []config.Addr{"h:2"}, Cause: failover.CauseDown}},
 	} {
 		if err := apply(t, m, uint64(i+2), 2, c); err != nil {
@@ -339,8 +365,8 @@ func TestMachine_OldStatesStayAsTheyWere(t *testing.T) {
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestGolden pins the format: what an agent of today writes, one of tomorrow must read. The first file is of the time
-// before the map.
+// TestGolden pins the format: what an agent of today writes, one of tomorrow must read. The first two files are of the time
+// before the map and before pauses.
 func TestGolden(t *testing.T) {
 	m := NewMachine()
 	replicas := []config.Addr{"h:2", "h:3"}
@@ -370,7 +396,15 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	path := filepath.Join("testdata", "snapshot.v1.map.golden")
+	if old, err := os.ReadFile(filepath.Join("testdata", "snapshot.v1.map.golden")); err != nil {
+		t.Error(err)
+	} else if got, want := show(restored(t, old).State()), show(m.State()); got != want {
+		t.Errorf("restored from before pauses:\n%s\nwant\n%s", got, want)
+	}
+	if err := apply(t, m, 12, 3, Command{At: 12, Pause: &Pause{Master: "m", Who: "w", Why: "y", Until: 99}}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", "snapshot.v1.now.golden")
 	if *update {
 		if err := os.WriteFile(path, snapshot(t, m), 0o600); err != nil {
 			t.Fatal(err)
@@ -421,6 +455,9 @@ func FuzzCommand(f *testing.F) {
 		{AdvanceCursor: &Cursor{Endpoint: "e", ID: 1}},
 		{Step: &failover.Step{Kind: failover.StepBegin, Master: "m", Epoch: 2, Old: "h:1", Replicas: []config.Addr{"h:2"}}},
 		{Write: &Write{Key: "k", Value: "v", If: Condition{Kind: IfAbsent}}},
+		{Pause: &Pause{Who: "w", Until: 1}},
+		{Resume: &Resume{Master: "m"}},
+		{Acknowledge: &Acknowledgement{Master: "m", Failover: 1, Who: "w"}},
 	} {
 		data, err := c.Encode()
 		if err != nil {

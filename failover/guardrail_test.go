@@ -1,0 +1,70 @@
+package failover
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMayBegin_Guardrails(t *testing.T) {
+	ended := &Record{ID: 9, Master: "m", Phase: Ended, Outcome: Done, EndAt: start.Add(-time.Second).UnixNano()}
+	aborted := *ended
+	aborted.Outcome = Aborted
+	aborted.EndAt = start.Add(-afterAbort / 2).UnixNano()
+	paused := &Pause{Who: "ann", Why: "maintenance", Until: start.Add(time.Hour)}
+	for name, c := range map[string]struct {
+		adjust func(*Situation)
+		cause  Cause
+		last   *Record
+		want   string // reason; empty: nothing is in the way
+		remedy string
+	}{
+		"nothing is in the way":                     {cause: CauseDown},
+		"paused":                                    {func(s *Situation) { s.Paused = paused }, CauseDown, nil, "paused", "picket resume m"},
+		"all are paused":                            {func(s *Situation) { s.Paused = &Pause{Who: "ann", All: true} }, CauseDown, nil, "paused", "picket resume"},
+		"by hand, although paused":                  {func(s *Situation) { s.Paused = paused }, CauseManual, nil, "", ""},
+		"the last one was just now":                 {func(*Situation) {}, CauseDown, ended, "cooldown", "picket acknowledge m"},
+		"it is acknowledged":                        {func(s *Situation) { s.Acknowledged = 9 }, CauseDown, ended, "", ""},
+		"an older one is acknowledged":              {func(s *Situation) { s.Acknowledged = 8 }, CauseDown, ended, "cooldown", ""},
+		"what was given up is acknowledged in vain": {func(s *Situation) { s.Acknowledged = 9 }, CauseDown, &aborted, "cooldown", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := crashed(nil)
+			s.Record, s.Verdict.ObjectivelyDown = nil, true
+			if c.adjust != nil {
+				c.adjust(&s)
+			}
+			b := MayBegin(s, c.cause, c.last)
+			switch {
+			case b == nil && c.want != "":
+				t.Errorf("nothing is in the way, want %s", c.want)
+			case b != nil && (b.Reason != c.want || !strings.Contains(b.Remedy, c.remedy)):
+				t.Errorf("%+v, want %q with the remedy %q", *b, c.want, c.remedy)
+			}
+		})
+	}
+}
+
+func TestBeginStep_SaysThatAnOrderByHandPassedAPause(t *testing.T) {
+	s, _ := crashed(nil)
+	s.Paused = &Pause{Who: "ann", Why: "maintenance", Until: start}
+	if got := BeginStep(s, CauseManual).Evidence; !strings.Contains(got, "although paused") || !strings.Contains(got, "by ann: maintenance") {
+		t.Errorf("evidence %q", got)
+	}
+}
+
+func TestRepair_LeavesAPausedMasterAlone(t *testing.T) {
+	s, _ := crashed(nil)
+	s.Record, s.Now = nil, start
+	s.View.Servers[oldMaster] = up(masterAt(oldMaster, 100))
+	other := replica(replicaB, 95)
+	other.Master = Silent
+	s.View.Servers[replicaB] = up(other)
+	if len(Repair(s)) == 0 {
+		t.Fatal("there is nothing to repair: the test shows nothing")
+	}
+	s.Paused = &Pause{Who: "ann", Until: start.Add(time.Hour)}
+	if got := Repair(s); len(got) > 0 {
+		t.Errorf("%v is done to a paused master's servers", got)
+	}
+}

@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"picket/sentinel/picture"
+)
+
+// Guardrails are what operators say to hold the agents back, and to let them go on.
+type Guardrails interface {
+	// Pause has nothing begin by itself for so long, for one master or, without a name, for all.
+	Pause(ctx context.Context, p PauseOrder) error
+	// Resume ends the pause of one master or, without a name, the one of all.
+	Resume(ctx context.Context, master, who string) error
+	// Acknowledge lifts the cool-down after the last failover of a master.
+	Acknowledge(ctx context.Context, master, who string) (Acknowledged, error)
+}
+
+// PauseOrder is the body of a request to pause. Who says it is for people: the port has no authentication.
+type PauseOrder struct {
+	Master string `json:"master,omitempty"` // empty: all
+	For    Length `json:"for"`
+	Who    string `json:"who"`
+	Why    string `json:"why,omitempty"`
+}
+
+// Length is a duration that JSON shows like 1h30m.
+type Length time.Duration
+
+// MarshalText implements encoding.TextMarshaler.
+func (l Length) MarshalText() ([]byte, error) { return []byte(time.Duration(l).String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *Length) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	*l = Length(d)
+	return err
+}
+
+// Pauses is the body of the answers: the pauses that hold.
+type Pauses struct {
+	Pauses []picture.Pause `json:"pauses"`
+}
+
+// Acknowledged is the body of the answer to an acknowledgement.
+type Acknowledged struct {
+	Master   string `json:"master"`
+	Failover uint64 `json:"failover"` // its id
+}
+
+// rails answers operators.
+type rails struct {
+	backend Backend
+	agent   Guardrails
+}
+
+func (h rails) route(mux *http.ServeMux, g guard) {
+	mux.HandleFunc("GET /v1/pause", h.list)
+	mux.HandleFunc("POST /v1/pause", g.guarded(h.pause))
+	mux.HandleFunc("DELETE /v1/pause", g.guarded(h.resume))
+	mux.HandleFunc("POST /v1/masters/{name}/acknowledge", g.guarded(h.acknowledge))
+}
+
+func (h rails) list(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, h.pauses())
+}
+
+func (h rails) pauses() Pauses { return Pauses{h.backend.Picture().Pauses} }
+
+func (h rails) pause(w http.ResponseWriter, r *http.Request) {
+	var order PauseOrder
+	if err := json.NewDecoder(r.Body).Decode(&order); err != nil || order.Who == "" {
+		problem(w, Problem{Status: http.StatusBadRequest, Detail: `the body must be {"for": "1h", "who": "…"}, with "master" and "why" where they apply`})
+		return
+	}
+	carryOut(w, r, func(ctx context.Context) (any, error) {
+		err := h.agent.Pause(ctx, order)
+		return h.pauses(), err
+	})
+}
+
+// resume and acknowledge take what they need from the query: a DELETE has no body.
+func (h rails) resume(w http.ResponseWriter, r *http.Request) {
+	if who, ok := asks(w, r); ok {
+		carryOut(w, r, func(ctx context.Context) (any, error) {
+			err := h.agent.Resume(ctx, r.URL.Query().Get("master"), who)
+			return h.pauses(), err
+		})
+	}
+}
+
+func (h rails) acknowledge(w http.ResponseWriter, r *http.Request) {
+	if who, ok := asks(w, r); ok {
+		carryOut(w, r, func(ctx context.Context) (any, error) { return h.agent.Acknowledge(ctx, r.PathValue("name"), who) })
+	}
+}
+
+// asks reads who asks for something, and refuses those who don't say.
+func asks(w http.ResponseWriter, r *http.Request) (who string, ok bool) {
+	if who = r.URL.Query().Get("who"); who == "" {
+		problem(w, Problem{Status: http.StatusBadRequest, Detail: "say who asks for it: ?who=…"})
+	}
+	return who, who != ""
+}
+
+// railTimeout bounds a request; it is below readTimeout, which would end the request without an answer.
+const railTimeout = 4 * time.Second
+
+// carryOut does what is asked for and shows what it gives.
+func carryOut(w http.ResponseWriter, r *http.Request, do func(context.Context) (any, error)) {
+	ctx, cancel := context.WithTimeout(r.Context(), railTimeout)
+	defer cancel()
+	body, err := do(ctx)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	reply(w, http.StatusOK, body)
+}
