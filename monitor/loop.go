@@ -71,7 +71,7 @@ func (m *Monitor) take(e event) {
 	if f.Last != nil {
 		restarted, role = f.Last.RunID, f.Last.Role
 	}
-	last := f.Last
+	last, deaf := f.Last, f.Deaf
 	connected, refused := f.Connected, f.refusedSince
 	e.apply(f, e.at)
 	m.seen(e.server)
@@ -87,6 +87,9 @@ func (m *Monitor) take(e event) {
 		if f.Last.Role != role {
 			events = append(events, Event{Kind: RoleChanged, At: e.at, Server: view})
 		}
+	}
+	if f.Deaf != "" && deaf == "" {
+		events = append(events, Event{Kind: ListenRefused, At: e.at, Server: view})
 	}
 	news := before != f.State || f.Last != last
 	m.mu.Unlock()

@@ -16,6 +16,7 @@ type Target struct {
 	Addr     config.Addr
 	Settings *config.Master // timing and credentials of the master it belongs to
 	IsMaster bool           // it should be one (WrongRole)
+	Listen   bool           // for other coordinators, over a connection of its own
 }
 
 // Config assembles a monitor. The callbacks are called from the monitor's own goroutine and must not block.
@@ -40,6 +41,7 @@ const (
 	MasterLost                    // the connection to a master broke, or its port refuses: a hint, not a fact
 	StallBegun                    // this agent was late itself (Sentinel's +tilt)
 	StallEnded
+	ListenRefused // the server does not let this agent hear other coordinators
 )
 
 // Event is one thing that this agent saw.
@@ -60,6 +62,7 @@ type Monitor struct {
 	mu       sync.Mutex
 	watched  map[config.Addr]*watched
 	opinions opinions
+	foreign  strangers
 	stalled  bool
 	unseen   map[config.Addr]bool // servers that must answer, or fail anew, before a stall is over
 	closed   bool
@@ -73,6 +76,7 @@ type watched struct {
 	prober *prober
 	stop   context.CancelFunc // nil before Run
 	told   Opinion            // what the peers were last told
+	deafen context.CancelFunc // ends its listener; nil: there is none
 }
 
 // event is what a prober saw.
@@ -92,7 +96,7 @@ const (
 func New(cfg Config) *Monitor {
 	return &Monitor{
 		cfg: cfg, events: make(chan event, 1024), changed: make(chan struct{}, 1), boot: rand.Uint64(),
-		watched: map[config.Addr]*watched{}, opinions: opinions{}, unseen: map[config.Addr]bool{},
+		watched: map[config.Addr]*watched{}, opinions: opinions{}, foreign: strangers{}, unseen: map[config.Addr]bool{},
 	}
 }
 
@@ -106,6 +110,7 @@ func (m *Monitor) Watch(targets []Target) {
 		wanted[t.Addr] = true
 		if w := m.watched[t.Addr]; w != nil {
 			w.facts.retarget(t)
+			m.startListener(w)
 			continue
 		}
 		w := &watched{facts: newFacts(t, now)}
@@ -118,9 +123,13 @@ func (m *Monitor) Watch(targets []Target) {
 			if w.stop != nil {
 				w.stop()
 			}
+			if w.deafen != nil {
+				w.deafen()
+			}
 			delete(m.watched, addr)
 			delete(m.unseen, addr)
 			m.opinions.forget(addr)
+			delete(m.foreign, addr)
 		}
 	}
 }
@@ -133,6 +142,21 @@ func (m *Monitor) startProber(w *watched) {
 	ctx, stop := context.WithCancel(m.ctx)
 	w.stop = stop
 	m.probers.Go(func() { w.prober.run(ctx) }) // asks one server; ends when it is not watched any more
+	m.startListener(w)
+}
+
+// startListener has a server listened to, or not any more. It is called with mu held.
+func (m *Monitor) startListener(w *watched) {
+	switch listens := w.deafen != nil; {
+	case m.ctx == nil || m.closed || listens == w.facts.target.Listen:
+	case listens:
+		w.deafen()
+		w.deafen, w.facts.Deaf = nil, ""
+	default:
+		var ctx context.Context
+		ctx, w.deafen = context.WithCancel(m.ctx)
+		m.probers.Go(func() { listener{w.prober}.run(ctx) }) // hears one server; ends when nobody wants to know any more
+	}
 }
 
 // Attend has the named servers looked at with every ping, as during a failover; the others' INFO comes once a second.
@@ -185,13 +209,50 @@ func (m *Monitor) Heard(heard []Opinion) {
 	}
 }
 
+// hear takes in what was published on a server's hello channel.
+func (m *Monitor) hear(server config.Addr, message string) {
+	f, err := parseHello(server, message)
+	if err != nil {
+		return // anybody may publish anything
+	}
+	m.mu.Lock()
+	news := m.watched[server] != nil && m.foreign.take(f, time.Now(), true)
+	m.mu.Unlock()
+	if news {
+		m.cfg.Changed()
+	}
+}
+
+// Foreign lists the foreign coordinators that this agent heard itself, for its peers: at most one for each server.
+func (m *Monitor) Foreign() []Foreign {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.foreign.own(time.Now())
+}
+
+// HeardForeign takes in what a peer heard. What can't be true, or is about servers that are not watched here, is ignored.
+func (m *Monitor) HeardForeign(heard []Foreign) {
+	now := time.Now()
+	m.mu.Lock()
+	news := false
+	for _, f := range heard {
+		if m.watched[f.Server] != nil && f.plausible() && f.Age <= helloExpiry {
+			news = m.foreign.take(f, now.Add(-f.Age), false) || news
+		}
+	}
+	m.mu.Unlock()
+	if news {
+		m.cfg.Changed()
+	}
+}
+
 // View is the picture now.
 func (m *Monitor) View() View {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v := View{Now: now, Self: m.cfg.Self, Stalled: m.stalled,
-		Servers: make(map[config.Addr]Server, len(m.watched)), Opinions: make(map[config.Addr][]Opinion, len(m.watched))}
+		Foreign: m.foreign.fresh(now), Servers: make(map[config.Addr]Server, len(m.watched)), Opinions: make(map[config.Addr][]Opinion, len(m.watched))}
 	for addr, w := range m.watched {
 		v.Servers[addr] = w.facts.view(now)
 		v.Opinions[addr] = m.opinions.fresh(addr, now, m.opinion(w, now))

@@ -97,6 +97,7 @@ type Server struct {
 	RunSince  time.Time // since when Last.RunID is
 	FollowsAt time.Time // since when Last.Master is
 	DownAfter time.Duration
+	Deaf      string // why no foreign coordinator can be heard on it; empty: one can, or nobody listens
 }
 
 // View is everything that a judgement may use. It is immutable once made.
@@ -106,6 +107,7 @@ type View struct {
 	Stalled  bool // this agent was late itself and distrusts its clocks until it has looked again
 	Servers  map[config.Addr]Server
 	Opinions map[config.Addr][]Opinion // fresh ones of every agent, this one included; sorted by agent
+	Foreign  []Foreign                 // coordinators that any agent heard not long ago; sorted by server and run id
 }
 
 // Code names a finding, in the manner of a diagnosis.
