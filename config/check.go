@@ -34,6 +34,7 @@ func (c *Config) check(r *report) {
 	if c.Local.unspecified() {
 		r.add("local", c.Local, "is not the address of one server", "write 127.0.0.1 for a Redis on the same host")
 	}
+	r.oneOf("mode", c.Mode, ModeActive, ModeShadow)
 	c.secret(r, "sentinel.password", &c.Sentinel.Password, c.Sentinel.PasswordFile)
 	c.PeerTLS.check(r, "peer-tls")
 	c.PeerTLS.checkMutual(r, "peer-tls")
@@ -125,6 +126,7 @@ func (c *Config) checkMaster(r *report, key string, m *Master) {
 	r.oneOf(key+".lease-loss", m.LeaseLoss, LeaseReplicas, LeaseStrict, LeaseOff)
 	m.checkDurability(r, key)
 	r.oneOf(key+".empty-master", m.EmptyMaster, EmptyProtect, EmptyAccept)
+	r.oneOf(key+".foreign-sentinels", m.ForeignSentinels, ForeignRefuse, ForeignIgnore)
 	r.atLeast(key+".failover-timeout", m.FailoverTimeout, max(minFailoverTimeout, m.DownAfter))
 	if m.ParallelSyncs < 1 {
 		r.add(key+".parallel-syncs", m.ParallelSyncs, "is less than 1", "1 is the gentlest: one replica at a time")

@@ -69,6 +69,7 @@ var good = Config{
 	Listen:   Listen{Sentinel: "10.0.0.1:26379", Peers: "10.0.0.1:26380"},
 	Announce: Announce{Host: "a1.example.com", SentinelPort: 36379},
 	Local:    "10.0.0.1:6379",
+	Mode:     ModeShadow,
 	Sentinel: Door{Password: "one"},
 	Masters: []Master{
 		{
@@ -76,11 +77,13 @@ var good = Config{
 			FailoverTimeout: time.Minute, ParallelSyncs: 2, Lease: time.Second, Username: "picket",
 			Password: "hunter2", PasswordFile: "testdata/files/secret", LeaseLoss: LeaseStrict, Prefer: PreferOffset,
 			Durability: Durability{1, MissingPromote, 10 * time.Second}, EmptyMaster: EmptyAccept,
+			ForeignSentinels: ForeignIgnore,
 		},
 		{
 			Name: "other", Address: "10.0.0.2:6379", Quorum: 2, DownAfter: 500 * time.Millisecond, CrashGrace: 30 * time.Millisecond,
 			FailoverTimeout: 10 * time.Second, ParallelSyncs: 1, Cooldown: 10 * time.Second, Lease: 300 * time.Millisecond,
 			LeaseLoss: LeaseReplicas, Durability: Durability{0, MissingWait, time.Minute}, Prefer: PreferOffset, EmptyMaster: EmptyProtect,
+			ForeignSentinels: ForeignRefuse,
 		},
 	},
 	Webhooks: []Webhook{{
@@ -164,7 +167,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		"ANNOUNCE_HOST": "h", "ANNOUNCE_SENTINEL_PORT": "4", "LOCAL": "10.0.0.1:5", "SENTINEL_PASSWORD": "",
 		"SENTINEL_PASSWORD_FILE": "testdata/files/secret", "PEER_TLS_ENABLED": "true", "PEER_TLS_CA": pair.CA,
 		"PEER_TLS_CERT": pair.Cert, "PEER_TLS_KEY": pair.Key, "PEER_TLS_SERVER_NAME": "s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
-		"FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s",
+		"FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s", "MODE": "shadow",
 	} {
 		t.Setenv("PICKET_"+name, value)
 	}
@@ -177,7 +180,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 	pair.Enabled, pair.ServerName = true, "s"
 	want := Config{
 		Cluster: "c", Agent: Agent{ID: "a1", Zone: "z", DataDir: "/d", ElectionTimeout: time.Second}, Agents: c.Agents, Masters: c.Masters,
-		Listen: Listen{"10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4}, Local: "10.0.0.1:5",
+		Listen: Listen{"10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4}, Local: "10.0.0.1:5", Mode: ModeShadow,
 		Sentinel: Door{"hunter2", "testdata/files/secret"}, PeerTLS: pair, Log: Log{"debug", "json"},
 		Fence: Fence{true, "/f", time.Second},
 	}

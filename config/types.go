@@ -37,6 +37,7 @@ type Config struct {
 	Listen   Listen    // where this agent listens
 	Announce Announce  // how others reach it, where that differs
 	Local    Addr      // the Redis beside this agent; empty: none (a witness)
+	Mode     string    // active or shadow: whether the agents act, or only say what they would do
 	Sentinel Door      // the password of the Sentinel port
 	PeerTLS  TLS       // between agents; off when empty
 	Masters  []Master  // what is watched
@@ -103,11 +104,19 @@ type Master struct {
 	Durability      Durability
 	Prefer          string // offset or priority: which replica is promoted, where Durability.Wait is 0
 	EmptyMaster     string // protect or accept: whether a master that comes back with less than its replicas is replaced by one
-	Username        string
-	Password        Secret
-	PasswordFile    string
-	TLS             TLS
+	// ForeignSentinels is refuse or ignore: whether nothing is done while another coordinator watches the master, too.
+	ForeignSentinels string
+	Username         string
+	Password         Secret
+	PasswordFile     string
+	TLS              TLS
 }
+
+// Words of Mode.
+const (
+	ModeActive = "active"
+	ModeShadow = "shadow"
+)
 
 // Words of a master's policies.
 const (
@@ -124,6 +133,9 @@ const (
 
 	EmptyProtect = "protect" // the replicas' data
 	EmptyAccept  = "accept"  // the empty master: a cache
+
+	ForeignRefuse = "refuse" // to act beside another coordinator
+	ForeignIgnore = "ignore" // it
 )
 
 // Durability says which writes survive every failover.

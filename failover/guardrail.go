@@ -2,7 +2,11 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"time"
+
+	"picket/config"
+	"picket/monitor"
 )
 
 // Pause is an operator's word that nothing begins by itself.
@@ -29,9 +33,25 @@ func (p *Pause) resume(master string) string {
 	return "picket resume " + master
 }
 
+// Foreign lists the other coordinators that were heard on a master or one of its replicas.
+func Foreign(v monitor.View, master config.Addr, replicas []config.Addr) []monitor.Foreign {
+	var heard []monitor.Foreign
+	for _, f := range v.Foreign {
+		if f.Server == master || slices.Contains(replicas, f.Server) {
+			heard = append(heard, f)
+		}
+	}
+	return heard
+}
+
 // Forbidden says why nothing may be begun for the master now, however good the reason for it would be; nil: it may. An order by
-// hand passes what another operator has said. It is a pure function.
+// hand passes what another operator has said, but another coordinator would not obey it. It is a pure function.
 func Forbidden(s Situation, byHand bool) *Blocker {
+	if f := Foreign(s.View, s.Master, s.Replicas); len(f) > 0 && s.Settings.ForeignSentinels == config.ForeignRefuse {
+		return &Blocker{"foreign-sentinel", fmt.Sprintf("a Redis Sentinel at %s (run id %s) watches %s, too, under the name %s",
+			f[0].Addr, f[0].RunID, s.Settings.Name, f[0].Name),
+			"stop it, or have it forget the master (SENTINEL REMOVE); or say foreign-sentinels: ignore in the configuration"}
+	}
 	if s.Paused != nil && !byHand {
 		return &Blocker{"paused", fmt.Sprintf("%s is paused %s", s.Settings.Name, s.Paused),
 			"it ends by itself; or end it: " + s.Paused.resume(s.Settings.Name)}

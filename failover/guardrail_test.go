@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"picket/config"
+	"picket/monitor"
 )
 
 func TestMayBegin_Guardrails(t *testing.T) {
@@ -12,6 +15,12 @@ func TestMayBegin_Guardrails(t *testing.T) {
 	aborted.Outcome = Aborted
 	aborted.EndAt = start.Add(-afterAbort / 2).UnixNano()
 	paused := &Pause{Who: "ann", Why: "maintenance", Until: start.Add(time.Hour)}
+	foreign := func(on config.Addr, policy string) func(*Situation) {
+		return func(s *Situation) {
+			s.Settings.ForeignSentinels = policy
+			s.View.Foreign = []monitor.Foreign{{RunID: "8ac5", Addr: "10.0.0.9:26379", Name: "m", Server: on}}
+		}
+	}
 	for name, c := range map[string]struct {
 		adjust func(*Situation)
 		cause  Cause
@@ -23,6 +32,11 @@ func TestMayBegin_Guardrails(t *testing.T) {
 		"paused":                                    {func(s *Situation) { s.Paused = paused }, CauseDown, nil, "paused", "picket resume m"},
 		"all are paused":                            {func(s *Situation) { s.Paused = &Pause{Who: "ann", All: true} }, CauseDown, nil, "paused", "picket resume"},
 		"by hand, although paused":                  {func(s *Situation) { s.Paused = paused }, CauseManual, nil, "", ""},
+		"a Sentinel on the master":                  {foreign(oldMaster, config.ForeignRefuse), CauseDown, nil, "foreign-sentinel", "SENTINEL REMOVE"},
+		"a Sentinel on a replica":                   {foreign(replicaB, config.ForeignRefuse), CauseDown, nil, "foreign-sentinel", "ignore"},
+		"a Sentinel on somebody else's server":      {foreign("10.9.9.9:6379", config.ForeignRefuse), CauseDown, nil, "", ""},
+		"a Sentinel is nothing to us":               {foreign(oldMaster, config.ForeignIgnore), CauseDown, nil, "", ""},
+		"an order by hand does not pass a Sentinel": {foreign(oldMaster, config.ForeignRefuse), CauseManual, nil, "foreign-sentinel", ""},
 		"the last one was just now":                 {func(*Situation) {}, CauseDown, ended, "cooldown", "picket acknowledge m"},
 		"it is acknowledged":                        {func(s *Situation) { s.Acknowledged = 9 }, CauseDown, ended, "", ""},
 		"an older one is acknowledged":              {func(s *Situation) { s.Acknowledged = 8 }, CauseDown, ended, "cooldown", ""},

@@ -20,6 +20,7 @@ type gossip struct {
 	Version  string
 	Opinions []monitor.Opinion
 	Commit   uint64
+	Foreign  []monitor.Foreign // coordinators that this agent heard
 }
 
 const (
@@ -54,7 +55,7 @@ func decodeGossip(from consensus.ServerID, data []byte) (gossip, error) {
 	if err := codec.NewDecoderBytes(data[1:], gossipHandle).Decode(&g); err != nil {
 		return gossip{}, fmt.Errorf("decode gossip: %w", err)
 	}
-	if len(g.Opinions) > maxOpinions || g.Role > uint8(consensus.Leader) {
+	if len(g.Opinions) > maxOpinions || len(g.Foreign) > maxOpinions || g.Role > uint8(consensus.Leader) {
 		return gossip{}, errors.New("decode gossip: out of bounds")
 	}
 	for i := range g.Opinions {
@@ -157,8 +158,11 @@ func (p *peers) all() map[consensus.ServerID]peer {
 // into a peer's queue is lost and repeated later.
 func (a *Agent) share(opinions []monitor.Opinion) {
 	status := a.status.Load()
+	foreign := a.monitor.Foreign()
 	for part := range slices.Chunk(opinions, maxOpinions) {
 		g := gossip{Term: uint64(status.Term), Role: uint8(status.Role), Version: a.version, Commit: uint64(status.Commit), Opinions: part}
+		// A heartbeat has room for all of them: there is one for each server at most, as with opinions.
+		g.Foreign, foreign = foreign[:min(len(foreign), maxOpinions)], foreign[min(len(foreign), maxOpinions):]
 		data, err := g.encode()
 		if err != nil {
 			panic(fmt.Sprintf("sentinel: %v", err)) // our own structs can be encoded
@@ -180,5 +184,6 @@ func (a *Agent) onGossip(from consensus.ServerID, data []byte) {
 	}
 	if a.peers.heard(from, g, time.Now()) {
 		a.monitor.Heard(g.Opinions)
+		a.monitor.HeardForeign(g.Foreign)
 	}
 }

@@ -13,7 +13,7 @@ import (
 func TestGossip_SurvivesTheWireUnderTheSendersName(t *testing.T) {
 	g := gossip{Term: 7, Role: uint8(consensus.Leader), Version: "v1", Opinions: []monitor.Opinion{
 		{Agent: "somebody else", Server: "h:1", State: monitor.Down, Evidence: monitor.Refused, Age: time.Second, RunID: "r", Seq: 3, Boot: 4},
-	}}
+	}, Foreign: []monitor.Foreign{{RunID: "r", Addr: "s:1", Name: "m", Master: "h:1", Epoch: 5, Server: "h:2", Age: time.Second}}}
 	data, err := g.encode()
 	if err != nil {
 		t.Fatal(err)
@@ -38,13 +38,14 @@ func TestGossip_RefusesWhatIsOutOfBounds(t *testing.T) {
 	}
 	good := encode(gossip{})
 	for name, data := range map[string][]byte{
-		"empty":             {},
-		"other version":     append([]byte{99}, good[1:]...),
-		"cut":               good[:len(good)-1],
-		"too many opinions": encode(gossip{Opinions: make([]monitor.Opinion, maxOpinions+1)}),
-		"unknown role":      encode(gossip{Role: 200}),
-		"too long":          encode(gossip{Version: strings.Repeat("x", maxGossip)}),
-		"a huge length":     {gossipVersion, 0xdd, 0xff, 0xff, 0xff, 0xff},
+		"empty":              {},
+		"other version":      append([]byte{99}, good[1:]...),
+		"cut":                good[:len(good)-1],
+		"too many opinions":  encode(gossip{Opinions: make([]monitor.Opinion, maxOpinions+1)}),
+		"too many strangers": encode(gossip{Foreign: make([]monitor.Foreign, maxOpinions+1)}),
+		"unknown role":       encode(gossip{Role: 200}),
+		"too long":           encode(gossip{Version: strings.Repeat("x", maxGossip)}),
+		"a huge length":      {gossipVersion, 0xdd, 0xff, 0xff, 0xff, 0xff},
 	} {
 		if _, err := decodeGossip("a", data); err == nil {
 			t.Errorf("%s: no error", name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -126,4 +127,58 @@ func TestAgents_AcknowledgedFailoverHoldsTheNextOneUpNoMore(t *testing.T) {
 	}
 	g.settle(g.newMaster(second))
 	g.event(state.FailoverAcknowledged)
+}
+
+// publish says on a server, every 200 ms until stopped, what a Sentinel would: that another server is the master.
+func (g *group) publish(on config.Addr, claimed config.Addr) (stop func()) {
+	ctx, cancel := context.WithCancel(g.t.Context())
+	var saying sync.WaitGroup
+	saying.Go(func() { // ends with ctx
+		client := g.server(on).Client()
+		defer client.Close()
+		hello := fmt.Sprintf("127.0.0.1,26379,%040d,9,%s,%s,%d,99", 1, master, claimed.Host(), claimed.Port())
+		for ctx.Err() == nil {
+			_ = client.Publish(ctx, "__sentinel__:hello", hello).Err() // what matters is what the agents hear
+			pause(ctx, 200*time.Millisecond)
+		}
+	})
+	return func() {
+		cancel()
+		saying.Wait()
+	}
+}
+
+func TestAgents_NothingIsDoneBesideAForeignSentinel(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, nil)
+	old, spoken, other := g.servers[0], g.servers[1].Addr, g.servers[2]
+	stop := g.publish(spoken, spoken) // a replica, which only the agent beside it listens to
+	defer stop()
+	g.await("all agents know of the Sentinel", func(context.Context) error {
+		for _, p := range g.pictures() {
+			if f := p.Masters[0].Foreign; len(f) != 1 || f[0].Server != spoken || f[0].Epoch != 99 {
+				return fmt.Errorf("%s knows %+v", p.Agent, f)
+			}
+		}
+		return nil
+	})
+	// What strays is not repaired, and what the Sentinel says of the master is not followed.
+	stray := other.Client()
+	defer stray.Close()
+	if err := stray.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	g.stays(old.Addr, 1500*time.Millisecond)
+	if info, err := other.Info(t.Context(), "replication"); err != nil || info["master_port"] != "1" {
+		t.Errorf("the stray follows %s:%s, %v", info["master_host"], info["master_port"], err)
+	}
+	var blocked *blockedError
+	if err := g.members[2].running().Failover(t.Context(), master); !errors.As(err, &blocked) || blocked.blocker.Reason != "foreign-sentinel" {
+		t.Errorf("an order by hand: %v", err)
+	}
+	old.Kill()
+	g.blocked("foreign-sentinel")
+	g.stays(old.Addr, time.Second)
+	stop()
+	g.settle(g.newMaster(old.Addr))
 }

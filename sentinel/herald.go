@@ -146,6 +146,9 @@ func (h *herald) seen(e monitor.Event) {
 			h.about(zerolog.WarnLevel, o, e).Msg("server was restarted")
 		case monitor.RoleChanged:
 			h.about(zerolog.InfoLevel, o, e).Str("role", e.Server.Last.Role).Msg("server changed its role")
+		case monitor.ListenRefused:
+			h.about(zerolog.WarnLevel, o, e).Str("why", e.Server.Deaf).Msg("other coordinators can't be heard on the server: let its " +
+				"user SUBSCRIBE to the channel __sentinel__:hello")
 		case monitor.StallBegun:
 			h.log.Warn().Msg("this agent was late itself: it distrusts what it saw and looks again")
 		case monitor.StallEnded:
@@ -174,6 +177,21 @@ func (h *herald) verdict(o resp.Owner, was, is monitor.Verdict) {
 		}
 		line.Str("master", o.Name).Str("server", string(o.Master)).Str("code", string(is.Code)).Msg(is.Text)
 		h.door(resp.FromVerdict(o, was, is)...)
+	})
+}
+
+// foreign tells when other coordinators of a master are heard first, and when none is any more.
+func (h *herald) foreign(master string, was, is []monitor.Foreign) {
+	if (len(was) > 0) == (len(is) > 0) {
+		return
+	}
+	h.tell(func() {
+		if len(is) == 0 {
+			h.log.Info().Str("master", master).Msg("no other coordinator of the master is heard any more")
+			return
+		}
+		h.log.Warn().Str("master", master).Str("peer", string(is[0].Addr)).Str("runid", is[0].RunID).Str("server", string(is[0].Server)).
+			Msg("a Redis Sentinel watches the master, too")
 	})
 }
 

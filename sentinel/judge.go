@@ -38,6 +38,7 @@ type judged struct {
 	addr    config.Addr // the server that is judged
 	verdict monitor.Verdict
 	odown   time.Time         // objectively down since; zero: it is not
+	foreign []monitor.Foreign // other coordinators of it
 	blocker *failover.Blocker // why nothing is done about it; nil: nothing is wrong, or something is done
 }
 
@@ -148,7 +149,7 @@ func (j *judge) weigh(l look) {
 	for _, m := range l.masters {
 		before := was[m.Name]
 		if before.addr != m.Addr {
-			before = judged{addr: m.Addr} // another server: nothing is known of it yet
+			before = judged{addr: m.Addr, foreign: before.foreign} // another server: nothing is known of it yet
 		}
 		now := before
 		now.verdict = j.a.verdict(l, m)
@@ -158,7 +159,9 @@ func (j *judge) weigh(l look) {
 		case now.odown.IsZero():
 			now.odown = l.now
 		}
+		now.foreign = failover.Foreign(l.view, m.Addr, m.Replicas)
 		j.now.masters[m.Name] = now
+		j.a.herald.foreign(m.Name, before.foreign, now.foreign)
 		j.a.herald.verdict(owner(m, m.Addr), before.verdict, now.verdict)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"picket/config"
 	"picket/consensus"
+	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
@@ -81,7 +82,7 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 		Verdict:  a.verdict(l, m),
 		Blocker:  judged.blocker,
 		Replicas: make([]picture.Server, 0, len(m.Replicas)),
-		Failover: m.Failover, Last: m.Last,
+		Failover: m.Failover, Last: m.Last, Foreign: failover.Foreign(l.view, m.Addr, m.Replicas),
 	}
 	if pause := l.state.Paused(m.Name, l.now); pause != nil {
 		shown := shown(*pause)

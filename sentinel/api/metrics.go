@@ -99,6 +99,7 @@ var (
 	masterEpoch    = describe("master_epoch", "Term of the master's last failover.", "master")
 	masterBlocked  = describe("master_failover_blocked", "1 while something keeps a failover from being done.", "master")
 	masterPaused   = describe("paused", "1 while an operator has paused the master: nothing begins by itself.", "master")
+	masterForeign  = describe("foreign_sentinels", "Redis Sentinels that were heard to watch the master, too.", "master")
 	masterRunning  = describe("master_failover_running", "1 while a failover runs.", "master")
 	replicaUp      = describe("replica_up", "1 while this agent finds the replica up.", "master", "replica")
 	replicaLag     = describe("replica_lag_bytes", "Bytes behind the master, by the last looks at both.", "master", "replica")
@@ -132,6 +133,7 @@ func (s scrape) Collect(out chan<- prometheus.Metric) {
 		gauge(masterEpoch, float64(m.Epoch), m.Name)
 		gauge(masterBlocked, truth(m.Blocker != nil), m.Name)
 		gauge(masterPaused, truth(m.Paused != nil), m.Name)
+		gauge(masterForeign, float64(len(m.Foreign)), m.Name)
 		gauge(masterRunning, truth(m.Failover != nil), m.Name)
 		for _, r := range m.Replicas {
 			gauge(replicaUp, truth(r.State == "up"), m.Name, string(r.Addr))

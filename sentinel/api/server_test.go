@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"picket/failover"
+	"picket/monitor"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
@@ -35,7 +36,7 @@ func (f *fake) Picture() picture.Picture {
 		Masters: []picture.Master{{
 			Name: "m", Epoch: 6, Server: picture.Server{Addr: "h:1", State: "down", Down: true}, ODown: true,
 			Replicas: []picture.Server{{Addr: "h:2", State: "up", Lag: 11}, {Addr: "h:3", State: "unknown", Lag: -1}},
-			Failover: &failover.Record{ID: 18, Master: "m"}, Blocker: &failover.Blocker{Reason: "no-candidate"},
+			Failover: &failover.Record{ID: 18, Master: "m"}, Foreign: []monitor.Foreign{{RunID: "r"}}, Blocker: &failover.Blocker{Reason: "no-candidate"},
 		}},
 	}
 }
@@ -124,7 +125,7 @@ func TestMetrics(t *testing.T) {
 		`picket_raft_majority 1`, `picket_raft_commit_index 20`, `picket_raft_applied_index 19`,
 		`picket_agent_up{peer="a"} 1`, `picket_agent_up{peer="b"} 0`, `picket_agent_stalled 0`,
 		`picket_master_up{master="m"} 0`, `picket_master_objectively_down{master="m"} 1`, `picket_master_epoch{master="m"} 6`,
-		`picket_master_failover_running{master="m"} 1`, `picket_paused{master="m"} 0`, `picket_master_failover_blocked{master="m"} 1`,
+		`picket_master_failover_running{master="m"} 1`, `picket_paused{master="m"} 0`, `picket_foreign_sentinels{master="m"} 1`, `picket_master_failover_blocked{master="m"} 1`,
 		`picket_replica_up{master="m",replica="h:2"} 1`, `picket_replica_lag_bytes{master="m",replica="h:2"} 11`,
 		`picket_replica_up{master="m",replica="h:3"} 0`, `picket_webhook_backlog{endpoint="ops"} 5`,
 		`picket_transport_dropped_total 3`, `picket_events_dropped_total 4`,

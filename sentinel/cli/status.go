@@ -105,6 +105,10 @@ func writeMaster(w io.Writer, m picture.Master) {
 	if m.ODown {
 		fmt.Fprintf(w, "objectively down: %s\n", m.Verdict.Text)
 	}
+	for _, f := range m.Foreign {
+		fmt.Fprintf(w, "also watched by a Redis Sentinel: %s, as %s (run id %s, heard on %s %s ago)\n", f.Addr, f.Name, f.RunID, f.Server,
+			f.Age.Round(time.Millisecond))
+	}
 	if m.Paused != nil {
 		fmt.Fprintf(w, "paused: %s\n", describePause(*m.Paused))
 	}

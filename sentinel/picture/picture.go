@@ -85,5 +85,6 @@ type Master struct {
 	Replicas []Server          `json:"replicas"`           // sorted by address
 	Failover *failover.Record  `json:"failover,omitempty"` // running
 	Last     *failover.Record  `json:"last_failover,omitempty"`
-	Paused   *Pause            `json:"paused,omitempty"` // nothing begins by itself
+	Paused   *Pause            `json:"paused,omitempty"`  // nothing begins by itself
+	Foreign  []monitor.Foreign `json:"foreign,omitempty"` // other coordinators of it that were heard not long ago
 }
