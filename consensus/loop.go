@@ -140,6 +140,9 @@ func isClosed(c <-chan struct{}) bool {
 
 // carryOut follows the rules of Ready.
 func (n *Node) carryOut(r Ready) {
+	if len(r.Entries) > 0 && n.cfg.Appended != nil {
+		n.cfg.Appended(r.Entries)
+	}
 	for _, m := range r.Messages {
 		n.send(m)
 		n.tellRefusal(m)

@@ -53,6 +53,9 @@ type NodeConfig struct {
 	// Observe is told what happened, in order, from the node's own goroutine: it must not block or call back
 	// into the node. nil: nobody listens.
 	Observe func(Event)
+	// Appended is told of entries that go into this server's log, before anybody hears that they are in it: they may be committed
+	// from then on. It is called from the node's own goroutine, like Observe; nil: nobody listens.
+	Appended func([]Entry)
 	// OnGossip receives the application's payloads, from the transport's goroutines. It must not block.
 	OnGossip func(from ServerID, data []byte)
 	// SnapshotEntries and SnapshotBytes: a snapshot is taken after that many applied entries or bytes since

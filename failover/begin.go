@@ -3,6 +3,8 @@ package failover
 import (
 	"fmt"
 	"time"
+
+	"picket/config"
 )
 
 // afterAbort separates a failover that was given up from the next attempt, so that what failed at once is not repeated in a
@@ -25,6 +27,8 @@ func MayBegin(s Situation, cause Cause, last *Record) *Blocker {
 		return &Blocker{"not-down", s.Verdict.Text, "nothing is to be done"}
 	case last == nil, last.Outcome == Done && last.ID == s.Acknowledged:
 		return nil
+	case last.Reason == reasonMissing && s.Settings.Durability.OnQuorumMissing == config.MissingNever:
+		return &Blocker{reasonMissing, last.Why, "order it: picket failover " + s.Settings.Name + " --allow-data-loss"}
 	}
 	pause, since := s.Settings.Cooldown, "the last failover"
 	if last.Outcome == Aborted {

@@ -13,6 +13,7 @@ import (
 // choice is the result of looking at the replicas that were cut and read.
 type choice struct {
 	best    *monitor.Observation // nil: none will do
+	fit     []*monitor.Observation
 	why     string
 	refused map[config.Addr]string
 }
@@ -37,23 +38,72 @@ func choose(s Situation, read []*monitor.Observation) choice {
 		return c
 	}
 	zone := s.Zone[s.Record.Old]
+	byPriority := s.Settings.Prefer == config.PreferPriority && s.Settings.Durability.Wait == 0 || planted(PriorityFirst)
 	slices.SortFunc(fit, func(a, b *monitor.Observation) int {
+		first := 0
+		if byPriority {
+			first = cmp.Compare(a.Priority, b.Priority)
+		}
 		return cmp.Or(
+			first,
 			cmp.Compare(b.Offset, a.Offset),
 			cmp.Compare(a.Priority, b.Priority),
 			cmp.Compare(away(s.Zone[a.Server], zone), away(s.Zone[b.Server], zone)),
 			cmp.Compare(a.Server, b.Server),
 		)
 	})
-	c.best = fit[0]
+	c.best, c.fit = fit[0], fit
 	c.why = fmt.Sprintf("it holds the most, offset %d, of %d replicas read", c.best.Offset, len(read))
-	if len(fit) > 1 && fit[1].Offset == fit[0].Offset {
+	if byPriority {
+		c.why = fmt.Sprintf("its priority %d comes first, as prefer says; it holds offset %d", c.best.Priority, c.best.Offset)
+	} else if len(fit) > 1 && fit[1].Offset == fit[0].Offset {
 		c.why = fmt.Sprintf("%d replicas hold the same, offset %d; it comes first by priority, zone and address", countAt(fit), c.best.Offset)
 	}
 	if !known {
 		c.why += "; the old master's history was never seen, so that of most replicas counts"
 	}
 	return c
+}
+
+const reasonMissing = "quorum-missing"
+
+// missing says whether a write for which a client's WAIT k returned k may be on none of the replicas that were cut and read: k of the
+// N registered ones had it, so any N - k + 1 of them include one that does. One that was restarted since has forgotten what it held in
+// memory, and is no answer.
+func (s Situation) missing(c choice) *Blocker {
+	k := s.Settings.Durability.Wait
+	if k == 0 || planted(QuorumIgnored) {
+		return nil
+	}
+	answers := 0
+	var absent []string
+	for _, p := range s.Registered {
+		i := slices.IndexFunc(c.fit, func(o *monitor.Observation) bool { return o.Server == p.Addr })
+		switch {
+		case i < 0:
+			why := c.refused[p.Addr]
+			if why == "" {
+				why = "it was not reached"
+			}
+			absent = append(absent, fmt.Sprintf("%s: %s", p.Addr, why))
+		case p.RunID == c.fit[i].RunID || planted(RestartedCounts):
+			answers++
+		case p.RunID == "":
+			absent = append(absent, fmt.Sprintf("%s: it had not caught up yet", p.Addr))
+		default:
+			absent = append(absent, fmt.Sprintf("%s: it was restarted", p.Addr))
+		}
+	}
+	need := max(1, len(s.Registered)-k+1)
+	if answers >= need {
+		return nil
+	}
+	return &Blocker{
+		Reason: reasonMissing,
+		Text: fmt.Sprintf("%d of %d replicas must answer for durability.wait %d, and %d do: %s", need, len(s.Registered), k, answers,
+			strings.Join(absent, "; ")),
+		Remedy: "start the missing replicas, or accept the loss: picket failover " + s.Settings.Name + " --allow-data-loss",
+	}
 }
 
 func countAt(fit []*monitor.Observation) int {

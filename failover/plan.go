@@ -25,7 +25,8 @@ const (
 // Knowledge is what a runner has found out and done itself, since it took the failover over. It is not in the log: a
 // successor finds it out again.
 type Knowledge struct {
-	Since     time.Time // when the runner began
+	Began     time.Time // when the runner began
+	Since     time.Time // when it came to this phase
 	Busy      map[config.Addr]bool
 	Tried     map[config.Addr]Attempt              // the latest finished action on a server
 	Read      map[config.Addr]*monitor.Observation // replicas that were cut and read
@@ -132,6 +133,9 @@ func (s Situation) late(k Knowledge) bool { return s.Now.Sub(k.Since) >= s.Setti
 // candidates are the replicas that may be cut.
 func (s Situation) candidates() []config.Addr {
 	all := append(slices.Clone(s.Record.Replicas), s.Replicas...)
+	for _, p := range s.Registered {
+		all = append(all, p.Addr)
+	}
 	slices.Sort(all)
 	return slices.DeleteFunc(slices.Compact(all), func(a config.Addr) bool { return a == s.Record.Old })
 }
@@ -161,11 +165,14 @@ func nextChoose(s Situation, k Knowledge) Move {
 		}
 	}
 	if len(read) > 0 && (!waiting || s.Now.Sub(k.FirstRead) >= patience) {
-		if c := choose(s, read); c.best != nil {
-			return s.commit(Step{Kind: StepPromote, Target: c.best.Server, RunID: c.best.RunID, ReplID: c.best.ReplID,
-				Offset: c.best.Offset, Why: c.why})
-		} else if !waiting {
-			move.Blocker = noCandidate(c.list())
+		step, blocker := s.promotion(k, read)
+		switch until := s.leased(k); {
+		case step == nil:
+			move.Blocker = blocker
+		case s.Now.Before(until):
+			move.Until = earlier(move.Until, until)
+		default:
+			return s.commit(*step)
 		}
 	} else if len(read) > 0 {
 		move.Until = k.FirstRead.Add(patience)
@@ -173,14 +180,59 @@ func nextChoose(s Situation, k Knowledge) Move {
 	if len(read) == 0 && !waiting && len(move.Actions) == 0 {
 		move.Blocker = noCandidate("no replica can be reached")
 	}
-	if s.late(k) {
-		why := "no replica could be promoted"
+	if s.late(k) || move.Blocker != nil && move.Blocker.Reason == reasonMissing && s.Settings.Durability.OnQuorumMissing == config.MissingNever {
+		step := Step{Kind: StepAbort, Why: "no replica could be promoted"}
 		if move.Blocker != nil {
-			why = move.Blocker.Text
+			step.Why, step.Reason = move.Blocker.Text, move.Blocker.Reason
 		}
-		return s.commit(Step{Kind: StepAbort, Why: why})
+		return s.commit(step)
 	}
 	return move
+}
+
+// promotion is the choice among the replicas that were read, or what keeps it from being made.
+func (s Situation) promotion(k Knowledge, read []*monitor.Observation) (*Step, *Blocker) {
+	c := choose(s, read)
+	if c.best == nil {
+		return nil, noCandidate(c.list())
+	}
+	if b := s.missing(c); b != nil {
+		d := s.Settings.Durability
+		if !s.Record.AllowLoss && (d.OnQuorumMissing != config.MissingPromote || s.Now.Sub(k.Began) < d.PromoteAfter) {
+			return nil, b
+		}
+		c.why += "; writes that were waited for may be lost: " + b.Text
+	}
+	return &Step{Kind: StepPromote, Target: c.best.Server, RunID: c.best.RunID, ReplID: c.best.ReplID, Offset: c.best.Offset, Why: c.why}, nil
+}
+
+// leased is until when the old master may still take writes, as far as the lease of the agent beside it goes; zero: it does not.
+func (s Situation) leased(k Knowledge) time.Time {
+	if s.Lessee.Agent == "" || s.Settings.LeaseLoss == config.LeaseOff {
+		return time.Time{}
+	}
+	var until time.Time
+	if !s.Lessee.Timely {
+		until = k.Began.Add(Outlast(s.Settings.Lease)) // who has the failover in its log does not renew the lease
+	}
+	if s.Settings.LeaseLoss == config.LeaseReplicas && s.Lessee.Released == "" {
+		// Without a lease it goes on as long as all replicas prove that they follow. The first one that was cut can't any more.
+		if proof := s.firstCut(k).Add(Outlast(ProofFor(s.Settings.Lease))); proof.After(until) {
+			until = proof
+		}
+	}
+	return until
+}
+
+// firstCut is when the first replica was certainly detached.
+func (s Situation) firstCut(k Knowledge) time.Time {
+	first := k.FirstRead
+	for _, a := range s.candidates() {
+		if server := s.View.Servers[a]; server.Last != nil && server.Last.Master == Silent {
+			first = earlier(first, server.FollowsAt)
+		}
+	}
+	return first
 }
 
 func noCandidate(why string) *Blocker {

@@ -19,7 +19,7 @@ func Begin(s Step, index uint64) (*Record, error) {
 	return &Record{
 		ID: index, Master: s.Master, Epoch: s.Epoch, Phase: Begun, Cause: s.Cause, Old: s.Old,
 		Replicas: slices.Clone(s.Replicas), Evidence: s.Evidence, Leaders: []uint64{s.Epoch},
-		DownAt: s.Down, BegunAt: s.At, OldRunID: s.OldRunID, OldReplID: s.OldReplID,
+		DownAt: s.Down, BegunAt: s.At, OldRunID: s.OldRunID, OldReplID: s.OldReplID, AllowLoss: s.AllowLoss,
 	}, nil
 }
 
@@ -50,7 +50,7 @@ func (r *Record) Apply(s Step, _ uint64) error {
 }
 
 func (r *Record) end(o Outcome, s Step) {
-	r.Phase, r.Outcome, r.EndAt = Ended, o, s.At
+	r.Phase, r.Outcome, r.EndAt, r.Reason = Ended, o, s.At, s.Reason
 	if s.Why != "" {
 		r.Why = s.Why
 	}

@@ -216,7 +216,7 @@ func (r *Runner) follows(f finished, master string, k *Knowledge) {
 
 func newKnowledge(now time.Time) Knowledge {
 	return Knowledge{
-		Since: now, Busy: map[config.Addr]bool{}, Tried: map[config.Addr]Attempt{},
+		Began: now, Since: now, Busy: map[config.Addr]bool{}, Tried: map[config.Addr]Attempt{},
 		Read: map[config.Addr]*monitor.Observation{}, Seen: map[config.Addr]*monitor.Observation{}, Told: map[config.Addr]bool{},
 	}
 }

@@ -57,6 +57,9 @@ type Step struct {
 
 	OldRunID  string // begin: of the old master's process, as last seen; empty: never seen
 	OldReplID string // begin: the history that it wrote
+
+	AllowLoss bool   // begin: somebody accepts that writes are lost that were waited for
+	Reason    string // abort: what a Blocker's reason says; empty: it was not blocked
 }
 
 // StepKind says what a Step does.
@@ -97,6 +100,23 @@ type Record struct {
 	EndAt     int64
 	OldRunID  string
 	OldReplID string
+	AllowLoss bool
+	Reason    string // once Aborted: why, in one word; empty: something failed
+}
+
+// Process is one that takes part in a master's group, as agreed: the master's, or a replica's that may have acknowledged writes. A replica
+// that was seen, but has not caught up since, has no RunID: it counts among those that must be asked, and not as an answer.
+type Process struct {
+	Addr  config.Addr
+	RunID string
+}
+
+// Lessee is who holds the lease of the master that is to be replaced.
+type Lessee struct {
+	Agent    string // beside the master; empty: nobody, and there is no lease
+	Released string // why that agent has let go of it; empty: it has not, as far as known here
+	// Timely: the failover was committed so soon after the voters had been asked that the lease is surely over.
+	Timely bool
 }
 
 // Situation is all that a decision depends on.
@@ -113,6 +133,10 @@ type Situation struct {
 	Paused   *Pause // by an operator; nil: it is not
 	// Acknowledged is the id of the failover after which no cool-down counts any more, as an operator says; 0: none.
 	Acknowledged uint64
+
+	RunID      string    // of the agreed master's process; empty: not known yet
+	Registered []Process // replicas that may have acknowledged writes
+	Lessee     Lessee
 }
 
 // Blocker says why nothing can be done, and what would help.

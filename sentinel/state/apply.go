@@ -43,6 +43,10 @@ func (s *State) apply(c Command, at position) (*State, error) {
 		return s.resume(c, at)
 	case c.Acknowledge != nil:
 		return s.acknowledge(c, at)
+	case c.Register != nil:
+		return s.register(*c.Register)
+	case c.Unregister != nil:
+		return s.unregister(*c.Unregister)
 	}
 	return nil, fmt.Errorf("%w: it is not known to this version; run the same version on all agents", ErrInvalid)
 }
@@ -167,8 +171,62 @@ func (s *State) step(c Command, at position) (*State, error) {
 	case step.Kind == failover.StepSwitch:
 		next.Addr, next.Epoch = record.Target, step.Epoch
 		next.Replicas = withAddr(withoutAddr(m.Replicas, record.Target), record.Old)
+		// Nobody follows the new master yet who is not known; the old one will be registered before it does.
+		next.Processes = slices.DeleteFunc(slices.Clone(m.Processes), func(p failover.Process) bool { return p.Addr == record.Old })
+		next.Processes = with(next.Processes, failover.Process{Addr: record.Target, RunID: record.RunID}, processKey)
 	}
 	return s.withMaster(next).withEvent(event(step, record, &next, at)), nil
+}
+
+// settled gives a master whose processes may change: while a failover counts who must be asked, they stay what they are.
+func (s *State) settled(r Register) (*Master, error) {
+	m := s.Master(r.Master)
+	switch {
+	case m == nil || r.Addr.Port() == 0:
+		return nil, fmt.Errorf("%w: process at %q of master %q", ErrInvalid, r.Addr, r.Master)
+	case m.Failover != nil && m.Failover.Phase < failover.Switched:
+		return nil, fmt.Errorf("%w: failover %d of %s is running", ErrStale, m.Failover.ID, m.Name)
+	}
+	return m, nil
+}
+
+func (s *State) register(r Register) (*State, error) {
+	m, err := s.settled(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Owner(r.Addr) != nil && s.Owner(r.Addr) != m:
+		return nil, fmt.Errorf("%w: %s belongs to %s", ErrInvalid, r.Addr, s.Owner(r.Addr).Name)
+	case len(m.Processes) > maxReplicas:
+		return nil, fmt.Errorf("%w: %s has %d processes already", ErrInvalid, r.Master, len(m.Processes))
+	}
+	if known := m.Process(r.Addr); known != nil && *known == r.Process {
+		return nil, nil
+	}
+	next := *m
+	next.Processes = with(m.Processes, r.Process, processKey)
+	return s.withMaster(next), nil
+}
+
+// unregister takes a replica out of those that must be asked. Whoever proposes it has seen that it follows no more, and that the
+// others hold all that it may have acknowledged.
+func (s *State) unregister(r Register) (*State, error) {
+	m, err := s.settled(r)
+	if err != nil {
+		return nil, err
+	}
+	known := m.Process(r.Addr)
+	switch {
+	case known == nil:
+		return nil, nil
+	case r.Addr == m.Addr:
+		return nil, fmt.Errorf("%w: %s is the master", ErrInvalid, r.Addr)
+	case known.RunID != r.RunID:
+		return nil, fmt.Errorf("%w: %s was restarted", ErrStale, r.Addr)
+	}
+	next := *m
+	next.Processes = slices.DeleteFunc(slices.Clone(m.Processes), func(p failover.Process) bool { return p.Addr == r.Addr })
+	return s.withMaster(next), nil
 }
 
 // next is the record of the failover after a step.

@@ -24,6 +24,14 @@ type Command struct {
 	Pause         *Pause
 	Resume        *Resume
 	Acknowledge   *Acknowledgement
+	Register      *Register
+	Unregister    *Register // its RunID is the one that is known
+}
+
+// Register says which process of a master's group serves at an address, see failover.Process.
+type Register struct {
+	Master string
+	failover.Process
 }
 
 // AddMaster makes a master known, under the address that a configuration file gives. A known name keeps what it has.

@@ -30,6 +30,8 @@ type Master struct {
 	Last     *failover.Record // the last one that ended; nil: none yet
 	// Acknowledged is the id of the newest failover whose cool-down an operator has lifted; 0: none.
 	Acknowledged uint64
+	// Processes are the master's and those of its replicas that may have acknowledged writes, sorted by address.
+	Processes []failover.Process
 }
 
 // Agent is how an agent can be reached.
@@ -53,6 +55,26 @@ type Cursor struct {
 func (s *State) Master(name string) *Master {
 	return find(s.Masters, name, func(m *Master) string { return m.Name })
 }
+
+// Process finds the process at an address, as agreed; nil if there is none.
+func (m *Master) Process(a config.Addr) *failover.Process {
+	return find(m.Processes, string(a), processKey)
+}
+
+// RunID is that of the master's process; empty: not known yet.
+func (m *Master) RunID() string {
+	if p := m.Process(m.Addr); p != nil {
+		return p.RunID
+	}
+	return ""
+}
+
+// Registered lists the replicas that may have acknowledged writes.
+func (m *Master) Registered() []failover.Process {
+	return slices.DeleteFunc(slices.Clone(m.Processes), func(p failover.Process) bool { return p.Addr == m.Addr })
+}
+
+func processKey(p *failover.Process) string { return string(p.Addr) }
 
 // Owns says whether a server is the master or one of its replicas.
 func (m *Master) Owns(a config.Addr) bool {

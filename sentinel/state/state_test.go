@@ -112,6 +112,10 @@ func command(t *testing.T, d *datadriven.TestData, term uint64) Command {
 		return Command{AddReplica: &AddReplica{Master: text("master"), Addr: addr("addr")}}
 	case "register":
 		return Command{RegisterAgent: &Agent{ID: text("id"), Host: text("host"), SentinelPort: 26379, Boot: uint64(number("boot"))}}
+	case "register-process":
+		return Command{Register: &Register{text("master"), failover.Process{Addr: addr("addr"), RunID: text("runid")}}}
+	case "unregister-process":
+		return Command{Unregister: &Register{text("master"), failover.Process{Addr: addr("addr"), RunID: text("runid")}}}
 	case "advance":
 		return Command{AdvanceCursor: &Cursor{Endpoint: text("endpoint"), ID: uint64(number("id"))}}
 	case "pause":
@@ -169,6 +173,9 @@ func show(s *State) string {
 	var b strings.Builder
 	for _, m := range s.Masters {
 		fmt.Fprintf(&b, "master %s %s epoch=%d replicas=%v", m.Name, m.Addr, m.Epoch, m.Replicas)
+		for _, p := range m.Processes {
+			fmt.Fprintf(&b, " process=%s/%s", p.Addr, p.RunID)
+		}
 		if m.Failover != nil {
 			fmt.Fprintf(&b, " running=%d/%d", m.Failover.ID, m.Failover.Phase)
 		}
@@ -388,7 +395,7 @@ func TestGolden(t *testing.T) {
 	}
 	if old, err := os.ReadFile(filepath.Join("testdata", "snapshot.v1.golden")); err != nil {
 		t.Error(err)
-	} else if got, want := show(restored(t, old).State()), show(m.State()); got != want {
+	} else if got, want := show(restored(t, old).State()), show(withoutProcesses(m.State())); got != want {
 		t.Errorf("restored from before the map:\n%s\nwant\n%s", got, want)
 	}
 	for i, w := range []Write{{Key: "a", Value: "1"}, {Key: "b/c", Value: "2"}, {Key: "a", Delete: true}} {
@@ -398,7 +405,7 @@ func TestGolden(t *testing.T) {
 	}
 	if old, err := os.ReadFile(filepath.Join("testdata", "snapshot.v1.map.golden")); err != nil {
 		t.Error(err)
-	} else if got, want := show(restored(t, old).State()), show(m.State()); got != want {
+	} else if got, want := show(restored(t, old).State()), show(withoutProcesses(m.State())); got != want {
 		t.Errorf("restored from before pauses:\n%s\nwant\n%s", got, want)
 	}
 	if err := apply(t, m, 12, 3, Command{At: 12, Pause: &Pause{Master: "m", Who: "w", Why: "y", Until: 99}}); err != nil {
@@ -420,6 +427,16 @@ func TestGolden(t *testing.T) {
 	if got, want := show(restored(t, golden).State()), show(m.State()); got != want {
 		t.Errorf("restored:\n%s\nwant\n%s", got, want)
 	}
+}
+
+// withoutProcesses is the state as it was before processes were registered.
+func withoutProcesses(s *State) *State {
+	old := *s
+	old.Masters = slices.Clone(s.Masters)
+	for i := range old.Masters {
+		old.Masters[i].Processes = nil
+	}
+	return &old
 }
 
 func TestRestore_RefusesWhatItCannotRead(t *testing.T) {
@@ -458,6 +475,8 @@ func FuzzCommand(f *testing.F) {
 		{Pause: &Pause{Who: "w", Until: 1}},
 		{Resume: &Resume{Master: "m"}},
 		{Acknowledge: &Acknowledgement{Master: "m", Failover: 1, Who: "w"}},
+		{Register: &Register{"m", failover.Process{Addr: "h:1", RunID: "r"}}},
+		{Unregister: &Register{"m", failover.Process{Addr: "h:2", RunID: "r"}}},
 	} {
 		data, err := c.Encode()
 		if err != nil {
