@@ -36,7 +36,7 @@ type Orders struct {
 	Ask     bool      // begin a round of the lease
 	Prove   bool      // have all replicas say whom they follow
 	Confirm bool      // find out all that is committed
-	Release string    // tell everybody that the lease is given up
+	Release bool      // tell everybody that the lease is given up
 	Fence   string    // have the server refuse writes
 	Unfence bool      // let it take writes again
 	Look    time.Time // again then, at the latest; zero: when something changes
@@ -77,6 +77,9 @@ const (
 // Lease is that of the Redis beside the agent.
 func (g *Guard) Lease() *Lease { return &g.lease }
 
+// Released says why there is no lease on purpose; empty: there should be one.
+func (g *Guard) Released() string { return g.released }
+
 // Next says what to do now.
 func (g *Guard) Next(p Post) Orders {
 	g.note(p)
@@ -96,8 +99,7 @@ func (g *Guard) Next(p Post) Orders {
 	case p.Record != nil && p.Record.Phase != Switched:
 		g.replaced(p, &o)
 	case p.RunID != "" && p.RunID != last.RunID:
-		g.letGo(&o, "it was restarted")
-		o.Fence = g.fence(p, "it was restarted, and the agents have not agreed yet that it is still the master")
+		g.stop(p, &o, "it was restarted, and the agents have not agreed yet that it is still the master")
 	default:
 		g.hold(p, &o)
 	}
@@ -146,13 +148,21 @@ func (g *Guard) office(p Post) bool {
 	return p.Server.Addr == p.Master && (p.Record == nil || p.Record.Phase == Switched) && (p.RunID == "" || p.RunID == p.Server.Last.RunID)
 }
 
-// letGo gives the lease up, once.
+// letGo gives the lease up, once: the server surely takes no writes any more, or only those that nobody can keep it from.
 func (g *Guard) letGo(o *Orders, why string) {
 	if g.released == why {
 		return
 	}
 	g.lease.Drop()
-	g.released, o.Release = why, why
+	g.released, o.Release = why, true
+}
+
+// stop has the server fenced, and gives the lease up when it is.
+func (g *Guard) stop(p Post, o *Orders, why string) {
+	g.lease.Drop()
+	if o.Fence = g.fence(p, why); g.fenced(p) {
+		g.letGo(o, "it is fenced: "+why)
+	}
 }
 
 // down: a process that is dead needs no lease. One that hangs may wake up at any time; what it does then before it reads the fence, nobody
@@ -181,15 +191,13 @@ func (g *Guard) stray(p Post, o *Orders) {
 		o.Confirm, o.Look = true, earlier(o.Look, p.Now.Add(left))
 		return
 	}
-	g.letGo(o, "it is not the master any more")
-	o.Fence = g.fence(p, fmt.Sprintf("the master is %s", p.Master))
+	g.stop(p, o, fmt.Sprintf("the master is %s", p.Master))
 }
 
 // replaced: a failover has begun. A hand-over is carried out by the leader, which holds the writers itself.
 func (g *Guard) replaced(p Post, o *Orders) {
 	if p.Record.Cause == CauseDown {
-		g.letGo(o, "it is being replaced, and takes no writes")
-		o.Fence = g.fence(p, "another one is about to be promoted")
+		g.stop(p, o, "another one is about to be promoted")
 		return
 	}
 	if !p.Contact {

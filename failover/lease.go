@@ -81,11 +81,11 @@ func (l *Lease) Since() time.Time { return l.since }
 // Until is when the lease ends unless another round succeeds.
 func (l *Lease) Until() time.Time { return l.until }
 
-// Drop gives the lease up. The rounds up to the returned one do not count any more.
-func (l *Lease) Drop() (number uint64) {
-	*l = Lease{round: l.round}
-	return l.round
-}
+// Round is the number of the latest round.
+func (l *Lease) Round() uint64 { return l.round }
+
+// Drop gives the lease up. The rounds so far do not count any more.
+func (l *Lease) Drop() { *l = Lease{round: l.round} }
 
 // Ask is a question for a promise.
 type Ask struct {

@@ -40,6 +40,7 @@ func ParseInfo(server config.Addr, at time.Time, text string) (Observation, erro
 		return Observation{}, fmt.Errorf("INFO of %s names no role", server)
 	}
 	o.RunID, o.Version = fields["run_id"], fields["redis_version"]
+	o.PID = int(number(fields["process_id"]))
 	o.Uptime = seconds(fields["uptime_in_seconds"])
 	o.Loading = fields["loading"] == "1" || fields["async_loading"] == "1"
 	o.ReplID, o.ReplID2 = fields["master_replid"], fields["master_replid2"]

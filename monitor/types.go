@@ -47,6 +47,7 @@ type Observation struct {
 	At       time.Time
 	Version  string
 	RunID    string
+	PID      int // on its own host
 	Uptime   time.Duration
 	Loading  bool
 	Role     string // "master" or "slave"

@@ -43,8 +43,11 @@ type Agent struct {
 	transport *tcp.Transport
 	webhooks  *webhook.Dispatcher
 	store     store
+	ledger    *ledger
+	sidecar   *sidecar
 
 	judgement atomic.Pointer[judgement]
+	victory   atomic.Pointer[victory]          // nil: none yet
 	status    atomic.Pointer[consensus.Status] // as the judge last saw it
 	painted   atomic.Pointer[painted]          // the last picture
 	members   atomic.Uint64                    // grows with each change of the membership
@@ -72,6 +75,8 @@ func New(cfg *config.Config, log zerolog.Logger, version string) (*Agent, error)
 	for i := range cfg.Masters {
 		a.masters[cfg.Masters[i].Name] = &cfg.Masters[i]
 	}
+	a.ledger = newLedger(a.now(), cfg.Masters)
+	a.sidecar = newSidecar(a)
 	a.judgement.Store(&judgement{})
 	a.status.Store(&consensus.Status{})
 	a.metrics = api.NewMetrics(a)
@@ -110,7 +115,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	stopTelling := start(a.herald.run)
 	stopWatching := start(a.monitor.Run)
-	stopDeciding := start(a.decide, a.register, a.enlist)
+	stopDeciding := start(a.decide, a.register, a.enlist, a.sidecar.run)
 	a.herald.started(a.version)
 	select {
 	case <-ctx.Done():
@@ -163,6 +168,8 @@ func (a *Agent) join() error {
 	sessions := session.NewMachine(a.machine)
 	node.Disk, node.Recovered, node.StateMachine = log, recovered, sessions
 	node.Connect, node.Observe, node.OnGossip = a.connect, a.observe, a.onGossip
+	node.Appended = a.ledger.appended
+	a.ledger.appended(recovered.Entries)
 	if a.node, err = consensus.Start(node); err != nil {
 		return errors.Join(err, log.Close())
 	}
@@ -254,7 +261,7 @@ func (a *Agent) observe(e consensus.Event) {
 	a.herald.consensus(e)
 }
 
-// veto refuses a vote for the failover of a master that is known here to live. It runs in the node's own goroutine.
+// veto refuses a vote for the failover of a master that is known here to live, or whose agent was promised to wait. It runs in the node's own goroutine.
 func (a *Agent) veto(_ consensus.ServerID, data []byte) string {
 	r, err := decodeReason(data)
 	if err != nil {
@@ -269,8 +276,11 @@ func (a *Agent) veto(_ consensus.ServerID, data []byte) string {
 			return fmt.Sprintf("%s lives: %s %s", name, life[0].Replica, life[0].Text)
 		}
 	}
-	return ""
+	return a.voting(r.masters)
 }
+
+// now is this agent's clock.
+func (a *Agent) now() time.Time { return time.Now() }
 
 // poke wakes the judge.
 func (a *Agent) poke() {

@@ -83,6 +83,7 @@ func (a *Agent) situation(l look, m *state.Master, term consensus.Term) failover
 	return failover.Situation{
 		Now: l.now, Epoch: uint64(term), Settings: a.masters[m.Name], Zone: zones(l.state), Master: m.Addr, Replicas: m.Replicas,
 		Record: m.Failover, View: l.view, Verdict: a.verdict(l, m), Paused: paused(l, m), Acknowledged: m.Acknowledged,
+		RunID: m.RunID(), Registered: m.Registered(), Lessee: a.lessee(l.state, m, term),
 	}
 }
 
@@ -133,11 +134,13 @@ func (a *Agent) elect(ctx context.Context, r reason) (consensus.Term, error) {
 		return 0, ctx.Err()
 	}
 	a.herald.standing(r)
+	asked := a.now()
 	term, err := a.node.Campaign(ctx, r.encode())
 	if err != nil {
 		a.herald.defeated(r, err)
 		return 0, fmt.Errorf("stand for election: %w", err)
 	}
+	a.victory.Store(&victory{term: term, asked: asked, reason: r})
 	a.poke()
 	return term, nil
 }
@@ -153,7 +156,21 @@ func (a *Agent) begin(ctx context.Context, term consensus.Term, master string, c
 	if b := failover.MayBegin(s, cause, m.Last); b != nil {
 		return &blockedError{*b}
 	}
-	return a.crew(term).Commit(ctx, failover.BeginStep(s, cause))
+	if err := a.crew(term).Commit(ctx, failover.BeginStep(s, cause)); err != nil {
+		return err
+	}
+	if v := a.victory.Load(); v != nil && v.term == term && v.reason.purpose == forDown && v.reason.names(master) &&
+		a.now().Sub(v.asked) < s.Settings.Lease {
+		a.inTime(master, term)
+	}
+	return nil
+}
+
+// victory is the latest election that this agent won.
+type victory struct {
+	term   consensus.Term
+	asked  time.Time // before any voter was
+	reason reason
 }
 
 // blockedError says why a failover may not begin.

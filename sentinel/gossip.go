@@ -21,6 +21,7 @@ type gossip struct {
 	Opinions []monitor.Opinion
 	Commit   uint64
 	Foreign  []monitor.Foreign // coordinators that this agent heard
+	Notes    []note // on leases
 }
 
 const (
@@ -28,6 +29,7 @@ const (
 	// maxOpinions of one message; more go into several. A message of that size stays far below the transport's limit.
 	maxOpinions = 256
 	maxGossip   = 1 << 20
+	maxNotes    = 16
 )
 
 var gossipHandle = func() *codec.MsgpackHandle {
@@ -55,7 +57,12 @@ func decodeGossip(from consensus.ServerID, data []byte) (gossip, error) {
 	if err := codec.NewDecoderBytes(data[1:], gossipHandle).Decode(&g); err != nil {
 		return gossip{}, fmt.Errorf("decode gossip: %w", err)
 	}
-	if len(g.Opinions) > maxOpinions || len(g.Foreign) > maxOpinions || g.Role > uint8(consensus.Leader) {
+	for _, n := range g.Notes {
+		if err := n.check(); err != nil {
+			return gossip{}, err
+		}
+	}
+	if len(g.Opinions) > maxOpinions || len(g.Foreign) > maxOpinions || len(g.Notes) > maxNotes || g.Role > uint8(consensus.Leader) {
 		return gossip{}, errors.New("decode gossip: out of bounds")
 	}
 	for i := range g.Opinions {
@@ -68,6 +75,9 @@ func decodeGossip(from consensus.ServerID, data []byte) (gossip, error) {
 type peers struct {
 	mu    sync.Mutex
 	known map[consensus.ServerID]peer // members, and guests that are connected
+	// Of the configuration in force, which counts from when it is in the log:
+	votes      []consensus.ServerID // sorted
+	electorate uint64               // identifies them
 }
 
 // peer is another agent.
@@ -89,6 +99,8 @@ func newPeers() *peers { return &peers{known: map[consensus.ServerID]peer{}} }
 func (p *peers) follow(members []consensus.Member) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.votes = (consensus.Configuration{Members: members}).Voters()
+	p.electorate = electorateOf(p.votes)
 	was := p.known
 	p.known = make(map[consensus.ServerID]peer, len(members))
 	for id, q := range was {
@@ -101,6 +113,13 @@ func (p *peers) follow(members []consensus.Member) {
 		q.member, q.voter = true, m.Voter
 		p.known[m.ID] = q
 	}
+}
+
+// voters lists who votes, and what identifies them.
+func (p *peers) voters() ([]consensus.ServerID, uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.votes, p.electorate
 }
 
 // update changes what is known of a peer.
@@ -160,19 +179,31 @@ func (a *Agent) share(opinions []monitor.Opinion) {
 	status := a.status.Load()
 	foreign := a.monitor.Foreign()
 	for part := range slices.Chunk(opinions, maxOpinions) {
-		g := gossip{Term: uint64(status.Term), Role: uint8(status.Role), Version: a.version, Commit: uint64(status.Commit), Opinions: part}
 		// A heartbeat has room for all of them: there is one for each server at most, as with opinions.
-		g.Foreign, foreign = foreign[:min(len(foreign), maxOpinions)], foreign[min(len(foreign), maxOpinions):]
-		data, err := g.encode()
-		if err != nil {
-			panic(fmt.Sprintf("sentinel: %v", err)) // our own structs can be encoded
-		}
+		some := min(len(foreign), maxOpinions)
+		data := a.spoken(status, gossip{Opinions: part, Foreign: foreign[:some]})
+		foreign = foreign[some:]
 		for _, m := range status.Members {
 			if m.ID != status.ID {
 				a.node.Gossip(m.ID, data)
 			}
 		}
 	}
+}
+
+// whisper tells one peer something about a lease.
+func (a *Agent) whisper(n note, to consensus.ServerID) {
+	a.node.Gossip(to, a.spoken(a.status.Load(), gossip{Notes: []note{n}}))
+}
+
+// spoken is what is to be said, with what every message says of its sender.
+func (a *Agent) spoken(status *consensus.Status, g gossip) []byte {
+	g.Term, g.Role, g.Version, g.Commit = uint64(status.Term), uint8(status.Role), a.version, uint64(status.Commit)
+	data, err := g.encode()
+	if err != nil {
+		panic(fmt.Sprintf("sentinel: %v", err)) // our own structs can be encoded
+	}
+	return data
 }
 
 // onGossip takes in what a peer says. It is called from the transport's goroutines.
@@ -182,8 +213,13 @@ func (a *Agent) onGossip(from consensus.ServerID, data []byte) {
 		a.herald.peer(string(from), err)
 		return
 	}
-	if a.peers.heard(from, g, time.Now()) {
-		a.monitor.Heard(g.Opinions)
-		a.monitor.HeardForeign(g.Foreign)
+	if !a.peers.heard(from, g, time.Now()) {
+		return
 	}
+	// An agent that lets go of its lease says so before it says that its Redis is down.
+	for _, n := range g.Notes {
+		a.noted(from, n)
+	}
+	a.monitor.Heard(g.Opinions)
+	a.monitor.HeardForeign(g.Foreign)
 }

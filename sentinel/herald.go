@@ -240,6 +240,42 @@ func (h *herald) started(version string) {
 	h.tell(func() { h.log.Info().Str("cluster", h.cluster).Str("version", version).Msg("the agent has started") })
 }
 
+// fenced tells that this agent has its Redis refuse writes, or that it could not.
+func (h *herald) fenced(master string, server config.Addr, why string, err error) {
+	h.tell(func() {
+		line, text := h.log.Warn(), "the Redis beside this agent takes no writes any more"
+		if err != nil {
+			line, text = h.log.Error().Err(err), "the Redis beside this agent could not be told to refuse writes; that is tried again"
+		}
+		line.Str("master", master).Str("server", string(server)).Str("why", why).Msg(text)
+	})
+}
+
+func (h *herald) unfenced(master string, server config.Addr, err error) {
+	h.tell(func() {
+		line, text := h.log.Info(), "the Redis beside this agent takes writes again"
+		if err != nil {
+			line, text = h.log.Warn().Err(err), "the Redis beside this agent could not be told to take writes again; that is tried again"
+		}
+		line.Str("master", master).Str("server", string(server)).Msg(text)
+	})
+}
+
+// ended tells what became of the last resort against a Redis that does not answer.
+func (h *herald) ended(master string, server config.Addr, err error) {
+	h.tell(func() {
+		if errors.Is(err, errNoLastResort) {
+			h.log.Warn().Str("master", master).Str("server", string(server)).Msg("the Redis beside this agent must take no writes: " + err.Error())
+			return
+		}
+		line, text := h.log.Warn(), "the Redis beside this agent was ended, as fence says"
+		if err != nil {
+			line, text = h.log.Error().Err(err), "the Redis beside this agent could not be ended"
+		}
+		line.Str("master", master).Str("server", string(server)).Msg(text)
+	})
+}
+
 // standing tells that this agent stands for election.
 func (h *herald) standing(r reason) {
 	h.tell(func() {

@@ -25,6 +25,7 @@ type judge struct {
 	standing  bool                 // an election that this agent stands in is not decided yet
 	beginning map[string]time.Time // masters whose failover is being begun: not to be tried again before
 	reign     *reign               // nil: this agent does not lead
+	due       time.Time            // a promise ends, for which something waits; zero: none
 }
 
 // judgement is what the judge thinks of the masters, by name. It is immutable once published.
@@ -113,13 +114,18 @@ func (j *judge) round(ctx context.Context) time.Duration {
 	j.watch(l)
 	j.rule(ctx, l)
 	suspects := false
+	j.due = time.Time{}
 	for _, m := range l.masters {
 		purpose := j.need(ctx, l, m)
 		j.agenda.set(m.Name, purpose, l.now)
 		suspects = suspects || purpose == "" && j.suspect(l, m)
 	}
 	j.publish()
-	return j.campaign(ctx, l, suspects)
+	next := j.campaign(ctx, l, suspects)
+	if !j.due.IsZero() {
+		next = min(next, max(j.due.Sub(l.now), time.Millisecond))
+	}
+	return next
 }
 
 // hear does what others have posted.
@@ -215,10 +221,29 @@ func (j *judge) need(ctx context.Context, l look, m *state.Master) purpose {
 	case j.wonFor(l, m):
 		j.begin(ctx, l.status.Term, m.Name)
 		return ""
-	case l.gaveUp(m):
+	case l.gaveUp(m), j.waits(l, m):
 		return ""
 	}
 	return forDown
+}
+
+// waits says whether this agent has promised to wait: standing for election would only raise the term.
+func (j *judge) waits(l look, m *state.Master) bool {
+	until, why := j.a.bound(m)
+	if why == "" {
+		return false
+	}
+	j.due = earliest(j.due, until)
+	j.block(m.Name, &failover.Blocker{Reason: "lease", Text: why, Remedy: "it passes by itself"})
+	return true
+}
+
+// earliest ignores what is zero.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // suspect says whether a master began to look dead just now, so that it may soon need the same election as others.

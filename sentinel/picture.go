@@ -45,6 +45,7 @@ func (a *Agent) paint(l look) picture.Picture {
 		Epoch: uint64(l.status.Term), Role: l.status.Role.String(), Leader: string(l.status.Leader), Majority: l.status.Leader != "",
 		Stalled: l.view.Stalled, Commit: uint64(l.status.Commit), Applied: uint64(l.status.Applied),
 		Masters: make([]picture.Master, 0, len(l.masters)), Agents: a.agents(l),
+		Lease:  a.sidecar.lease(),
 		Events: l.state.Events[max(0, len(l.state.Events)-shownEvents):], Pauses: []picture.Pause{},
 	}
 	for _, pause := range l.state.Pauses {

@@ -25,10 +25,11 @@ type Picture struct {
 	Stalled  bool          `json:"stalled"`  // this agent was late itself and distrusts its clocks (Sentinel's tilt)
 	Commit   uint64        `json:"commit"`
 	Applied  uint64        `json:"applied"`
-	Masters  []Master      `json:"masters"` // sorted by name
-	Agents   []Agent       `json:"agents"`  // sorted by id, this one included
-	Events   []state.Event `json:"events"`  // the latest committed ones, oldest first
-	Pauses   []Pause       `json:"pauses"`  // that hold, that of all masters first
+	Masters  []Master      `json:"masters"`         // sorted by name
+	Agents   []Agent       `json:"agents"`          // sorted by id, this one included
+	Events   []state.Event `json:"events"`          // the latest committed ones, oldest first
+	Lease    *Lease        `json:"lease,omitempty"` // of the Redis beside this agent
+	Pauses   []Pause       `json:"pauses"`          // that hold, that of all masters first
 }
 
 // Pause is an operator's word that nothing begins by itself.
@@ -38,6 +39,18 @@ type Pause struct {
 	Why    string    `json:"why,omitempty"`
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until"`
+}
+
+// Lease is how an agent stands to the Redis beside it.
+type Lease struct {
+	Server config.Addr `json:"server"`
+	Master string      `json:"master"` // name
+	// Until is when the lease runs out unless it is renewed; absent: it is not held.
+	Until time.Time `json:"until,omitzero"`
+	// Fenced is why the agent has the server refuse writes; empty: it does not.
+	Fenced string `json:"fenced,omitempty"`
+	// Released is why the agent has given the lease up; empty: it has not.
+	Released string `json:"released,omitempty"`
 }
 
 // Agent is one member of the group as this agent sees it.

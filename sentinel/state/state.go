@@ -97,6 +97,16 @@ func (s *State) Agent(id string) *Agent {
 	return find(s.Agents, id, func(a *Agent) string { return a.ID })
 }
 
+// Beside finds the agent beside a server; nil if there is none.
+func (s *State) Beside(a config.Addr) *Agent {
+	for i := range s.Agents {
+		if s.Agents[i].Local == a {
+			return &s.Agents[i]
+		}
+	}
+	return nil
+}
+
 // Cursor is how far an endpoint has been told; ok is false for one that never was.
 func (s *State) Cursor(endpoint string) (id uint64, ok bool) {
 	if c := find(s.Cursors, endpoint, cursorKey); c != nil {

@@ -1,0 +1,195 @@
+package sentinel
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/failover"
+	"picket/sentinel/state"
+)
+
+// note is what agents tell each other about a lease. Any of them may be lost.
+type note struct {
+	Kind       noteKind
+	Server     config.Addr
+	Boot       uint64 // of the holder's process
+	Round      uint64
+	Span       time.Duration
+	Electorate uint64 // the voters that the holder counts
+	Why        string // release: for people
+}
+
+type noteKind uint8
+
+const (
+	noteAsk     noteKind = iota + 1 // promise me not to vote for a failover of my Redis for Span
+	notePromise                     // I promise
+	noteRelease                     // I have no use for promises of this round and older ones
+)
+
+// maxSpan bounds what a peer may ask for.
+const maxSpan = 10 * time.Second
+
+// check refuses what no agent sends.
+func (n note) check() error {
+	if n.Kind < noteAsk || n.Kind > noteRelease || n.Span < 0 || n.Span > maxSpan || len(n.Why) > maxWhy || len(n.Server) > maxWhy {
+		return errors.New("decode gossip: a note on a lease is out of bounds")
+	}
+	return nil
+}
+
+const maxWhy = 256 // bytes
+
+// ledger is what this agent has promised, and what its log holds against new promises.
+type ledger struct {
+	mu       sync.Mutex
+	promises *failover.Promises
+	begun    map[string]consensus.Index // newest first step of a failover in the log, by master; it may not be committed
+	timely   map[string]consensus.Term  // in which a failover was begun in time, by master
+}
+
+func newLedger(now time.Time, masters []config.Master) *ledger {
+	longest := time.Duration(0)
+	for _, m := range masters {
+		if m.LeaseLoss != config.LeaseOff {
+			longest = max(longest, m.Lease)
+		}
+	}
+	return &ledger{
+		promises: failover.NewPromises(now, longest), begun: map[string]consensus.Index{}, timely: map[string]consensus.Term{},
+	}
+}
+
+// appended notes the failovers that go into the log. It runs in the node's own goroutine, before anybody hears of the entries.
+func (l *ledger) appended(entries []consensus.Entry) {
+	for _, e := range entries {
+		if e.Kind != consensus.EntryCommand {
+			continue
+		}
+		c, err := state.DecodeCommand(e.Data)
+		if err != nil || c.Step == nil || c.Step.Kind != failover.StepBegin {
+			continue
+		}
+		l.mu.Lock()
+		l.begun[c.Step.Master] = max(l.begun[c.Step.Master], e.Index)
+		l.mu.Unlock()
+	}
+}
+
+// promise answers a question, if it may: the server must be the agreed master, and nothing in the log, committed or not, may be about to
+// replace it.
+func (a *Agent) promise(from consensus.ServerID, n note) bool {
+	applied := a.status.Load().Applied // before the state, which is at least as new
+	m := a.machine.State().Owner(n.Server)
+	_, electorate := a.peers.voters()
+	if m == nil || m.Addr != n.Server || electorate != n.Electorate {
+		return false
+	}
+	settings := a.masters[m.Name]
+	if settings == nil || settings.LeaseLoss == config.LeaseOff || m.Failover != nil && m.Failover.Phase < failover.Switched {
+		return false
+	}
+	l := a.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.begun[m.Name] > applied {
+		return false
+	}
+	return l.promises.Promise(a.now(), failover.Ask{Holder: string(from), Boot: n.Boot, Server: n.Server, Round: n.Round, Span: n.Span}) == ""
+}
+
+// noted takes in a note from a peer. It is called from the transport's goroutines.
+func (a *Agent) noted(from consensus.ServerID, n note) {
+	switch n.Kind {
+	case noteAsk:
+		if a.promise(from, n) {
+			n.Kind = notePromise
+			a.whisper(n, from)
+		}
+	case notePromise:
+		a.sidecar.promised(string(from), n)
+	case noteRelease:
+		a.released(from, n)
+	}
+}
+
+// released: the holder has no use for promises any more, so that nobody need wait for them.
+func (a *Agent) released(from consensus.ServerID, n note) {
+	a.ledger.mu.Lock()
+	a.ledger.promises.Released(failover.Ask{Holder: string(from), Boot: n.Boot, Server: n.Server, Round: n.Round}, n.Why)
+	a.ledger.mu.Unlock()
+	a.poke()
+}
+
+// bound is until when this agent may not vote for a failover of a master, and why; zero: it may.
+func (a *Agent) bound(m *state.Master) (time.Time, string) {
+	if settings := a.masters[m.Name]; settings == nil || settings.LeaseLoss == config.LeaseOff {
+		return time.Time{}, ""
+	}
+	a.ledger.mu.Lock()
+	defer a.ledger.mu.Unlock()
+	return a.ledger.promises.Bound(a.now(), m.Addr)
+}
+
+// voting refuses a vote for failovers of masters whose agents were promised to wait; empty: it may be given, and nothing is promised
+// for a while.
+func (a *Agent) voting(masters []string) (refusal string) {
+	s := a.machine.State()
+	a.ledger.mu.Lock()
+	defer a.ledger.mu.Unlock()
+	now := a.now()
+	for _, name := range masters {
+		m, settings := s.Master(name), a.masters[name]
+		if m == nil || settings == nil || settings.LeaseLoss == config.LeaseOff {
+			continue
+		}
+		if _, why := a.ledger.promises.Bound(now, m.Addr); why != "" {
+			return fmt.Sprintf("%s: %s", name, why)
+		}
+	}
+	for _, name := range masters {
+		if m, settings := s.Master(name), a.masters[name]; m != nil && settings != nil {
+			a.ledger.promises.Vote(now, m.Addr, settings.Lease)
+		}
+	}
+	return ""
+}
+
+// lessee says who holds the lease of the master that is to be replaced.
+func (a *Agent) lessee(s *state.State, m *state.Master, term consensus.Term) failover.Lessee {
+	server := m.Addr
+	if m.Failover != nil {
+		server = m.Failover.Old
+	}
+	agent := s.Beside(server)
+	if agent == nil {
+		return failover.Lessee{}
+	}
+	a.ledger.mu.Lock()
+	defer a.ledger.mu.Unlock()
+	return failover.Lessee{
+		Agent: agent.ID, Released: a.ledger.promises.LetGo(agent.ID, server), Timely: a.ledger.timely[m.Name] == term && term != 0,
+	}
+}
+
+// inTime notes that a failover was committed within a lease of the moment at which the voters were asked for the term.
+func (a *Agent) inTime(master string, term consensus.Term) {
+	a.ledger.mu.Lock()
+	defer a.ledger.mu.Unlock()
+	a.ledger.timely[master] = term
+}
+
+// electorateOf identifies a set of voters. A lease counts the promises of a majority of them, so both sides must mean the same.
+func electorateOf(voters []consensus.ServerID) uint64 {
+	h := fnv.New64a()
+	for _, id := range voters { // sorted
+		_, _ = h.Write([]byte(id)) // never fails
+		_, _ = h.Write([]byte{0})
+	}
+	return h.Sum64()
+}

@@ -1,0 +1,326 @@
+package sentinel
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"picket/config"
+	"picket/failover"
+	"picket/monitor"
+	"picket/sentinel/picture"
+	"picket/sentinel/state"
+)
+
+// sidecar keeps watch over the Redis beside this agent: it renews the lease of a master, and fences one that must not take writes. What
+// failover.Guard orders, it carries out. Its fields belong to its goroutine; others post functions to its inbox.
+type sidecar struct {
+	a         *Agent
+	inbox     chan func(*sidecar)
+	guard     *failover.Guard
+	stand     atomic.Pointer[picture.Lease] // for the doors
+	confirmed time.Time                     // all that was committed up to then is known here
+	proofs    map[config.Addr]time.Time     // until when a replica's word counts
+	busy      map[string]bool               // what is under way, by name
+	pauses    map[string]time.Time          // what has failed is not tried again before
+	released  time.Time                     // the latest time that the others were told of a release
+	gone      string                        // run id of the process that was ended, so that it is done once
+	why       string                        // the server is fenced
+}
+
+const (
+	// sidecarInbox bounds what waits for the sidecar; what is lost is repeated.
+	sidecarInbox = 256
+	// fenceLimit bounds a try to fence or to release the server; where it answers at all it takes no time.
+	fenceLimit = 500 * time.Millisecond
+	// fencePause separates tries that failed.
+	fencePause = 100 * time.Millisecond
+	// confirmLimit bounds the question what is committed.
+	confirmLimit = time.Second
+	// releaseEvery is how often a release is told again: each telling may be lost.
+	releaseEvery = 250 * time.Millisecond
+	// warm is how often the connection is used over which a server that hangs is left a fence.
+	warm = time.Second
+)
+
+func newSidecar(a *Agent) *sidecar {
+	s := &sidecar{
+		a: a, inbox: make(chan func(*sidecar), sidecarInbox), guard: failover.NewGuard(a.now()),
+		proofs: map[config.Addr]time.Time{}, busy: map[string]bool{}, pauses: map[string]time.Time{},
+	}
+	s.stand.Store(&picture.Lease{})
+	return s
+}
+
+// run looks after the server until ctx ends.
+func (s *sidecar) run(ctx context.Context) {
+	if s.a.cfg.Local == "" {
+		<-ctx.Done()
+		return
+	}
+	for ctx.Err() == nil {
+		changed := s.a.machine.Changed()
+		next := s.round(ctx)
+		timer := time.NewTimer(max(time.Millisecond, next.Sub(s.a.now())))
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case post := <-s.inbox:
+			post(s)
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// offer has the sidecar run f, unless too much waits.
+func (s *sidecar) offer(f func(*sidecar)) {
+	select {
+	case s.inbox <- f:
+	default:
+	}
+}
+
+// round looks at the server once and does what is to be done. It says when to look again.
+func (s *sidecar) round(ctx context.Context) time.Time {
+	for range len(s.inbox) {
+		(<-s.inbox)(s)
+	}
+	now := s.a.now()
+	m := s.a.machine.State().Owner(s.a.cfg.Local)
+	if m == nil || s.a.masters[m.Name] == nil {
+		return now.Add(lull)
+	}
+	p := s.post(now, m)
+	orders := s.guard.Next(p)
+	s.show(p)
+	if orders.Ask {
+		s.ask(p)
+	}
+	if orders.Release || s.guard.Released() != "" && p.Master == p.Server.Addr && now.Sub(s.released) >= releaseEvery {
+		s.release(p)
+	}
+	if orders.Prove {
+		s.prove(ctx, m)
+	}
+	if orders.Confirm {
+		s.confirm(ctx)
+	}
+	switch {
+	case orders.Fence != "":
+		s.fence(ctx, p, orders.Fence)
+	case orders.Unfence:
+		s.unfence(ctx, p)
+	default:
+		s.try("warm", warm, func() error { return s.do(ctx, p.Name, failover.Action{Kind: failover.Read}) })
+	}
+	return orders.Look
+}
+
+// post is what is known of the server now.
+func (s *sidecar) post(now time.Time, m *state.Master) failover.Post {
+	status := s.a.status.Load()
+	view := s.a.monitor.View()
+	p := failover.Post{
+		Now: now, Server: view.Servers[s.a.cfg.Local], Name: m.Name, Settings: s.a.masters[m.Name], Master: m.Addr, RunID: m.RunID(),
+		Record: m.Failover, Contact: status.Leader != "", Confirmed: s.confirmed,
+	}
+	p.Proven = now.Add(failover.ProofFor(p.Settings.Lease))
+	for _, r := range followers(m, p.Server.Last) {
+		if proof := s.proofs[r]; proof.Before(p.Proven) {
+			p.Proven = proof
+		}
+	}
+	return p
+}
+
+// followers lists the replicas that are known by agreement, or because the server itself lists them.
+func followers(m *state.Master, server *monitor.Observation) []config.Addr {
+	all := slices.Clone(m.Replicas)
+	if server != nil {
+		for _, r := range server.Replicas {
+			all = append(all, r.Server)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// ask begins a round of the lease. This agent's own promise is asked for like everybody's.
+func (s *sidecar) ask(p failover.Post) {
+	voters, electorate := s.a.peers.voters()
+	n := note{
+		Kind: noteAsk, Server: p.Server.Addr, Boot: s.a.identity.Boot, Round: s.guard.Lease().Ask(p.Now), Span: p.Settings.Lease, Electorate: electorate,
+	}
+	for _, id := range voters {
+		if string(id) != s.a.cfg.Agent.ID {
+			s.a.whisper(n, id)
+		} else if s.a.promise(id, n) {
+			s.count(string(id), n)
+		}
+	}
+}
+
+// promised takes in a peer's promise.
+func (s *sidecar) promised(from string, n note) {
+	s.offer(func(s *sidecar) { s.count(from, n) })
+}
+
+func (s *sidecar) count(from string, n note) {
+	voters, electorate := s.a.peers.voters()
+	if n.Boot != s.a.identity.Boot || n.Server != s.a.cfg.Local || n.Electorate != electorate {
+		return
+	}
+	ids := make([]string, len(voters))
+	for i, id := range voters {
+		ids[i] = string(id)
+	}
+	s.guard.Lease().Answered(n.Round, from, ids, n.Span)
+}
+
+// release tells everybody that nobody need wait for the lease.
+func (s *sidecar) release(p failover.Post) {
+	s.released = p.Now
+	n := note{
+		Kind: noteRelease, Server: p.Server.Addr, Boot: s.a.identity.Boot, Round: s.guard.Lease().Round(), Why: s.guard.Released(),
+	}
+	n.Why = n.Why[:min(len(n.Why), maxWhy)]
+	voters, _ := s.a.peers.voters()
+	for _, id := range voters {
+		if string(id) != s.a.cfg.Agent.ID {
+			s.a.whisper(n, id)
+		} else {
+			s.a.released(id, n)
+		}
+	}
+}
+
+// prove has every replica say whom it follows. The word counts from when it was asked for.
+func (s *sidecar) prove(ctx context.Context, m *state.Master) {
+	settings := s.a.masters[m.Name]
+	span := failover.ProofFor(settings.Lease)
+	for _, r := range followers(m, s.a.monitor.View().Servers[s.a.cfg.Local].Last) {
+		asked := s.a.now()
+		s.work("prove "+string(r), func() error {
+			ctx, cancel := context.WithTimeout(ctx, span)
+			defer cancel()
+			o, _, err := s.a.redis.Do(ctx, m.Name, failover.Action{Kind: failover.Read, Server: r})
+			if err != nil || o.Role != "slave" || o.Master != m.Addr {
+				return nil // no proof
+			}
+			s.offer(func(s *sidecar) { s.proofs[r] = asked.Add(span) })
+			return nil
+		})
+	}
+}
+
+// confirm finds out all that is committed up to now.
+func (s *sidecar) confirm(ctx context.Context) {
+	asked := s.a.now()
+	s.try("confirm", fencePause, func() error {
+		ctx, cancel := context.WithTimeout(ctx, confirmLimit)
+		defer cancel()
+		err := s.a.node.Barrier(ctx)
+		if err == nil {
+			s.offer(func(s *sidecar) { s.confirmed = asked })
+		}
+		return err
+	})
+}
+
+// fence has the server refuse writes. One that does not answer finds the fence when it wakes up, unless it is ended before.
+func (s *sidecar) fence(ctx context.Context, p failover.Post, why string) {
+	a := failover.Action{Kind: failover.Fence}
+	hangs := p.Server.State == monitor.Down
+	if hangs {
+		a = failover.Action{Kind: failover.BlindFence, Fence: p.Server.Last.Fence}
+	}
+	s.try("fence", fencePause, func() error {
+		err := s.do(ctx, p.Name, a)
+		s.a.herald.fenced(p.Name, p.Server.Addr, why, err)
+		if err == nil {
+			s.offer(func(s *sidecar) { s.why = why })
+			return nil
+		}
+		if runID := p.Server.Last.RunID; ctx.Err() == nil {
+			s.offer(func(s *sidecar) { s.end(ctx, p, runID, why) })
+		}
+		return err
+	})
+}
+
+// end is the last resort, as the configuration has it; once for a process.
+func (s *sidecar) end(ctx context.Context, p failover.Post, runID, why string) {
+	if s.gone == runID {
+		return
+	}
+	s.gone = runID
+	s.work("end", func() error {
+		s.a.herald.ended(p.Name, p.Server.Addr, terminate(ctx, s.a.cfg.Fence, victim{p.Name, s.a.cfg.Local, runID, p.Server.Last.PID, why}))
+		return nil
+	})
+}
+
+func (s *sidecar) unfence(ctx context.Context, p failover.Post) {
+	s.try("unfence", fencePause, func() error {
+		err := s.do(ctx, p.Name, failover.Action{Kind: failover.Unfence})
+		s.a.herald.unfenced(p.Name, p.Server.Addr, err)
+		if err == nil {
+			s.offer(func(s *sidecar) { s.why = "" })
+		}
+		return err
+	})
+}
+
+// do acts on the server, and has the monitor see what became of it.
+func (s *sidecar) do(ctx context.Context, master string, a failover.Action) error {
+	ctx, cancel := context.WithTimeout(ctx, fenceLimit)
+	defer cancel()
+	a.Server = s.a.cfg.Local
+	if _, _, err := s.a.redis.Do(ctx, master, a); err != nil || a.Kind == failover.Read {
+		return err
+	}
+	_, err := s.a.monitor.Refresh(ctx, s.a.cfg.Local)
+	return err
+}
+
+// try does something unless it is under way, or was tried less than the pause ago.
+func (s *sidecar) try(name string, pause time.Duration, f func() error) {
+	if now := s.a.now(); !now.Before(s.pauses[name]) && !s.busy[name] {
+		s.pauses[name] = now.Add(pause)
+		s.work(name, f)
+	}
+}
+
+// work does something in a goroutine of its own, unless it is under way; the agent waits for it.
+func (s *sidecar) work(name string, f func() error) {
+	if s.busy[name] {
+		return
+	}
+	s.busy[name] = true
+	s.a.workers.Go(func() { // ends within its own limit
+		_ = f() // who does it has told
+		select {
+		case s.inbox <- func(s *sidecar) { delete(s.busy, name) }:
+		case <-s.a.settled:
+		}
+	})
+}
+
+// lease is how this agent stands to its Redis; nil: it has none that the group knows.
+func (s *sidecar) lease() *picture.Lease {
+	if lease := s.stand.Load(); lease.Server != "" {
+		return lease
+	}
+	return nil
+}
+
+// show tells the doors how the lease stands.
+func (s *sidecar) show(p failover.Post) {
+	lease := &picture.Lease{Server: p.Server.Addr, Master: p.Name, Fenced: s.why, Released: s.guard.Released()}
+	if until := s.guard.Lease().Until(); s.guard.Lease().Held(p.Now) {
+		lease.Until = until
+	}
+	s.stand.Store(lease)
+}

@@ -1,0 +1,75 @@
+package sentinel
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"picket/config"
+)
+
+// victim is a server that must stop and does not answer.
+type victim struct {
+	master string
+	server config.Addr
+	runID  string
+	pid    int
+	why    string
+}
+
+// errNoLastResort: the configuration has none.
+var errNoLastResort = errors.New("it does not answer, and the configuration has no last resort: set fence.kill or fence.command")
+
+// terminate ends a server's process, or has a program do it, as configured.
+func terminate(ctx context.Context, f config.Fence, v victim) error {
+	if !f.Kill && f.Command == "" {
+		return errNoLastResort
+	}
+	var errs []error
+	if f.Kill {
+		errs = append(errs, kill(v))
+	}
+	if f.Command != "" {
+		errs = append(errs, command(ctx, f, v))
+	}
+	return errors.Join(errs...)
+}
+
+// kill ends the process, if what runs under its number on this host is a server at that port.
+func kill(v victim) error {
+	if v.pid <= 1 {
+		return errors.New("the number of its process is not known")
+	}
+	title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", v.pid))
+	if err != nil {
+		return fmt.Errorf("kill process %d: it is not on this host, or not visible to this agent: %w", v.pid, err)
+	}
+	name, arguments, _ := strings.Cut(string(bytes.ReplaceAll(title, []byte{0}, []byte{' '})), " ")
+	server := strings.Contains(name, "redis-server") || strings.Contains(name, "valkey-server")
+	if !server || !strings.Contains(arguments, fmt.Sprint(":", v.server.Port())) {
+		return fmt.Errorf("kill process %d: it is no server at port %d; is Redis in another container?", v.pid, v.server.Port())
+	}
+	if err := syscall.Kill(v.pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("kill process %d: %w", v.pid, err)
+	}
+	return nil
+}
+
+// command runs the configured program.
+func command(ctx context.Context, f config.Fence, v victim) error {
+	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
+	defer cancel()
+	c := exec.CommandContext(ctx, f.Command)
+	c.WaitDelay = f.Timeout
+	c.Env = append(os.Environ(),
+		"PICKET_MASTER="+v.master, "PICKET_SERVER="+string(v.server), "PICKET_RUN_ID="+v.runID, "PICKET_REASON="+v.why)
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("run %s: %w", f.Command, err)
+	}
+	return nil
+}
