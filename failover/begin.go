@@ -48,7 +48,10 @@ func BeginStep(s Situation, cause Cause) Step {
 		Replicas: s.Replicas,
 	}
 	// What was seen long ago, or when it was no master yet, says nothing about the history that it wrote last.
-	if old := s.View.Servers[s.Master]; old.Last != nil && old.Last.Role == "master" && old.LastOK.Sub(old.Last.At) <= fresh {
+	// A process that took the place of the agreed one has a history of its own.
+	step.OldRunID = s.RunID
+	if old := s.View.Servers[s.Master]; old.Last != nil && old.Last.Role == "master" && old.LastOK.Sub(old.Last.At) <= fresh &&
+		(s.RunID == "" || s.RunID == old.Last.RunID) {
 		step.OldRunID, step.OldReplID = old.Last.RunID, old.Last.ReplID
 	}
 	if cause == CauseManual {

@@ -69,7 +69,7 @@ func TestBeginStep_SaysThatAnOrderByHandPassedAPause(t *testing.T) {
 
 func TestRepair_LeavesAPausedMasterAlone(t *testing.T) {
 	s, _ := crashed(nil)
-	s.Record, s.Now = nil, start
+	s.Record, s.Now, s.RunID = nil, start, "run-"+string(oldMaster)
 	s.View.Servers[oldMaster] = up(masterAt(oldMaster, 100))
 	other := replica(replicaB, 95)
 	other.Master = Silent

@@ -116,7 +116,7 @@ func TestRepair(t *testing.T) {
 	// The group after a failover: B is the master, A follows it, the old master is back.
 	healed := func(adjust func(*Situation)) Situation {
 		s, _ := crashed(nil)
-		s.Record, s.Master, s.Replicas = nil, replicaB, []config.Addr{oldMaster, replicaA}
+		s.Record, s.Master, s.Replicas, s.RunID = nil, replicaB, []config.Addr{oldMaster, replicaA}, "run-"+string(replicaB)
 		a := replica(replicaA, 100)
 		a.Master = replicaB
 		o := replica(oldMaster, 100)
@@ -144,7 +144,7 @@ func TestRepair(t *testing.T) {
 		"a stray that outlived the restarted master": {func(s *Situation) {
 			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 120))
 			set(s, oldMaster, func(o *monitor.Observation) { o.Uptime = time.Hour })
-			set(s, replicaB, func(o *monitor.Observation) { o.ReplID, o.Offset = "new", 0 })
+			set(s, replicaB, func(o *monitor.Observation) { o.RunID, o.ReplID, o.Offset = "new", "new", 0 })
 		}, "", 0},
 		"the master under another address": {func(s *Situation) {
 			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 100))
@@ -178,7 +178,11 @@ func TestRepair(t *testing.T) {
 		}, "", 0},
 		"the master was restarted and is empty": {func(s *Situation) {
 			set(s, replicaA, func(o *monitor.Observation) { o.Master = Silent })
-			set(s, replicaB, func(o *monitor.Observation) { o.ReplID, o.Offset = "new", 0 })
+			set(s, replicaB, func(o *monitor.Observation) { o.RunID, o.ReplID, o.Offset = "new", "new", 0 })
+		}, "", 0},
+		"the agreed master's process is not known yet": {func(s *Situation) {
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 120))
+			s.RunID = ""
 		}, "", 0},
 		"a failover runs": {func(s *Situation) {
 			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 120))

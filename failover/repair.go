@@ -14,11 +14,12 @@ const fresh = 3 * time.Second
 // Repair says what brings stray servers back to their master, outside a failover: an old master that has returned, any other
 // server that claims to be one, and replicas that follow nobody or somebody else. It is a pure function.
 //
-// Nothing is attached to a master that is not certainly alive. A replica that knows more than a master which has been
-// restarted is left alone: following would wipe it.
+// Nothing is attached to a master that is not certainly alive, or whose process is not the agreed one: one that was restarted may have
+// lost what its replicas hold.
 func Repair(s Situation) []Action {
 	master := s.View.Servers[s.Master]
-	if s.Record != nil || Forbidden(s, false) != nil || !s.alive(s.Master) || master.Last.Loading || stale(s, master) {
+	if s.Record != nil || s.Paused != nil || !s.alive(s.Master) || master.Last.Loading || stale(s, master) ||
+		master.Last.RunID != s.RunID && !planted(EmptyFollowed) {
 		return nil
 	}
 	var actions []Action
@@ -32,11 +33,8 @@ func Repair(s Situation) []Action {
 		case server.Last.RunID == master.Last.RunID:
 			continue // the master itself, under another address
 		case server.Last.Role == "master":
-			if outlives(server.Last, master.Last) && server.Last.Uptime > master.Last.Uptime {
-				continue // it was the agreed master that was restarted, not this one
-			}
 			follow.Note = ConvertedToSlave
-		case server.Last.Master == s.Master, cascades(s, server.Last.Master), outlives(server.Last, master.Last):
+		case server.Last.Master == s.Master, cascades(s, server.Last.Master):
 			continue
 		}
 		actions = append(actions, follow)
@@ -50,11 +48,4 @@ func stale(s Situation, server monitor.Server) bool { return s.Now.Sub(server.La
 func cascades(s Situation, of config.Addr) bool {
 	up := s.View.Servers[of]
 	return slices.Contains(s.Replicas, of) && up.State == monitor.Up && up.Last != nil && up.Last.Role == "slave"
-}
-
-// outlives says whether a replica holds more than a master of another history: that master was restarted, and has lost
-// what the replica still has.
-func outlives(replica, master *monitor.Observation) bool {
-	shared := replica.ReplID == master.ReplID || replica.ReplID == master.ReplID2
-	return !shared && replica.Offset > master.Offset
 }

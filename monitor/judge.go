@@ -23,6 +23,7 @@ func Judge(q Question, v View) Verdict {
 	case !known || own.State == Unknown || own.State == Down && looking(q, v, own):
 		verdict.Code = UnknownMaster
 		verdict.Text = "this agent has not seen the master yet, or was late itself and looks again"
+	case verdict.reborn(q, v, own):
 	case len(verdict.Down) == 0:
 		verdict.Code, verdict.Text = alive(own)
 	case own.State != Down || len(verdict.Down) < q.Quorum:
@@ -35,6 +36,16 @@ func Judge(q Question, v View) Verdict {
 		verdict.down(q, own)
 	}
 	return verdict
+}
+
+// reborn judges a master that was restarted, and says whether that is what is wrong with it.
+func (d *Verdict) reborn(q Question, v View, own Server) bool {
+	code, text := restarted(q, v, own)
+	if code == "" {
+		return false
+	}
+	d.Code, d.Text, d.Since, d.ObjectivelyDown = code, text, own.RunSince, true
+	return true
 }
 
 // looking says whether a replica that might prove the master's life has not been looked at yet, as after a stall. It holds

@@ -120,6 +120,8 @@ const (
 	HungMaster        Code = "HungMaster"        // accepts, does not answer
 	UnreachableMaster Code = "UnreachableMaster" // agents are cut off, replicas are still fed: no action
 	LoadingMaster     Code = "LoadingMaster"
+	EmptyMaster       Code = "EmptyMaster"     // restarted without data that its replicas hold
+	RestartedMaster   Code = "RestartedMaster" // restarted with less than its replicas hold, or with another history
 	RoleMismatch      Code = "RoleMismatch"    // the master says that it is a replica
 	SuspectedMaster   Code = "SuspectedMaster" // down for some agent, not for a quorum
 	NoQuorum          Code = "NoQuorum"        // too few agents speak
@@ -132,7 +134,10 @@ type Question struct {
 	Master   config.Addr
 	Replicas []config.Addr
 	Quorum   int
-	Agents   int // size of the group
+	Agents   int    // size of the group
+	RunID    string // of the agreed master's process; empty: not known
+	// AcceptEmpty: a master that comes back with less than its replicas hold is none the worse for it.
+	AcceptEmpty bool
 }
 
 // Proof is a sign of life of a master that agents find down.

@@ -45,6 +45,7 @@ type Agent struct {
 	store     store
 	ledger    *ledger
 	sidecar   *sidecar
+	shields   shields
 
 	judgement atomic.Pointer[judgement]
 	victory   atomic.Pointer[victory]          // nil: none yet
@@ -76,7 +77,7 @@ func New(cfg *config.Config, log zerolog.Logger, version string) (*Agent, error)
 		a.masters[cfg.Masters[i].Name] = &cfg.Masters[i]
 	}
 	a.ledger = newLedger(a.now(), cfg.Masters)
-	a.sidecar = newSidecar(a)
+	a.sidecar, a.shields = newSidecar(a), make(shields, maxShields)
 	a.judgement.Store(&judgement{})
 	a.status.Store(&consensus.Status{})
 	a.metrics = api.NewMetrics(a)
@@ -87,7 +88,7 @@ func New(cfg *config.Config, log zerolog.Logger, version string) (*Agent, error)
 	a.redis = failover.NewRedis(a.masters)
 	a.crew = func(t consensus.Term) failover.Env { return crew{a, t} }
 	a.monitor = monitor.New(monitor.Config{
-		Self: cfg.Agent.ID, Share: a.share, Changed: a.poke, Observe: a.herald.seen,
+		Self: cfg.Agent.ID, Share: a.share, Changed: a.poke, Observe: a.saw,
 	})
 	var err error
 	a.webhooks, err = a.dispatcher()
@@ -115,7 +116,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	stopTelling := start(a.herald.run)
 	stopWatching := start(a.monitor.Run)
-	stopDeciding := start(a.decide, a.register, a.enlist, a.sidecar.run)
+	stopDeciding := start(a.decide, a.register, a.enlist, a.sidecar.run, a.firewall)
 	a.herald.started(a.version)
 	select {
 	case <-ctx.Done():

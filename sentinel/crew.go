@@ -101,6 +101,7 @@ func (a *Agent) verdict(l look, m *state.Master) monitor.Verdict {
 	agents := len(l.status.Voters())
 	return monitor.Judge(monitor.Question{
 		Name: m.Name, Master: m.Addr, Replicas: m.Replicas, Quorum: quorum(a.masters[m.Name], agents), Agents: agents,
+		RunID: m.RunID(), AcceptEmpty: a.masters[m.Name].EmptyMaster == config.EmptyAccept,
 	}, l.view)
 }
 

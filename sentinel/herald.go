@@ -251,6 +251,17 @@ func (h *herald) fenced(master string, server config.Addr, why string, err error
 	})
 }
 
+// shielded tells that a replica was detached because its master may have crashed.
+func (h *herald) shielded(ctx context.Context, master string, replica config.Addr, err error) {
+	if err != nil {
+		h.failed(ctx, "keep "+string(replica)+" from a master that may come back empty", master, err)
+		return
+	}
+	h.tell(func() {
+		h.log.Info().Str("master", master).Str("server", string(replica)).Msg("replica detached: its master may have crashed, and come back empty")
+	})
+}
+
 func (h *herald) unfenced(master string, server config.Addr, err error) {
 	h.tell(func() {
 		line, text := h.log.Info(), "the Redis beside this agent takes writes again"

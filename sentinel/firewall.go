@@ -1,0 +1,108 @@
+package sentinel
+
+import (
+	"context"
+	"time"
+
+	"picket/config"
+	"picket/failover"
+	"picket/monitor"
+	"picket/sentinel/state"
+)
+
+// A master that crashes may come back at once, with nothing in it, and its replicas attach themselves to it and throw away what they
+// hold: a replica looks for its master once a second. So they are detached at the first sign of the crash, each by the agent beside it,
+// long before it is known what happened. A replica keeps its history then; when the master is found to be what it was, or to hold
+// all that the replica holds, the leader attaches it again, which takes a partial resync.
+
+const (
+	// firewallTries and firewallPause: how long a replica is given to see that its link is broken, where it is.
+	firewallTries = 10
+	firewallPause = 2 * time.Millisecond
+	// firewallLimit bounds one of the looks.
+	firewallLimit = 200 * time.Millisecond
+)
+
+// saw hears from the monitor. It is called from the monitor's goroutine.
+func (a *Agent) saw(e monitor.Event) {
+	if e.Server.Addr == a.cfg.Local {
+		a.sidecar.offer(func(*sidecar) {}) // have it look
+	}
+	if e.Kind == monitor.MasterLost || e.Kind == monitor.ServerReboot {
+		a.shield(e)
+	}
+	a.herald.seen(e)
+}
+
+// shield keeps the replicas that this agent answers for from a master that may have crashed: the one beside it, and where it leads those
+// that have no agent.
+func (a *Agent) shield(e monitor.Event) {
+	s := a.machine.State()
+	m := s.Owner(e.Server.Addr)
+	if m == nil || m.Addr != e.Server.Addr || m.Failover != nil || a.masters[m.Name] == nil ||
+		a.masters[m.Name].EmptyMaster == config.EmptyAccept || paused(look{state: s, now: a.now()}, m) != nil {
+		return
+	}
+	leads := a.status.Load().Leader == a.status.Load().ID
+	for _, r := range m.Replicas {
+		if r == a.cfg.Local || leads && s.Beside(r) == nil {
+			a.shields.offer(shielding{master: m, replica: r, rebooted: e.Kind == monitor.ServerReboot})
+		}
+	}
+}
+
+// shielding is one replica that may have to be kept from its master.
+type shielding struct {
+	master   *state.Master
+	replica  config.Addr
+	rebooted bool // the master's process is another one: whether the replica has noticed does not matter
+}
+
+// shields carries shieldings out, one after the other.
+type shields chan shielding
+
+// maxShields bounds what waits: every master of an agent that is beside none of them could crash at once.
+const maxShields = 1024
+
+func (s shields) offer(one shielding) {
+	select {
+	case s <- one:
+	default: // the cut of the failover comes later
+	}
+}
+
+// firewall detaches replicas until ctx ends.
+func (a *Agent) firewall(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-a.shields:
+			cut, err := a.detach(ctx, s)
+			if cut || err != nil {
+				a.herald.shielded(ctx, s.master.Name, s.replica, err)
+			}
+		}
+	}
+}
+
+// detach cuts a replica off its master if it has lost it, too. One that still hears its master has it alive.
+func (a *Agent) detach(ctx context.Context, s shielding) (cut bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, firewallLimit)
+	defer cancel()
+	for range firewallTries {
+		o, _, err := a.redis.Do(ctx, s.master.Name, failover.Action{Kind: failover.Read, Server: s.replica})
+		if err != nil {
+			return false, err
+		}
+		if o.Role != "slave" || o.Master != s.master.Addr {
+			return false, nil // it follows somebody else already
+		}
+		if !o.LinkUp || s.rebooted {
+			_, _, err = a.redis.Do(ctx, s.master.Name, failover.Action{Kind: failover.Cut, Server: s.replica})
+			return err == nil, err
+		}
+		pause(ctx, firewallPause)
+	}
+	return false, nil
+}
