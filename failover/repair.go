@@ -18,7 +18,7 @@ const fresh = 3 * time.Second
 // lost what its replicas hold.
 func Repair(s Situation) []Action {
 	master := s.View.Servers[s.Master]
-	if s.Record != nil || s.Paused != nil || !s.alive(s.Master) || master.Last.Loading || stale(s, master) ||
+	if s.Record != nil || Forbidden(s, false) != nil || !s.alive(s.Master) || master.Last.Loading || stale(s, master) ||
 		master.Last.RunID != s.RunID && !planted(EmptyFollowed) {
 		return nil
 	}

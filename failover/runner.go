@@ -17,6 +17,8 @@ type Env interface {
 	// Commit has a step committed in the epoch it names and applied here; an error means that it may or may
 	// not be, and the runner must look at the Situation again before it acts.
 	Commit(ctx context.Context, s Step) error
+	// Register has a server made known as one that may acknowledge writes, before it is told to follow.
+	Register(ctx context.Context, master string, server config.Addr) error
 	// Changed is closed when the situation of the master differs from the one at the call.
 	Changed(master string) <-chan struct{}
 	// Report is told of progress that is not in the log (a replica cut, a blocker), for events and logs.
@@ -136,11 +138,24 @@ func (r *Runner) committed(s Situation, k *Knowledge, step Step) {
 func (r *Runner) act(ctx context.Context, master string, a Action, results chan<- finished) {
 	limit, cancel := context.WithTimeout(ctx, actionLimit)
 	defer cancel()
-	seen, remark, err := r.redis.Do(limit, master, a)
+	var seen *monitor.Observation
+	var remark string
+	err := r.register(limit, master, a)
+	if err == nil {
+		seen, remark, err = r.redis.Do(limit, master, a)
+	}
 	select {
 	case results <- finished{a, seen, remark, err}:
 	case <-ctx.Done():
 	}
+}
+
+// register makes a server known before it can acknowledge writes: it must be asked for them at the next failover.
+func (r *Runner) register(ctx context.Context, master string, a Action) error {
+	if a.Kind != Follow {
+		return nil
+	}
+	return r.env.Register(ctx, master, a.Server)
 }
 
 // wait returns when something may be different.
@@ -245,7 +260,11 @@ func (r *Runner) Repair(ctx context.Context, master string) error {
 func (r *Runner) do(ctx context.Context, master string, a Action) (*monitor.Observation, error) {
 	limit, cancel := context.WithTimeout(ctx, actionLimit)
 	defer cancel()
-	o, _, err := r.redis.Do(limit, master, a)
+	var o *monitor.Observation
+	err := r.register(limit, master, a)
+	if err == nil {
+		o, _, err = r.redis.Do(limit, master, a)
+	}
 	if err != nil {
 		r.env.Report(Progress{Master: master, Kind: ActionFailed, Server: a.Server, Err: err})
 	}

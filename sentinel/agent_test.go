@@ -144,7 +144,9 @@ func TestAgents_MinorityDoesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := config.Addr(info["master_host"] + ":" + info["master_port"]); info["role"] != "slave" || got != old.Addr {
+		// Each agent may keep the replica beside it from a master that could come back empty: that decides nothing.
+		got := config.Addr(info["master_host"] + ":" + info["master_port"])
+		if info["role"] != "slave" || got != old.Addr && got != failover.Silent {
 			t.Errorf("%s is a %s of %s: a minority touched it", r.Name, info["role"], got)
 		}
 	}

@@ -56,6 +56,16 @@ func (c crew) Commit(ctx context.Context, s failover.Step) error {
 	return nil
 }
 
+// Register implements failover.Env. Who is known already stays what it is.
+func (c crew) Register(ctx context.Context, master string, server config.Addr) error {
+	if m := c.a.machine.State().Master(master); m == nil || m.Process(server) != nil {
+		return nil
+	}
+	return c.a.propose(ctx, c.term, state.Command{
+		At: c.a.now().UnixNano(), Register: &state.Register{Master: master, Process: failover.Process{Addr: server}},
+	})
+}
+
 // Changed is closed when anything is different.
 func (c crew) Changed(string) <-chan struct{} { return c.a.bell.wait() }
 

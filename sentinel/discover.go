@@ -30,6 +30,7 @@ func (a *Agent) discover(ctx context.Context, term consensus.Term) {
 		group.SetLimit(proposals)
 		agreed := a.machine.State()
 		wanted := slices.Concat(missing(a.cfg, agreed, a.monitor.View()), gone(agreed, a.node.Status().Members, time.Now()), over(agreed, time.Now()))
+		wanted = append(wanted, a.processes()...)
 		for _, c := range wanted {
 			group.Go(func() error { return a.propose(proposeCtx, term, c) })
 		}
@@ -40,6 +41,18 @@ func (a *Agent) discover(ctx context.Context, term consensus.Term) {
 		case <-tick.C:
 		}
 	}
+}
+
+// processes lists what is to be registered.
+func (a *Agent) processes() []state.Command {
+	var commands []state.Command
+	l := a.look()
+	for _, m := range l.masters {
+		for _, p := range unregistered(m, l.view, a.verdict(l, m)) {
+			commands = append(commands, state.Command{At: l.now.UnixNano(), Register: &state.Register{Master: m.Name, Process: p}})
+		}
+	}
+	return commands
 }
 
 // propose has a command committed in a term, or in any term if that is 0.

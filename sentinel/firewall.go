@@ -13,7 +13,8 @@ import (
 // A master that crashes may come back at once, with nothing in it, and its replicas attach themselves to it and throw away what they
 // hold: a replica looks for its master once a second. So they are detached at the first sign of the crash, each by the agent beside it,
 // long before it is known what happened. A replica keeps its history then; when the master is found to be what it was, or to hold
-// all that the replica holds, the leader attaches it again, which takes a partial resync.
+// all that the replica holds, the leader attaches it again, which takes a partial resync. Nobody else does, because another leader may have
+// begun to count the detached ones.
 
 const (
 	// firewallTries and firewallPause: how long a replica is given to see that its link is broken, where it is.
@@ -21,6 +22,9 @@ const (
 	firewallPause = 2 * time.Millisecond
 	// firewallLimit bounds one of the looks.
 	firewallLimit = 200 * time.Millisecond
+	// promoted is how long a new master's broken connections mean nothing: its clients are disconnected when it is promoted, and its
+	// replicas have no link to it yet.
+	promoted = time.Second
 )
 
 // saw hears from the monitor. It is called from the monitor's goroutine.
@@ -37,6 +41,9 @@ func (a *Agent) saw(e monitor.Event) {
 // shield keeps the replicas that this agent answers for from a master that may have crashed: the one beside it, and where it leads those
 // that have no agent.
 func (a *Agent) shield(e monitor.Event) {
+	if e.Kind == monitor.MasterLost && e.At.Sub(e.Server.RoleSince) < promoted {
+		return
+	}
 	s := a.machine.State()
 	m := s.Owner(e.Server.Addr)
 	if m == nil || m.Addr != e.Server.Addr || m.Failover != nil || a.masters[m.Name] == nil ||

@@ -21,7 +21,7 @@ type gossip struct {
 	Opinions []monitor.Opinion
 	Commit   uint64
 	Foreign  []monitor.Foreign // coordinators that this agent heard
-	Notes    []note // on leases
+	Notes    []note            // on leases
 }
 
 const (

@@ -1,0 +1,57 @@
+package sentinel
+
+import (
+	"time"
+
+	"picket/config"
+	"picket/failover"
+	"picket/monitor"
+	"picket/sentinel/state"
+)
+
+// unregistered lists what the leader has to make known about the processes of a master's group. A replica that its master lists may soon
+// acknowledge writes, so it counts among those that must be asked from then on; it counts as an answer when it has caught up with what
+// was written before its process was seen first. Whatever a former process at the address had acknowledged is in it then.
+func unregistered(m *state.Master, view monitor.View, verdict monitor.Verdict) []failover.Process {
+	master := view.Servers[m.Addr]
+	if m.Failover != nil && m.Failover.Phase < failover.Switched || master.State != monitor.Up || master.Last == nil ||
+		master.Last.Role != "master" || verdict.Code != monitor.Healthy && verdict.Code != monitor.LoadingMaster {
+		return nil
+	}
+	var list []failover.Process
+	if m.RunID() != master.Last.RunID && (m.RunID() == "" || resumes(m, master, view)) {
+		list = append(list, failover.Process{Addr: m.Addr, RunID: master.Last.RunID})
+	}
+	for _, r := range master.Last.Replicas {
+		if r.Server.Port() != 0 && m.Process(r.Server) == nil {
+			list = append(list, failover.Process{Addr: r.Server})
+		}
+	}
+	for _, p := range m.Registered() {
+		if r := view.Servers[p.Addr]; caughtUp(r, master, m.Addr) && r.Last.RunID != p.RunID {
+			list = append(list, failover.Process{Addr: p.Addr, RunID: r.Last.RunID})
+		}
+	}
+	return list
+}
+
+// resumePatience is how long a master that was restarted waits for replicas that can't be compared with it.
+const resumePatience = 10 * time.Second
+
+// resumes says whether a new process may go on as the master: no replica that might hold more than it is out of sight. With data, it
+// waits for them only so long; without, until they are back or forgotten.
+func resumes(m *state.Master, master monitor.Server, view monitor.View) bool {
+	for _, p := range m.Registered() {
+		if r := view.Servers[p.Addr]; r.State != monitor.Up || r.Last == nil || r.Last.Loading {
+			return master.Last.Keys > 0 && view.Now.Sub(master.RunSince) > resumePatience
+		}
+	}
+	return true
+}
+
+// caughtUp says whether a replica holds all that its master had when the replica's process was there already.
+func caughtUp(r, master monitor.Server, at config.Addr) bool {
+	return r.State == monitor.Up && r.Last != nil && r.Last.Role == "slave" && r.Last.Master == at && r.Last.LinkUp && !r.Last.Syncing &&
+		!r.Last.Loading && r.Last.ReplID == master.Last.ReplID && r.Last.Offset >= master.Last.Offset &&
+		master.Last.At.After(r.RunSince) && r.Last.At.After(master.Last.At)
+}
