@@ -1,0 +1,381 @@
+package model
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The scripts are run on redis-server and on the model, and both must answer what they say. They are written with
+// go test -run TestScriptsOnRedis -rewrite, never by the model.
+
+func TestScriptsOnModel(t *testing.T) {
+	eachScript(t, func(t *testing.T, path string) {
+		synctest.Test(t, func(t *testing.T) { play(t, path, newModelWorld(t)) })
+	})
+}
+
+func TestScriptsOnRedis(t *testing.T) {
+	eachScript(t, func(t *testing.T, path string) {
+		t.Parallel()
+		play(t, path, newRealWorld(t))
+	})
+}
+
+func eachScript(t *testing.T, run func(*testing.T, string)) {
+	paths, err := filepath.Glob("testdata/*.script")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no scripts (%v)", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".script"), func(t *testing.T) { run(t, path) })
+	}
+}
+
+// player plays one script.
+type player struct {
+	t     *testing.T
+	world world
+	names []string              // of servers
+	conns map[string]*clientEnd // by server and connection
+	ids   map[string]string     // random ids, by what the script calls them
+}
+
+type clientEnd struct {
+	net.Conn
+	reader *bufio.Reader
+}
+
+// patience is how long a script waits for what must happen.
+const patience = 10 * time.Second
+
+func play(t *testing.T, path string, w world) {
+	p := &player{t: t, world: w, conns: map[string]*clientEnd{}, ids: map[string]string{}}
+	datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string { return p.hide(p.step(d)) })
+	for _, c := range p.conns {
+		_ = c.Close() // the script is over
+	}
+}
+
+func (p *player) step(d *datadriven.TestData) string {
+	name := ""
+	if len(d.CmdArgs) > 0 {
+		name = d.CmdArgs[0].Key
+	}
+	switch d.Cmd {
+	case "start":
+		return p.start(d, name)
+	case "send":
+		return p.send(d, name) + p.receive(d, name, strings.Count(d.Input, "\n")+1)
+	case "write":
+		return p.send(d, name)
+	case "read":
+		n := 1
+		d.MaybeScanArgs(p.t, "replies", &n)
+		return p.receive(d, name, n)
+	case "info":
+		return p.info(name, strings.Fields(d.Input))
+	case "until":
+		return p.until(name, strings.Fields(d.Input))
+	case "level":
+		return p.level(name, d.CmdArgs[1].Key)
+	case "sleep":
+		pause, err := time.ParseDuration(name)
+		if err != nil {
+			d.Fatalf(p.t, "%v", err)
+		}
+		time.Sleep(pause)
+		return ""
+	case "crash", "restart", "wipe", "freeze", "thaw", "stop":
+		if err := p.world.do(name, d.Cmd); err != nil {
+			return err.Error()
+		}
+		return ""
+	}
+	d.Fatalf(p.t, "unknown step")
+	return ""
+}
+
+func (p *player) start(d *datadriven.TestData, name string) string {
+	o := options{conf: map[string]string{}}
+	for _, line := range strings.Split(d.Input, "\n") {
+		key, value, ok := strings.Cut(line, " ")
+		switch {
+		case !ok:
+		case key == "persistence":
+			o.persistence = value
+		default:
+			o.conf[key] = p.addresses(value)
+		}
+	}
+	p.names = append(p.names, name)
+	if err := p.world.start(name, o); err != nil {
+		d.Fatalf(p.t, "%v", err)
+	}
+	return ""
+}
+
+// addresses puts "host port" in place of @name, and a port in place of #name.
+func (p *player) addresses(s string) string {
+	for _, name := range p.names {
+		host, port, _ := net.SplitHostPort(p.world.addr(name)) // of a server that runs
+		s = strings.ReplaceAll(s, "@"+name, host+" "+port)
+		s = strings.ReplaceAll(s, "#"+name, port)
+	}
+	return s
+}
+
+var id = regexp.MustCompile(`\b[0-9a-f]{40}\b`)
+
+// hide gives what is random a name.
+func (p *player) hide(s string) string {
+	for _, name := range p.names {
+		if _, port, err := net.SplitHostPort(p.world.addr(name)); err == nil {
+			s = regexp.MustCompile(`\b`+port+`\b`).ReplaceAllString(s, "#"+name)
+		}
+	}
+	return id.ReplaceAllStringFunc(s, func(s string) string {
+		if s == zeroID {
+			return "none"
+		}
+		if p.ids[s] == "" {
+			p.ids[s] = fmt.Sprintf("id%d", len(p.ids)+1)
+		}
+		return p.ids[s]
+	})
+}
+
+// symbols puts the ids that the script has seen in place of their names.
+func (p *player) symbols(s string) string {
+	for id, name := range p.ids {
+		s = regexp.MustCompile(`\b`+name+`\b`).ReplaceAllString(s, id)
+	}
+	return p.addresses(s)
+}
+
+func (p *player) conn(d *datadriven.TestData, name string) *clientEnd {
+	key := "1"
+	d.MaybeScanArgs(p.t, "conn", &key)
+	return p.open(d, name, name+" "+key)
+}
+
+func (p *player) open(d *datadriven.TestData, name, key string) *clientEnd {
+	if c := p.conns[key]; c != nil {
+		return c
+	}
+	raw, err := p.world.dial(name)
+	if err != nil {
+		d.Fatalf(p.t, "%v", err)
+	}
+	c := &clientEnd{raw, bufio.NewReader(raw)}
+	p.conns[key] = c
+	return c
+}
+
+func (p *player) send(d *datadriven.TestData, name string) string {
+	c := p.conn(d, name)
+	var out []byte
+	for _, line := range strings.Split(p.symbols(d.Input), "\n") {
+		if d.HasArg("inline") {
+			out = append(out, line+"\r\n"...)
+			continue
+		}
+		words, ok := splitLine(line)
+		if !ok {
+			d.Fatalf(p.t, "quotes in %q", line)
+		}
+		out = appendCommand(out, words...)
+	}
+	if _, err := c.Write(out); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func (p *player) receive(d *datadriven.TestData, name string, replies int) string {
+	c := p.conn(d, name)
+	wait := patience
+	var b strings.Builder
+	for range replies {
+		if d.HasArg("nothing") {
+			wait = 300 * time.Millisecond
+		}
+		_ = c.SetReadDeadline(time.Now().Add(wait)) // it is open
+		text, err := readReply(c.reader, "")
+		if err != nil {
+			if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+				return b.String() + "nothing\n"
+			}
+			key := "1"
+			d.MaybeScanArgs(p.t, "conn", &key)
+			delete(p.conns, name+" "+key)
+			_ = c.Close() // it is closed already
+			return b.String() + "closed\n"
+		}
+		b.WriteString(text)
+	}
+	return b.String()
+}
+
+// readReply reads a reply and renders it as redis-cli does.
+func readReply(r *bufio.Reader, indent string) (string, error) {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	line = strings.TrimSuffix(line, "\r\n")
+	n, _ := strconv.Atoi(line[1:]) // used where it is a number
+	switch line[0] {
+	case '+':
+		return line[1:] + "\n", nil
+	case '-':
+		return "(error) " + line[1:] + "\n", nil
+	case ':':
+		return "(integer) " + line[1:] + "\n", nil
+	case '$':
+		if n < 0 {
+			return "(nil)\n", nil
+		}
+		text := make([]byte, n+2)
+		for read := 0; read < len(text); {
+			m, err := r.Read(text[read:])
+			if err != nil {
+				return "", err
+			}
+			read += m
+		}
+		return strconv.Quote(string(text[:n])) + "\n", nil
+	case '*':
+		if n < 0 {
+			return "(nil array)\n", nil
+		}
+		if n == 0 {
+			return "(empty)\n", nil
+		}
+		var b strings.Builder
+		for i := range n {
+			element, err := readReply(r, indent+"   ")
+			if err != nil {
+				return "", err
+			}
+			if i > 0 {
+				b.WriteString(indent)
+			}
+			fmt.Fprintf(&b, "%d) %s", i+1, element)
+		}
+		return b.String(), nil
+	}
+	return "", fmt.Errorf("what is %q?", line)
+}
+
+// fields asks for INFO over a connection of its own.
+func (p *player) fields(name string) (map[string]string, error) {
+	raw, err := p.world.dial(name)
+	if err != nil {
+		return nil, err
+	}
+	defer raw.Close()
+	_ = raw.SetReadDeadline(time.Now().Add(patience)) // it is open
+	if _, err := raw.Write(appendCommand(nil, "INFO", "everything")); err != nil {
+		return nil, err
+	}
+	text, err := readReply(bufio.NewReader(raw), "")
+	if err != nil {
+		return nil, err
+	}
+	text, err = strconv.Unquote(strings.TrimSuffix(text, "\n"))
+	if err != nil {
+		return nil, fmt.Errorf("INFO answers %s", text)
+	}
+	all := map[string]string{}
+	for line := range strings.SplitSeq(text, "\r\n") {
+		if key, value, ok := strings.Cut(line, ":"); ok {
+			all[key] = value
+		}
+	}
+	return all, nil
+}
+
+func (p *player) info(name string, fields []string) string {
+	all, err := p.fields(name)
+	if err != nil {
+		return err.Error()
+	}
+	var b strings.Builder
+	for _, f := range fields {
+		value, ok := all[f]
+		if !ok {
+			value = "(no such field)"
+		}
+		fmt.Fprintf(&b, "%s: %s\n", f, value)
+	}
+	return b.String()
+}
+
+// await looks until what is true.
+func (p *player) await(what func() error) string {
+	deadline := time.Now().Add(patience)
+	for {
+		err := what()
+		if err == nil {
+			return "yes\n"
+		}
+		if time.Now().After(deadline) {
+			return err.Error() + "\n"
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// until waits for fields to have values.
+func (p *player) until(name string, wants []string) string {
+	return p.await(func() error {
+		all, err := p.fields(name)
+		if err != nil {
+			return err
+		}
+		for _, w := range wants {
+			key, value, _ := strings.Cut(w, ":")
+			if got := all[key]; got != p.symbols(value) {
+				return fmt.Errorf("%s is %q", key, got)
+			}
+		}
+		return nil
+	})
+}
+
+// level waits until a replica has applied all that its master has, and has said so.
+func (p *player) level(master, replica string) string {
+	return p.await(func() error {
+		m, err := p.fields(master)
+		if err != nil {
+			return err
+		}
+		r, err := p.fields(replica)
+		if err != nil {
+			return err
+		}
+		_, port, _ := net.SplitHostPort(p.world.addr(replica)) // of a server that runs
+		acked := false
+		for i := range 8 {
+			is := m[fmt.Sprintf("slave%d", i)]
+			acked = acked || strings.Contains(is, "port="+port+",") && strings.Contains(is, "state=online,offset="+m["master_repl_offset"]+",")
+		}
+		if r["master_link_status"] != "up" || m["master_repl_offset"] != r["slave_repl_offset"] || !acked {
+			return fmt.Errorf("the master is at %s, the replica at %s", m["master_repl_offset"], r["slave_repl_offset"])
+		}
+		return nil
+	})
+}
