@@ -10,6 +10,7 @@ var eventTypes = []string{
 	"master.added", "replica.added", "agent.registered",
 	"failover.begun", "failover.resumed", "failover.promoting", "failover.switched", "failover.repointed", "failover.ended",
 	"failover.aborted", "failover.acknowledged", "pause.begun", "pause.ended",
+	"shadow.decided", "shadow.compared",
 }
 
 // Wants says whether events of a type that concern a master go to the webhook. Events of agents concern no

@@ -47,6 +47,9 @@ func Foreign(v monitor.View, master config.Addr, replicas []config.Addr) []monit
 // Forbidden says why nothing may be begun for the master now, however good the reason for it would be; nil: it may. An order by
 // hand passes what another operator has said, but another coordinator would not obey it. It is a pure function.
 func Forbidden(s Situation, byHand bool) *Blocker {
+	if s.Shadow {
+		return &Blocker{"shadow-mode", "the agents only watch: their mode is shadow", "to have them act, set mode: active on all of them"}
+	}
 	if f := Foreign(s.View, s.Master, s.Replicas); len(f) > 0 && s.Settings.ForeignSentinels == config.ForeignRefuse {
 		return &Blocker{"foreign-sentinel", fmt.Sprintf("a Redis Sentinel at %s (run id %s) watches %s, too, under the name %s",
 			f[0].Addr, f[0].RunID, s.Settings.Name, f[0].Name),

@@ -131,6 +131,7 @@ type Situation struct {
 	View     monitor.View
 	Verdict  monitor.Verdict
 	Paused   *Pause // by an operator; nil: it is not
+	Shadow   bool   // the agents only watch
 	// Acknowledged is the id of the failover after which no cool-down counts any more, as an operator says; 0: none.
 	Acknowledged uint64
 

@@ -86,6 +86,9 @@ func New(cfg *config.Config, log zerolog.Logger, version string) (*Agent, error)
 		queue: make(chan func(), heraldQueue),
 	}
 	a.redis = failover.NewRedis(a.masters)
+	if a.shadow() {
+		a.redis = failover.ReadOnly(a.redis)
+	}
 	a.crew = func(t consensus.Term) failover.Env { return crew{a, t} }
 	a.monitor = monitor.New(monitor.Config{
 		Self: cfg.Agent.ID, Share: a.share, Changed: a.poke, Observe: a.saw,
@@ -116,7 +119,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	stopTelling := start(a.herald.run)
 	stopWatching := start(a.monitor.Run)
-	stopDeciding := start(a.decide, a.register, a.enlist, a.sidecar.run, a.firewall)
+	deciding := []func(context.Context){a.decide, a.register, a.enlist}
+	if !a.shadow() {
+		deciding = append(deciding, a.sidecar.run, a.firewall)
+	}
+	stopDeciding := start(deciding...)
 	a.herald.started(a.version)
 	select {
 	case <-ctx.Done():

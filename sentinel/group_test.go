@@ -37,6 +37,7 @@ type group struct {
 	members []*member
 	// cooldown after a failover; zero: the next one may come at once.
 	cooldown time.Duration
+	mode     string // of the agents
 }
 
 // member is an agent that can be crashed and started again on the same data.
@@ -133,7 +134,7 @@ func (g *group) startAgents(l *lab.Lab, adjust func(*Agent)) {
 	}
 	for i, p := range peers {
 		g.members = append(g.members, &member{t: t, adjust: adjust, cfg: config.Config{
-			Cluster: "test", Agents: peers, Local: g.servers[i].Addr,
+			Cluster: "test", Mode: g.mode, Agents: peers, Local: g.servers[i].Addr,
 			Agent:   config.Agent{ID: p.ID, DataDir: filepath.Join(l.Dir, p.ID), ElectionTimeout: 300 * time.Millisecond},
 			Listen:  config.Listen{Sentinel: freeAddr(t, l), Peers: p.Address},
 			Masters: masters,

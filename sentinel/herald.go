@@ -96,7 +96,7 @@ func (h *herald) committed() {
 // master: a client may have asked this agent while it had not caught up yet.
 func (h *herald) event(e state.Event) {
 	if e.ID <= h.old {
-		if m := h.machine.State().Master(e.Master); e.Type == state.FailoverSwitched && m != nil && m.Epoch == e.Epoch {
+		if m := h.machine.State().Master(e.Master); m != nil && m.Epoch == e.Epoch && (e.Type == state.FailoverSwitched || e.Type == state.ShadowComparison) {
 			h.door(resp.FromCommitted(e)...)
 		}
 		return

@@ -202,6 +202,8 @@ func (j *judge) block(master string, b *failover.Blocker) {
 func (j *judge) need(ctx context.Context, l look, m *state.Master) purpose {
 	v := j.now.masters[m.Name].verdict
 	switch {
+	case j.a.shadow():
+		return j.imagine(ctx, l, m)
 	case m.Failover != nil:
 		if l.status.Role != consensus.Leader && l.leaderGone(j.a.cfg.Agent.ElectionTimeout) {
 			return forResume

@@ -43,7 +43,7 @@ func (a *Agent) paint(l look) picture.Picture {
 	p := picture.Picture{
 		At: l.view.Now, Version: a.version, Cluster: a.cfg.Cluster, Agent: a.cfg.Agent.ID,
 		Epoch: uint64(l.status.Term), Role: l.status.Role.String(), Leader: string(l.status.Leader), Majority: l.status.Leader != "",
-		Stalled: l.view.Stalled, Commit: uint64(l.status.Commit), Applied: uint64(l.status.Applied),
+		Shadow: a.shadow(), Stalled: l.view.Stalled, Commit: uint64(l.status.Commit), Applied: uint64(l.status.Applied),
 		Masters: make([]picture.Master, 0, len(l.masters)), Agents: a.agents(l),
 		Lease:  a.sidecar.lease(),
 		Events: l.state.Events[max(0, len(l.state.Events)-shownEvents):], Pauses: []picture.Pause{},
@@ -84,6 +84,7 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 		Blocker:  judged.blocker,
 		Replicas: make([]picture.Server, 0, len(m.Replicas)),
 		Failover: m.Failover, Last: m.Last, Foreign: failover.Foreign(l.view, m.Addr, m.Replicas),
+		Shadow: m.Shadow,
 	}
 	if pause := l.state.Paused(m.Name, l.now); pause != nil {
 		shown := shown(*pause)

@@ -14,6 +14,7 @@ const (
 	forDown   purpose = "down"   // masters are objectively down
 	forResume purpose = "resume" // the leader that ran their failovers is gone
 	forManual purpose = "manual" // somebody asked for a failover
+	forFollow purpose = "follow" // another coordinator has switched, and the agents, which only watch, follow it
 )
 
 // reason is what a failure election is held for: a failover may begin only in a term whose election named its master.
@@ -36,7 +37,7 @@ func decodeReason(data []byte) (reason, error) {
 	}
 	name, list, ok := strings.Cut(string(data), ":")
 	r := reason{purpose: purpose(name)}
-	if !ok || (r.purpose != forDown && r.purpose != forResume && r.purpose != forManual) {
+	if !ok || !slices.Contains([]purpose{forDown, forResume, forManual, forFollow}, r.purpose) {
 		return reason{}, fmt.Errorf("%.40q is not a reason for an election", data)
 	}
 	if r.masters = strings.Split(list, ","); slices.Contains(r.masters, "") {

@@ -23,15 +23,16 @@ func (a *Agent) managed(s *state.State) []*state.Master {
 }
 
 // targets lists the servers to watch: what is agreed, and until then what the file says. Other coordinators are heard on the master and
-// on the server beside this agent: they speak on all servers, and what one agent hears all know.
+// on the server beside this agent: they speak on all servers, and what one agent hears all know. Agents that
+// only watch listen on all servers, to hear of a switch although the old master is gone and no server is beside them.
 func (a *Agent) targets(s *state.State) []monitor.Target {
 	var targets []monitor.Target
 	for _, m := range a.managed(s) {
 		settings := a.masters[m.Name]
-		listen := settings.ForeignSentinels != config.ForeignIgnore
+		listen := a.shadow() || settings.ForeignSentinels != config.ForeignIgnore
 		targets = append(targets, monitor.Target{Addr: m.Addr, Settings: settings, IsMaster: true, Listen: listen})
 		for _, r := range m.Replicas {
-			targets = append(targets, monitor.Target{Addr: r, Settings: settings, Listen: listen && r == a.cfg.Local})
+			targets = append(targets, monitor.Target{Addr: r, Settings: settings, Listen: listen && (r == a.cfg.Local || a.shadow())})
 		}
 	}
 	for i := range a.cfg.Masters {

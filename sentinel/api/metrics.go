@@ -93,6 +93,7 @@ var (
 	raftCommit     = describe("raft_commit_index", "Newest log entry known to be committed.")
 	raftApplied    = describe("raft_applied_index", "Newest log entry applied here.")
 	agentUp        = describe("agent_up", "1 for each agent that this one hears.", "peer")
+	agentShadow    = describe("agent_shadow", "1 while the agents only watch.")
 	agentStalled   = describe("agent_stalled", "1 while this agent distrusts its own clock.")
 	masterUp       = describe("master_up", "1 while this agent finds the master up.", "master")
 	masterODown    = describe("master_objectively_down", "1 while a quorum finds the master down and nothing proves that it lives.", "master")
@@ -123,6 +124,7 @@ func (s scrape) Collect(out chan<- prometheus.Metric) {
 	gauge(raftMajority, truth(p.Majority))
 	gauge(raftCommit, float64(p.Commit))
 	gauge(raftApplied, float64(p.Applied))
+	gauge(agentShadow, truth(p.Shadow))
 	gauge(agentStalled, truth(p.Stalled))
 	for _, a := range p.Agents {
 		gauge(agentUp, truth(a.Up), a.ID)

@@ -13,6 +13,7 @@ import (
 	"picket/config"
 	"picket/failover"
 	"picket/sentinel/picture"
+	"picket/sentinel/state"
 )
 
 // maxStatus bounds what is read from an agent.
@@ -69,6 +70,9 @@ func Watch(ctx context.Context, out io.Writer, agent config.Addr, interval time.
 func Status(out io.Writer, p picture.Picture) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "cluster %s, epoch %d, %s\n", p.Cluster, p.Epoch, leadership(p))
+	if p.Shadow {
+		fmt.Fprintln(w, "SHADOW MODE: the agents only watch, and say what they would do")
+	}
 	for _, m := range p.Masters {
 		writeMaster(w, m)
 	}
@@ -104,6 +108,9 @@ func writeMaster(w io.Writer, m picture.Master) {
 	}
 	if m.ODown {
 		fmt.Fprintf(w, "objectively down: %s\n", m.Verdict.Text)
+	}
+	if m.Shadow != nil {
+		fmt.Fprintf(w, "shadow: %s\n", describeShadow(*m.Shadow))
 	}
 	for _, f := range m.Foreign {
 		fmt.Fprintf(w, "also watched by a Redis Sentinel: %s, as %s (run id %s, heard on %s %s ago)\n", f.Addr, f.Name, f.RunID, f.Server,
@@ -159,6 +166,21 @@ func describe(r failover.Record) string {
 	}
 	if r.Why != "" {
 		text += " (" + r.Why + ")"
+	}
+	return text
+}
+
+// describeShadow tells what agents that only watch decided, and what was done instead.
+func describeShadow(s state.Shadowed) string {
+	text := s.Compared
+	switch {
+	case s.EndAt == 0 && s.Target == "":
+		text = "would have begun a failover, and promoted nobody"
+	case s.EndAt == 0:
+		text = "would have promoted " + string(s.Target)
+	}
+	if s.DecidedAt != 0 {
+		text += " (" + time.Unix(0, s.DecidedAt).Format(time.DateTime) + "; " + s.Why + ")"
 	}
 	return text
 }

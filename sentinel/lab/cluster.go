@@ -32,7 +32,9 @@ type ClusterOptions struct {
 	DownAfter, CrashGrace, FailoverTimeout time.Duration
 	Cooldown                               *time.Duration
 	Webhook                                *config.Webhook
-	LogLevel                               string // default debug: logs go to files
+	Shadow                                 bool     // the agents only watch
+	Servers                                []*Redis // that run already, the first as the master; nil: new ones
+	LogLevel                               string   // default debug: logs go to files
 }
 
 // secret is the webhook's, in the clear, as only its file may show it.
@@ -71,9 +73,12 @@ func (l *Lab) StartCluster(opts ClusterOptions) (*Cluster, error) {
 	if opts.LogLevel == "" {
 		opts.LogLevel = "debug"
 	}
-	servers, err := l.startReplicated(opts.Hosts)
-	if err != nil {
-		return nil, err
+	servers := opts.Servers
+	if servers == nil {
+		var err error
+		if servers, err = l.startReplicated(opts.Hosts); err != nil {
+			return nil, err
+		}
 	}
 	c := &Cluster{Redis: servers, lab: l, opts: opts}
 	for i, r := range servers {

@@ -80,20 +80,22 @@ func (g *SentinelGroup) FailoverClient() *redis.Client { return failoverClient(g
 // Servers gives the group's Redis servers.
 func (g *SentinelGroup) Servers() []*Redis { return g.Redis }
 
-// AwaitSettled waits until every Sentinel names master, finds nothing down and knows everybody, and every other server
-// follows it.
+// AwaitSettled waits until the group is Settled.
 func (g *SentinelGroup) AwaitSettled(limit time.Duration, master config.Addr) error {
-	return Await(limit, "the Sentinels have settled on master "+string(master), func(ctx context.Context) error {
-		if err := replicated(ctx, g.Redis, master); err != nil {
+	return Await(limit, "the Sentinels have settled on master "+string(master), func(ctx context.Context) error { return g.Settled(ctx, master) })
+}
+
+// Settled returns nil when every Sentinel names master, finds nothing down and knows everybody, and every other server follows it.
+func (g *SentinelGroup) Settled(ctx context.Context, master config.Addr) error {
+	if err := replicated(ctx, g.Redis, master); err != nil {
+		return err
+	}
+	for _, addr := range g.addrs {
+		if err := g.settled(ctx, addr, master); err != nil {
 			return err
 		}
-		for _, addr := range g.addrs {
-			if err := g.settled(ctx, addr, master); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func (g *SentinelGroup) settled(ctx context.Context, addr string, master config.Addr) error {

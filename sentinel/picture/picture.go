@@ -22,6 +22,7 @@ type Picture struct {
 	Role     string        `json:"role"`     // of this agent in Raft
 	Leader   string        `json:"leader"`   // agent id; empty: unknown
 	Majority bool          `json:"majority"` // this agent is in touch with a majority: decisions can be made
+	Shadow   bool          `json:"shadow"`   // the agents only watch
 	Stalled  bool          `json:"stalled"`  // this agent was late itself and distrusts its clocks (Sentinel's tilt)
 	Commit   uint64        `json:"commit"`
 	Applied  uint64        `json:"applied"`
@@ -99,5 +100,6 @@ type Master struct {
 	Failover *failover.Record  `json:"failover,omitempty"` // running
 	Last     *failover.Record  `json:"last_failover,omitempty"`
 	Paused   *Pause            `json:"paused,omitempty"`  // nothing begins by itself
+	Shadow   *state.Shadowed   `json:"shadow,omitempty"`  // agents that only watch: the latest decision, and what was done instead
 	Foreign  []monitor.Foreign `json:"foreign,omitempty"` // other coordinators of it that were heard not long ago
 }

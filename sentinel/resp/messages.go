@@ -52,6 +52,10 @@ func FromCommitted(e state.Event) []Message {
 		}
 	case state.FailoverSwitched:
 		return switched(e)
+	case state.ShadowComparison:
+		if d.From != d.To {
+			return []Message{switchMaster(e)}
+		}
 	case state.FailoverEnded:
 		return []Message{{"+failover-end", now}}
 	case state.FailoverAborted:
@@ -70,12 +74,18 @@ func switched(e state.Event) []Message {
 	messages := []Message{
 		{"+promoted-slave", describeReplica(to, e.Master, from)},
 		{"+failover-state-reconf-slaves", describeMaster(e.Master, from)},
-		{"+switch-master", fmt.Sprintf("%s %s %d %s %d", e.Master, from.Host(), from.Port(), to.Host(), to.Port())},
+		switchMaster(e),
 	}
 	for _, r := range e.Data.Replicas {
 		messages = append(messages, Message{"+slave", describeReplica(r, e.Master, to)})
 	}
 	return messages
+}
+
+// switchMaster is what clients wait for.
+func switchMaster(e state.Event) Message {
+	from, to := e.Data.From, e.Data.To
+	return Message{"+switch-master", fmt.Sprintf("%s %s %d %s %d", e.Master, from.Host(), from.Port(), to.Host(), to.Port())}
 }
 
 // FromRegistered tells, for each master, that an agent has registered: its address is in the event, myID is

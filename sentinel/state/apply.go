@@ -47,6 +47,8 @@ func (s *State) apply(c Command, at position) (*State, error) {
 		return s.register(*c.Register)
 	case c.Unregister != nil:
 		return s.unregister(*c.Unregister)
+	case c.Shadow != nil:
+		return s.shadow(c, at)
 	}
 	return nil, fmt.Errorf("%w: it is not known to this version; run the same version on all agents", ErrInvalid)
 }
@@ -169,13 +171,19 @@ func (s *State) step(c Command, at position) (*State, error) {
 	case record.Phase == failover.Ended:
 		next.Failover, next.Last = nil, record
 	case step.Kind == failover.StepSwitch:
-		next.Addr, next.Epoch = record.Target, step.Epoch
-		next.Replicas = withAddr(withoutAddr(m.Replicas, record.Target), record.Old)
-		// Nobody follows the new master yet who is not known; the old one will be registered before it does.
-		next.Processes = slices.DeleteFunc(slices.Clone(m.Processes), func(p failover.Process) bool { return p.Addr == record.Old })
-		next.Processes = with(next.Processes, failover.Process{Addr: record.Target, RunID: record.RunID}, processKey)
+		next.move(failover.Process{Addr: record.Target, RunID: record.RunID}, step.Epoch)
 	}
 	return s.withMaster(next).withEvent(event(step, record, &next, at)), nil
+}
+
+// move makes another server the master.
+func (m *Master) move(to failover.Process, epoch uint64) {
+	old := m.Addr
+	m.Addr, m.Epoch = to.Addr, epoch
+	m.Replicas = withAddr(withoutAddr(m.Replicas, to.Addr), old)
+	// Nobody follows the new master yet who is not known; the old one will be registered before it does.
+	m.Processes = slices.DeleteFunc(slices.Clone(m.Processes), func(p failover.Process) bool { return p.Addr == old })
+	m.Processes = with(m.Processes, to, processKey)
 }
 
 // settled gives a master whose processes may change: while a failover counts who must be asked, they stay what they are.

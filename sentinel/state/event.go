@@ -21,6 +21,8 @@ const (
 	FailoverAcknowledged EventType = "failover.acknowledged"
 	PauseBegun           EventType = "pause.begun" // also one that is prolonged
 	PauseEnded           EventType = "pause.ended"
+	ShadowDecision       EventType = "shadow.decided"  // agents that only watch would have begun a failover
+	ShadowComparison     EventType = "shadow.compared" // what the other coordinator did instead; it is followed
 )
 
 // Event is one committed thing that the outside is told. A log entry makes at most one, so its index
@@ -53,4 +55,8 @@ type EventData struct {
 	ElapsedMS int64  `json:"elapsed_ms,omitempty"`
 	Who       string `json:"who,omitempty"`   // of an operator; empty in pause.ended: its time was over
 	Until     string `json:"until,omitempty"` // of a pause, RFC 3339
+	// Of shadow.compared: who would have been promoted, and by how many milliseconds that was decided before the other coordinator's
+	// deed was seen; negative: after.
+	Imagined config.Addr `json:"imagined,omitempty"`
+	AheadMS  int64       `json:"ahead_ms,omitempty"`
 }

@@ -32,6 +32,9 @@ type Master struct {
 	Acknowledged uint64
 	// Processes are the master's and those of its replicas that may have acknowledged writes, sorted by address.
 	Processes []failover.Process
+	// Shadow is the latest comparison of agents that only watch; nil: none yet.
+	Shadow       *Shadowed
+	ForeignEpoch uint64 // of the latest switch of another coordinator that was followed
 }
 
 // Agent is how an agent can be reached.

@@ -122,6 +122,12 @@ func command(t *testing.T, d *datadriven.TestData, term uint64) Command {
 		return Command{At: number("at"), Pause: &Pause{Master: text("master"), Who: text("who"), Why: text("why"), Until: number("until")}}
 	case "end-pause":
 		return Command{At: number("at"), Resume: &Resume{Master: text("master"), Who: text("who"), Until: number("until")}}
+	case "shadow":
+		kinds := map[string]ShadowKind{"decided": ShadowDecided, "switched": ShadowSwitched, "stayed": ShadowStayed}
+		return Command{At: number("at"), Shadow: &Shadow{
+			Kind: kinds[text("kind")], Master: text("master"), Old: addr("old"), Target: addr("target"), Why: text("why"),
+			Evidence: text("evidence"), Down: number("down"), Epoch: uint64(number("foreign")), RunID: text("runid"),
+		}}
 	case "acknowledge":
 		return Command{Acknowledge: &Acknowledgement{Master: text("master"), Failover: uint64(number("failover")), Who: text("who")}}
 	case "nothing":
@@ -165,6 +171,8 @@ func data(d EventData) string {
 	add("why", d.Why, d.Why != "")
 	add("who", d.Who, d.Who != "")
 	add("until", d.Until, d.Until != "")
+	add("imagined", d.Imagined, d.Imagined != "")
+	add("ahead", d.AheadMS, d.AheadMS != 0)
 	add("elapsed", d.ElapsedMS, d.ElapsedMS != 0)
 	return strings.Join(parts, " ")
 }
@@ -184,6 +192,9 @@ func show(s *State) string {
 		}
 		if m.Acknowledged != 0 {
 			fmt.Fprintf(&b, " acknowledged=%d", m.Acknowledged)
+		}
+		if m.Shadow != nil {
+			fmt.Fprintf(&b, " shadow=%+v", *m.Shadow)
 		}
 		fmt.Fprintln(&b)
 	}
@@ -219,11 +230,16 @@ func draw(t *rapid.T, term uint64) Command {
 		return Command{AdvanceCursor: &Cursor{Endpoint: name, ID: rapid.Uint64Range(0, 50).Draw(t, "id")}}
 	}
 	paused := rapid.SampledFrom([]string{"", "a"}).Draw(t, "paused")
-	switch rapid.IntRange(0, 9).Draw(t, "guardrail") {
+	switch rapid.IntRange(0, 11).Draw(t, "guardrail") {
 	case 0:
 		return Command{Pause: &Pause{Master: paused, Who: "w", Until: rapid.Int64Range(0, 2).Draw(t, "until")}}
 	case 1:
 		return Command{Resume: &Resume{Master: paused, Until: rapid.Int64Range(0, 2).Draw(t, "until")}}
+	case 3, 4, 5:
+		return Command{Shadow: &Shadow{
+			Kind: ShadowKind(rapid.IntRange(0, 4).Draw(t, "shadow")), Master: name, Old: addr("old"), Target: addr("target"),
+			Epoch: rapid.Uint64Range(0, 5).Draw(t, "foreign"),
+		}}
 	case 2:
 		return Command{Acknowledge: &Acknowledgement{Master: name, Failover: rapid.Uint64Range(1, 20).Draw(t, "failover"), Who: "w"}}
 	}
@@ -359,6 +375,7 @@ func TestMachine_OldStatesStayAsTheyWere(t *testing.T) {
 		{Pause: &Pause{Who: "w", Until: 1}},
 		{Pause: &Pause{Master: "m", Who: "w", Until: 1}},
 		{Resume: &Resume{}},
+		{Shadow: &Shadow{Kind: ShadowDecided, Master: "m", Old: "h:1", Target: "h:2"}},
 		{Step: &failover.Step{Kind: failover.StepBegin, Master: "m", Epoch: 2, Old: "h:1", Replicas: []config.Addr{"h:2"}, Cause: failover.CauseDown}},
 	} {
 		if err := apply(t, m, uint64(i+2), 2, c); err != nil {
@@ -477,6 +494,7 @@ func FuzzCommand(f *testing.F) {
 		{Acknowledge: &Acknowledgement{Master: "m", Failover: 1, Who: "w"}},
 		{Register: &Register{"m", failover.Process{Addr: "h:1", RunID: "r"}}},
 		{Unregister: &Register{"m", failover.Process{Addr: "h:2", RunID: "r"}}},
+		{Shadow: &Shadow{Kind: ShadowDecided, Master: "m", Old: "h:1", Target: "h:2"}},
 	} {
 		data, err := c.Encode()
 		if err != nil {
