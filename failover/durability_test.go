@@ -1,0 +1,122 @@
+package failover
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"picket/config"
+	"picket/monitor"
+)
+
+const replicaC = config.Addr("10.0.0.4:6379")
+
+func registered(list ...config.Addr) (processes []Process) {
+	for _, a := range list {
+		processes = append(processes, Process{Addr: a, RunID: "run-" + string(a)})
+	}
+	return processes
+}
+
+func TestNext_WritesThatWereWaitedForSurvive(t *testing.T) {
+	all := []config.Addr{replicaA, replicaB, replicaC}
+	for name, c := range map[string]struct {
+		wait   int
+		read   []*monitor.Observation
+		adjust func(*Situation, *Knowledge)
+		want   string // part of the move
+	}{
+		"none is waited for":         {0, []*monitor.Observation{replica(replicaA, 90)}, nil, "promote " + string(replicaA)},
+		"1 of 3: all must answer":    {1, []*monitor.Observation{replica(replicaA, 90), replica(replicaB, 95)}, nil, "3 of 3 replicas must answer for durability.wait 1, and 2 do: 10.0.0.4:6379: it was not reached"},
+		"1 of 3: all do":             {1, []*monitor.Observation{replica(replicaA, 90), replica(replicaB, 95), replica(replicaC, 80)}, nil, "promote " + string(replicaB)},
+		"2 of 3: two must":           {2, []*monitor.Observation{replica(replicaA, 90), replica(replicaB, 95)}, nil, "promote " + string(replicaB)},
+		"3 of 3: one is enough":      {3, []*monitor.Observation{replica(replicaA, 90)}, nil, "promote " + string(replicaA)},
+		"5 of 3: one is needed":      {5, []*monitor.Observation{replica(replicaA, 90)}, nil, "promote " + string(replicaA)},
+		"the priority does not help": {2, []*monitor.Observation{preferred(replica(replicaA, 90)), replica(replicaB, 95)}, nil, "promote " + string(replicaB)},
+		"restarted since": {2, []*monitor.Observation{replica(replicaA, 90), replica(replicaB, 95)}, func(s *Situation, _ *Knowledge) {
+			s.Registered[0].RunID = "before"
+		}, "10.0.0.2:6379: it was restarted"},
+		"not caught up when the master failed": {2, []*monitor.Observation{replica(replicaA, 90), replica(replicaB, 95)}, func(s *Situation, _ *Knowledge) {
+			s.Registered[1].RunID = ""
+		}, "10.0.0.3:6379: it had not caught up yet"},
+		"may not be promoted": {2, []*monitor.Observation{replica(replicaA, 90), barred(replica(replicaB, 95))}, nil, "10.0.0.3:6379: its replica-priority is 0"},
+		"the operator accepts the loss": {1, []*monitor.Observation{replica(replicaA, 90)}, func(s *Situation, _ *Knowledge) {
+			s.Record.AllowLoss = true
+		}, "promote " + string(replicaA)},
+		"promote-after, not yet": {1, []*monitor.Observation{replica(replicaA, 90)}, func(s *Situation, k *Knowledge) {
+			s.Settings.Durability.OnQuorumMissing, s.Settings.Durability.PromoteAfter = config.MissingPromote, time.Minute
+			s.Settings.FailoverTimeout, k.Began = time.Hour, start.Add(-59*time.Second)
+		}, "3 of 3 replicas must answer"},
+		"promote-after": {1, []*monitor.Observation{replica(replicaA, 90)}, func(s *Situation, k *Knowledge) {
+			s.Settings.Durability.OnQuorumMissing, s.Settings.Durability.PromoteAfter = config.MissingPromote, time.Minute
+			k.Began = start.Add(-time.Minute)
+		}, "promote " + string(replicaA)},
+		"never": {1, []*monitor.Observation{replica(replicaA, 90)}, func(s *Situation, _ *Knowledge) {
+			s.Settings.Durability.OnQuorumMissing = config.MissingNever
+		}, "abort"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, k := crashed(func(s *Situation, k *Knowledge) {
+				s.Registered = registered(all...)
+				s.Settings.Durability = config.Durability{Wait: c.wait, OnQuorumMissing: config.MissingWait}
+				for _, a := range all {
+					s.View.Servers[a] = down(replica(a, 0)) // those that are not read below
+				}
+				k.Tried[replicaA] = Attempt{At: start}
+				read(k, c.read...)
+				if c.adjust != nil {
+					c.adjust(s, k)
+				}
+			})
+			move := Next(s, k)
+			got := show(move)
+			if move.Blocker != nil {
+				got = move.Blocker.Text
+			}
+			if !strings.Contains(got, c.want) {
+				t.Errorf("%s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func preferred(o *monitor.Observation) *monitor.Observation { o.Priority = 1; return o }
+
+func barred(o *monitor.Observation) *monitor.Observation { o.Priority = 0; return o }
+
+func TestNext_WaitsForTheLease(t *testing.T) {
+	for name, c := range map[string]struct {
+		lessee Lessee
+		policy string
+		began  int // when the runner began, in ms
+		first  int // when the first replica was cut
+		want   int // when it may promote
+	}{
+		"nobody beside the master":                         {Lessee{}, config.LeaseReplicas, 0, 0, 0},
+		"no leases":                                        {Lessee{Agent: "a"}, config.LeaseOff, 0, 0, 0},
+		"the voters know that it is over":                  {Lessee{Agent: "a", Timely: true}, config.LeaseStrict, 0, 0, 0},
+		"nobody knows":                                     {Lessee{Agent: "a"}, config.LeaseStrict, 0, 0, 315},
+		"it may go on for its replicas' sake":              {Lessee{Agent: "a", Timely: true}, config.LeaseReplicas, 0, 20, 177},
+		"it was released":                                  {Lessee{Agent: "a", Timely: true, Released: "dead"}, config.LeaseReplicas, 0, 20, 0},
+		"released, but the voters may have promised since": {Lessee{Agent: "a", Released: "dead"}, config.LeaseReplicas, 0, 20, 315},
+	} {
+		s, k := crashed(func(s *Situation, k *Knowledge) {
+			s.Settings.Lease, s.Settings.LeaseLoss, s.Lessee = span, c.policy, c.lessee
+			k.Began = after(c.began)
+			read(k, replica(replicaA, 90), replica(replicaB, 95))
+			k.FirstRead = after(c.first)
+		})
+		for ms := range 400 {
+			s.Now = after(ms)
+			move := Next(s, k)
+			if move.Commit == nil {
+				continue
+			}
+			// It may look at what it waits for only after a moment.
+			if late := ms - c.want; late < 0 || late > 1 && c.want > 0 {
+				t.Errorf("%s: promotes at %d ms, want %d", name, ms, c.want)
+			}
+			break
+		}
+	}
+}
