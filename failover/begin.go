@@ -14,13 +14,14 @@ const afterAbort = time.Second
 // MayBegin says what keeps a failover from beginning; nil: nothing. last is the latest one that has ended, nil if there was
 // none. It is a pure function.
 func MayBegin(s Situation, cause Cause, last *Record) *Blocker {
+	forbidden := Forbidden(s, cause == CauseManual)
 	switch {
 	case s.Record != nil:
 		return &Blocker{"in-progress", fmt.Sprintf("failover %d is running", s.Record.ID), "wait for its end"}
 	case len(s.Replicas) == 0:
 		return &Blocker{"no-replica", "no replica of " + string(s.Master) + " is known", "attach a replica to the master"}
-	case Forbidden(s, cause == CauseManual) != nil:
-		return Forbidden(s, cause == CauseManual)
+	case forbidden != nil:
+		return forbidden
 	case cause == CauseManual:
 		return nil
 	case !s.Verdict.ObjectivelyDown:

@@ -25,6 +25,7 @@ type Post struct {
 	RunID    string      // of the agreed master's process; empty: not known yet
 	Record   *Record     // a failover that runs
 	Contact  bool        // this agent is in touch with a majority
+	Foreign  bool        // another coordinator is heard, beside which nothing may be done
 	// Confirmed is a moment at which this agent knew all that was committed up to then; zero: never.
 	Confirmed time.Time
 	// Proven is until when every known replica has proved to follow the server; zero: they have not.
@@ -182,6 +183,9 @@ func (g *Guard) down(p Post, o *Orders) {
 func (g *Guard) stray(p Post, o *Orders) {
 	if p.Record != nil && p.Record.Target == p.Server.Addr {
 		return // it is on its way into office
+	}
+	if p.Foreign {
+		return // the other coordinator may have promoted it, and would not understand a fence
 	}
 	since := g.turned
 	if since.IsZero() {

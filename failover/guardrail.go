@@ -33,15 +33,30 @@ func (p *Pause) resume(master string) string {
 	return "picket resume " + master
 }
 
-// Foreign lists the other coordinators that were heard on a master or one of its replicas.
+// Foreign lists the other coordinators that were heard on a master or its replicas, each with its latest word.
 func Foreign(v monitor.View, master config.Addr, replicas []config.Addr) []monitor.Foreign {
 	var heard []monitor.Foreign
 	for _, f := range v.Foreign {
-		if f.Server == master || slices.Contains(replicas, f.Server) {
+		if f.Server != master && !slices.Contains(replicas, f.Server) {
+			continue
+		}
+		i := slices.IndexFunc(heard, func(other monitor.Foreign) bool { return other.RunID == f.RunID })
+		switch {
+		case i < 0:
 			heard = append(heard, f)
+		case f.Epoch > heard[i].Epoch, f.Epoch == heard[i].Epoch && f.Age < heard[i].Age:
+			heard[i] = f
 		}
 	}
 	return heard
+}
+
+// Feared lists those of them beside which nothing may be done, as the master's settings have it.
+func Feared(v monitor.View, m *config.Master, master config.Addr, replicas []config.Addr) []monitor.Foreign {
+	if m.ForeignSentinels == config.ForeignIgnore {
+		return nil
+	}
+	return Foreign(v, master, replicas)
 }
 
 // Forbidden says why nothing may be begun for the master now, however good the reason for it would be; nil: it may. An order by
@@ -50,7 +65,7 @@ func Forbidden(s Situation, byHand bool) *Blocker {
 	if s.Shadow {
 		return &Blocker{"shadow-mode", "the agents only watch: their mode is shadow", "to have them act, set mode: active on all of them"}
 	}
-	if f := Foreign(s.View, s.Master, s.Replicas); len(f) > 0 && s.Settings.ForeignSentinels == config.ForeignRefuse {
+	if f := Feared(s.View, s.Settings, s.Master, s.Replicas); len(f) > 0 {
 		return &Blocker{"foreign-sentinel", fmt.Sprintf("a Redis Sentinel at %s (run id %s) watches %s, too, under the name %s",
 			f[0].Addr, f[0].RunID, s.Settings.Name, f[0].Name),
 			"stop it, or have it forget the master (SENTINEL REMOVE); or say foreign-sentinels: ignore in the configuration"}

@@ -82,3 +82,30 @@ func TestRepair_LeavesAPausedMasterAlone(t *testing.T) {
 		t.Errorf("%v is done to a paused master's servers", got)
 	}
 }
+
+func TestGuard_LeavesTheMasterOfAForeignSentinelUnfenced(t *testing.T) {
+	for foreign, fenced := range map[bool]bool{false: true, true: false} {
+		server := up(masterAt(replicaA, 100))
+		s, _ := crashed(nil)
+		p := Post{Now: start, Server: server, Name: "m", Settings: s.Settings, Master: oldMaster, Confirmed: start, Foreign: foreign}
+		g := NewGuard(start.Add(-time.Minute))
+		g.Next(p) // sees it for the first time
+		p.Now, p.Confirmed = start.Add(time.Minute), start.Add(time.Minute)
+		if got := g.Next(p); (got.Fence != "") != fenced || got.Unfence {
+			t.Errorf("a foreign Sentinel is heard: %v; the orders are %+v", foreign, got)
+		}
+	}
+}
+
+func TestFeared(t *testing.T) {
+	v := monitor.View{Foreign: []monitor.Foreign{
+		{Server: oldMaster, RunID: "a", Epoch: 1}, {Server: replicaA, RunID: "a", Epoch: 2, Age: 2}, {Server: replicaB, RunID: "a", Epoch: 2, Age: 1},
+		{Server: "10.9.9.9:6379", RunID: "b"},
+	}}
+	for policy, want := range map[string]int{config.ForeignRefuse: 1, config.ForeignIgnore: 0, "": 1} {
+		if got := Feared(v, &config.Master{ForeignSentinels: policy}, oldMaster, []config.Addr{replicaA, replicaB}); len(got) != want ||
+			want > 0 && got[0].Server != replicaB {
+			t.Errorf("%q: %+v", policy, got)
+		}
+	}
+}

@@ -49,12 +49,13 @@ func (a *Agent) refuse(l look, master string) error {
 		return picture.ErrUnknownMaster
 	case m.Failover != nil:
 		return picture.ErrInProgress
-	case failover.Forbidden(a.situation(l, m, l.status.Term), true) != nil:
-		return &blockedError{*failover.Forbidden(a.situation(l, m, l.status.Term), true)}
 	case !slices.ContainsFunc(m.Replicas, l.promotable):
 		return picture.ErrNoReplica
 	case !l.electorate(a.cfg.Agent.ElectionTimeout).majority():
 		return picture.ErrNoMajority
+	}
+	if b := failover.Forbidden(a.situation(l, m, l.status.Term), true); b != nil {
+		return &blockedError{*b}
 	}
 	return nil
 }

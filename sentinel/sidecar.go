@@ -126,6 +126,7 @@ func (s *sidecar) post(now time.Time, m *state.Master) failover.Post {
 		Now: now, Server: view.Servers[s.a.cfg.Local], Name: m.Name, Settings: s.a.masters[m.Name], Master: m.Addr, RunID: m.RunID(),
 		Record: m.Failover, Contact: status.Leader != "", Confirmed: s.confirmed,
 	}
+	p.Foreign = len(failover.Feared(view, p.Settings, m.Addr, m.Replicas)) > 0
 	p.Proven = now.Add(failover.ProofFor(p.Settings.Lease))
 	for _, r := range followers(m, p.Server.Last) {
 		if proof := s.proofs[r]; proof.Before(p.Proven) {
