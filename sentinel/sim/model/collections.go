@@ -10,8 +10,6 @@ import (
 var collectionCommands = []*command{
 	{name: "rpush", arity: -3, traits: writes, run: (*process).push},
 	{name: "lpush", arity: -3, traits: writes, run: (*process).push},
-	{name: "rpop", arity: 2, traits: writes, run: (*process).pop},
-	{name: "lpop", arity: 2, traits: writes, run: (*process).pop},
 	{name: "llen", arity: 2, traits: reads, run: (*process).llen},
 	{name: "lrange", arity: 4, traits: reads, run: (*process).lrange},
 	{name: "sadd", arity: -3, traits: writes, run: (*process).sadd},
@@ -84,24 +82,6 @@ func (p *process) push(c *client, args []string) {
 	}
 	p.edited(c, args[1], v, len(added))
 	c.number(int64(len(v.list)))
-}
-
-func (p *process) pop(c *client, args []string) {
-	v, ok := p.findKind(c, args[1], "list")
-	switch {
-	case !ok:
-		return
-	case v == &none:
-		c.null()
-		return
-	}
-	at := 0
-	if strings.EqualFold(args[0], "rpop") {
-		at = len(v.list) - 1
-	}
-	c.bulk(v.list[at])
-	v.list = slices.Delete(v.list, at, at+1)
-	p.edited(c, args[1], v, 1)
 }
 
 func (p *process) llen(c *client, args []string) {

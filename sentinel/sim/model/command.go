@@ -123,6 +123,9 @@ func (p *process) look(c *client, args []string) (cmd *command, refusal string) 
 	if !c.authenticated && !cmd.is(withoutAuth) {
 		return nil, "NOAUTH Authentication required."
 	}
+	if c.queue != nil && cmd.is(notInMulti) {
+		return nil, "ERR Command not allowed inside a transaction"
+	}
 	return cmd, ""
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 var connectionCommands = []*command{
-	{name: "ping", arity: -1, traits: always | subscribed, run: (*process).ping},
+	{name: "ping", arity: -1, traits: subscribed, run: (*process).ping},
 	{name: "echo", arity: 2, traits: always, run: func(_ *process, c *client, args []string) { c.bulk(args[1]) }},
 	{name: "select", arity: 2, traits: always, run: (*process).selectDB},
 	{name: "auth", arity: -2, traits: always | withoutAuth, run: (*process).auth},
@@ -105,7 +105,7 @@ func (p *process) hello(c *client, args []string) {
 		}
 	}
 	if !c.authenticated {
-		c.fail("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option " +
+		c.fail("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option " +
 			"can be used to authenticate the client and select the RESP protocol version at the same time")
 		return
 	}
@@ -328,7 +328,7 @@ func (p *process) clientPause(c *client, args []string) {
 			return
 		}
 	} else if len(args) > 4 {
-		c.fail("ERR wrong number of arguments for 'client|pause' command")
+		c.fail("ERR unknown subcommand or wrong number of arguments for 'pause'. Try CLIENT HELP.")
 		return
 	}
 	ms, refusal := parseTimeout(args[2])

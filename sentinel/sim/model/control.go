@@ -8,11 +8,11 @@ import (
 var serverCommands = []*command{
 	{name: "info", arity: -1, traits: always, run: (*process).infoCommand},
 	{name: "time", arity: 1, traits: always, run: (*process).timeCommand},
-	{name: "save", arity: 1, run: (*process).saveCommand},
+	{name: "save", arity: 1, traits: notInMulti, run: (*process).saveCommand},
 	{name: "bgsave", arity: -1, run: (*process).bgsave},
 	{name: "bgrewriteaof", arity: 1, run: (*process).bgrewrite},
 	{name: "lastsave", arity: 1, traits: always, run: func(p *process, c *client, _ []string) { c.number(p.stats.lastSave.Unix()) }},
-	{name: "shutdown", arity: -1, traits: always | notQueued, run: (*process).shutdown},
+	{name: "shutdown", arity: -1, traits: always | notInMulti, run: (*process).shutdown},
 	{name: "debug", arity: -2, traits: always, sub: index([]*command{
 		{name: "debug|sleep", arity: 3, traits: always, run: (*process).debugSleep},
 	})},
@@ -77,8 +77,15 @@ func (p *process) describeCommands(c *client, _ []string) {
 	}
 }
 
+const noDebug = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local " +
+	"connection, otherwise you need to set this option in the configuration file, and then restart the server."
+
 // debugSleep stops the process, not only the client.
 func (p *process) debugSleep(c *client, args []string) {
+	if p.value("enable-debug-command") == "no" {
+		c.fail(noDebug)
+		return
+	}
 	seconds, err := strconv.ParseFloat(args[2], 64)
 	if err != nil || seconds < 0 || seconds > maxTimeout.Seconds() {
 		seconds = 0 // as strtod does with what is no number
@@ -88,7 +95,7 @@ func (p *process) debugSleep(c *client, args []string) {
 	time.AfterFunc(time.Duration(seconds*float64(time.Second)), func() {
 		p.mu.Lock()
 		p.sleeping = false
-		p.wake.Broadcast()
+		p.wake.Signal()
 		p.mu.Unlock()
 		if p.enter() { // those who sent something meanwhile go on
 			p.leave(nil)

@@ -115,7 +115,8 @@ func (p *process) accept() {
 	}
 }
 
-// enter waits until the process runs and takes its lock. False: it never will again, and the lock is not taken.
+// enter waits until the process runs and takes its lock. False: it never will again, and the lock is not taken. Those who waited are
+// let in one after the other, in the order in which they came: each wakes the next when it leaves.
 func (p *process) enter() bool {
 	p.mu.Lock()
 	for p.stopped() && !p.dead {
@@ -153,6 +154,7 @@ func (p *process) leave(own *client) {
 		}
 	}
 	p.toWrite = p.toWrite[:0]
+	p.wake.Signal()
 	p.mu.Unlock()
 	if mine {
 		own.write()

@@ -9,10 +9,10 @@ import (
 const always = whileLoading | whileStale
 
 var pubsubCommands = []*command{
-	{name: "subscribe", arity: -2, traits: always | subscribed | notInMulti, run: (*process).subscribe},
-	{name: "psubscribe", arity: -2, traits: always | subscribed | notInMulti, run: (*process).subscribe},
-	{name: "unsubscribe", arity: -1, traits: always | subscribed | notInMulti, run: (*process).unsubscribe},
-	{name: "punsubscribe", arity: -1, traits: always | subscribed | notInMulti, run: (*process).unsubscribe},
+	{name: "subscribe", arity: -2, traits: always | subscribed, run: (*process).subscribe},
+	{name: "psubscribe", arity: -2, traits: always | subscribed, run: (*process).subscribe},
+	{name: "unsubscribe", arity: -1, traits: always | subscribed, run: (*process).unsubscribe},
+	{name: "punsubscribe", arity: -1, traits: always | subscribed, run: (*process).unsubscribe},
 	{name: "publish", arity: 3, traits: always | mayReplicate, run: (*process).publish},
 }
 

@@ -14,8 +14,8 @@ var replicationCommands = []*command{
 	{name: "replicaof", arity: 3, traits: whileStale, run: (*process).replicaOf},
 	{name: "slaveof", arity: 3, traits: whileStale, run: (*process).replicaOf},
 	{name: "replconf", arity: -1, traits: always, run: (*process).replconf},
-	{name: "psync", arity: -3, run: (*process).psync},
-	{name: "sync", arity: 1, run: (*process).psync},
+	{name: "psync", arity: -3, traits: notInMulti, run: (*process).psync},
+	{name: "sync", arity: 1, traits: notInMulti, run: (*process).psync},
 	{name: "failover", arity: -1, traits: whileStale, run: (*process).failoverCommand},
 	{name: "role", arity: 1, traits: always, run: (*process).roleCommand},
 }
@@ -220,10 +220,7 @@ func (p *process) replicaOf(c *client, args []string) {
 		c.fail("ERR Command is not valid when client is a replica.")
 		return
 	}
-	if n, err := strconv.ParseInt(port, 10, 64); err != nil {
-		c.fail(notInteger)
-		return
-	} else if n < 0 || n > 65535 {
+	if n, err := strconv.ParseInt(port, 10, 64); err != nil || n < 0 || n > 65535 {
 		c.fail("ERR Invalid master port")
 		return
 	}

@@ -3,9 +3,11 @@ package model
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -78,7 +80,11 @@ func (p *player) step(d *datadriven.TestData) string {
 	case "start":
 		return p.start(d, name)
 	case "send":
-		return p.send(d, name) + p.receive(d, name, strings.Count(d.Input, "\n")+1)
+		out := p.send(d, name) + p.receive(d, name, strings.Count(d.Input, "\n")+1)
+		if d.HasArg("sorted") { // the order of a table is not told by anything
+			return sorted(out)
+		}
+		return out
 	case "write":
 		return p.send(d, name)
 	case "read":
@@ -91,6 +97,8 @@ func (p *player) step(d *datadriven.TestData) string {
 		return p.until(name, strings.Fields(d.Input))
 	case "level":
 		return p.level(name, d.CmdArgs[1].Key)
+	case "stream":
+		return p.stream(name)
 	case "sleep":
 		pause, err := time.ParseDuration(name)
 		if err != nil {
@@ -101,6 +109,9 @@ func (p *player) step(d *datadriven.TestData) string {
 	case "crash", "restart", "wipe", "freeze", "thaw", "stop":
 		if err := p.world.do(name, d.Cmd); err != nil {
 			return err.Error()
+		}
+		if d.Cmd == "restart" {
+			p.until(name, []string{"loading:0"})
 		}
 		return ""
 	}
@@ -137,6 +148,9 @@ func (p *player) addresses(s string) string {
 	return s
 }
 
+// helloID is the client's number in the reply to HELLO.
+var helloID = regexp.MustCompile(`("id"\n *\d+\) \(integer\) )\d+`)
+
 var id = regexp.MustCompile(`\b[0-9a-f]{40}\b`)
 
 // hide gives what is random a name.
@@ -146,6 +160,7 @@ func (p *player) hide(s string) string {
 			s = regexp.MustCompile(`\b`+port+`\b`).ReplaceAllString(s, "#"+name)
 		}
 	}
+	s = helloID.ReplaceAllString(s, "${1}#")
 	return id.ReplaceAllStringFunc(s, func(s string) string {
 		if s == zeroID {
 			return "none"
@@ -166,7 +181,7 @@ func (p *player) symbols(s string) string {
 }
 
 func (p *player) conn(d *datadriven.TestData, name string) *clientEnd {
-	key := "1"
+	key := "0"
 	d.MaybeScanArgs(p.t, "conn", &key)
 	return p.open(d, name, name+" "+key)
 }
@@ -218,7 +233,7 @@ func (p *player) receive(d *datadriven.TestData, name string, replies int) strin
 			if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
 				return b.String() + "nothing\n"
 			}
-			key := "1"
+			key := "0"
 			d.MaybeScanArgs(p.t, "conn", &key)
 			delete(p.conns, name+" "+key)
 			_ = c.Close() // it is closed already
@@ -280,6 +295,15 @@ func readReply(r *bufio.Reader, indent string) (string, error) {
 	return "", fmt.Errorf("what is %q?", line)
 }
 
+var place = regexp.MustCompile(`(?m)^ *\d+\) `)
+
+// sorted are the elements of a flat reply in an order that means nothing.
+func sorted(reply string) string {
+	lines := strings.SplitAfter(place.ReplaceAllString(reply, ""), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "")
+}
+
 // fields asks for INFO over a connection of its own.
 func (p *player) fields(name string) (map[string]string, error) {
 	raw, err := p.world.dial(name)
@@ -288,11 +312,15 @@ func (p *player) fields(name string) (map[string]string, error) {
 	}
 	defer raw.Close()
 	_ = raw.SetReadDeadline(time.Now().Add(patience)) // it is open
-	if _, err := raw.Write(appendCommand(nil, "INFO", "everything")); err != nil {
+	if _, err := raw.Write(appendCommand(appendCommand(nil, "INFO", "everything"), "QUIT")); err != nil {
 		return nil, err
 	}
-	text, err := readReply(bufio.NewReader(raw), "")
+	reader := bufio.NewReader(raw)
+	text, err := readReply(reader, "")
 	if err != nil {
+		return nil, err
+	}
+	if _, err := io.Copy(io.Discard, reader); err != nil { // gone from the server's list of clients
 		return nil, err
 	}
 	text, err = strconv.Unquote(strings.TrimSuffix(text, "\n"))
@@ -379,3 +407,48 @@ func (p *player) level(master, replica string) string {
 		return nil
 	})
 }
+
+// stream shows all that a master's backlog holds, as a replica gets it, but for moments.
+func (p *player) stream(name string) string {
+	all, err := p.fields(name)
+	if err != nil {
+		return err.Error()
+	}
+	raw, err := p.world.dial(name)
+	if err != nil {
+		return err.Error()
+	}
+	defer raw.Close()
+	_ = raw.SetReadDeadline(time.Now().Add(patience)) // it is open
+	reader := bufio.NewReader(raw)
+	for _, words := range [][]string{
+		{"REPLCONF", "capa", "psync2"}, {"PSYNC", all["master_replid"], all["repl_backlog_first_byte_offset"]},
+	} {
+		if _, err := raw.Write(appendCommand(nil, words...)); err != nil {
+			return err.Error()
+		}
+		if _, err := readReply(reader, ""); err != nil {
+			return err.Error()
+		}
+	}
+	length, _ := strconv.Atoi(all["repl_backlog_histlen"]) // zero shows nothing
+	stream := make([]byte, length)
+	if _, err := io.ReadFull(reader, stream); err != nil {
+		return err.Error()
+	}
+	var b strings.Builder
+	for len(stream) > 0 {
+		args, n, err := parse(stream)
+		if err != nil || n == 0 {
+			return fmt.Sprintf("the stream goes on with %q, %v", stream, err)
+		}
+		stream = stream[n:]
+		fmt.Fprintf(&b, "%s\n", unixTime.ReplaceAllString(strings.Join(args, " "), "MOMENT"))
+	}
+	_ = raw.Close() // and wait until the server knows
+	p.until(name, []string{"connected_slaves:" + all["connected_slaves"]})
+	return b.String()
+}
+
+// unixTime is a Unix time in ms.
+var unixTime = regexp.MustCompile(`\b\d{12,13}\b`)

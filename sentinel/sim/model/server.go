@@ -132,7 +132,7 @@ func (s *Server) Hang() { s.with(func(p *process) { p.frozen = true }) }
 func (s *Server) Wake() {
 	s.with(func(p *process) {
 		p.frozen = false
-		p.wake.Broadcast()
+		p.wake.Signal()
 	})
 }
 

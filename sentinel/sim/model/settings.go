@@ -41,6 +41,7 @@ var parameters = []*parameter{
 	{name: "requirepass"},
 	{name: "masterauth"},
 	{name: "masteruser"},
+	{name: "enable-debug-command", initial: "no", fixed: true},
 	{name: "maxclients", kind: number, initial: "10000", low: 1, high: math.MaxUint32},
 	{name: "maxmemory", kind: memory, initial: "0"},
 	{name: "maxmemory-policy", initial: "noeviction"},
@@ -185,6 +186,10 @@ func (p *process) configure() error {
 func (p *process) configGet(c *client, args []string) {
 	found := map[string]string{}
 	for _, pattern := range args[2:] {
+		if param := findParameter(pattern); param != nil {
+			found[pattern] = p.told(param)
+			continue
+		}
 		for _, param := range parameters {
 			for _, name := range []string{param.name, param.alias} {
 				if name != "" && matches(strings.ToLower(pattern), name) {

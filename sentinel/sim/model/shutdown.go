@@ -47,8 +47,6 @@ func (p *process) shutdown(c *client, args []string) {
 	case o.abort:
 		p.abortShutdown()
 		c.ok()
-	case c.queue != nil:
-		c.fail("ERR Command not allowed inside a transaction")
 	default:
 		seconds, _ := strconv.ParseInt(p.value("shutdown-timeout"), 10, 64) // checked when it was set
 		s := &shuttingDown{by: c, options: o, until: time.Now().Add(time.Duration(seconds) * time.Second)}
