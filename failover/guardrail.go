@@ -51,6 +51,14 @@ func Foreign(v monitor.View, master config.Addr, replicas []config.Addr) []monit
 	return heard
 }
 
+// listenFirst is how long an agent listens for other coordinators before it does anything by itself: time for each to speak.
+const listenFirst = monitor.HelloPeriod + 500*time.Millisecond
+
+// Listening says whether an agent has listened for too short a time to know whether it is alone.
+func Listening(v monitor.View, now time.Time) bool {
+	return !v.Began.IsZero() && now.Sub(v.Began) < listenFirst
+}
+
 // Feared lists those of them beside which nothing may be done, as the master's settings have it.
 func Feared(v monitor.View, m *config.Master, master config.Addr, replicas []config.Addr) []monitor.Foreign {
 	if m.ForeignSentinels == config.ForeignIgnore {
@@ -69,6 +77,9 @@ func Forbidden(s Situation, byHand bool) *Blocker {
 		return &Blocker{"foreign-sentinel", fmt.Sprintf("a Redis Sentinel at %s (run id %s) watches %s, too, under the name %s",
 			f[0].Addr, f[0].RunID, s.Settings.Name, f[0].Name),
 			"stop it, or have it forget the master (SENTINEL REMOVE); or say foreign-sentinels: ignore in the configuration"}
+	}
+	if Listening(s.View, s.Now) && s.Settings.ForeignSentinels != config.ForeignIgnore && !byHand {
+		return &Blocker{"listening", "this agent has just started, and listens for other coordinators first", "it passes by itself"}
 	}
 	if s.Paused != nil && !byHand {
 		return &Blocker{"paused", fmt.Sprintf("%s is paused %s", s.Settings.Name, s.Paused),

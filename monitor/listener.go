@@ -54,14 +54,15 @@ func (l listener) session(ctx context.Context) (subscribed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	conn, err := p.dialer(ctx, string(p.target.Addr))
+	raw, err := p.dialer(ctx, string(p.target.Addr))
 	if err != nil {
 		return false, err
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // ends a read
+	defer raw.Close()
+	defer context.AfterFunc(ctx, func() { _ = raw.Close() })() // ends a read
+	conn := raw
 	if opts.TLSConfig != nil {
-		secured := tls.Client(conn, opts.TLSConfig)
+		secured := tls.Client(raw, opts.TLSConfig)
 		limit, cancel := context.WithTimeout(ctx, dialLimit)
 		defer cancel()
 		if err := secured.HandshakeContext(limit); err != nil {

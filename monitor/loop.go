@@ -8,7 +8,7 @@ import (
 // Run watches until ctx ends and has closed every connection when it returns.
 func (m *Monitor) Run(ctx context.Context) {
 	m.mu.Lock()
-	m.ctx = ctx
+	m.ctx, m.began = ctx, time.Now()
 	for _, w := range m.watched {
 		m.startProber(w)
 	}

@@ -65,6 +65,7 @@ type Monitor struct {
 	foreign  strangers
 	stalled  bool
 	unseen   map[config.Addr]bool // servers that must answer, or fail anew, before a stall is over
+	began    time.Time // of Run
 	closed   bool
 	probers  sync.WaitGroup
 	ctx      context.Context // of Run; nil before it
@@ -251,7 +252,7 @@ func (m *Monitor) View() View {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	v := View{Now: now, Self: m.cfg.Self, Stalled: m.stalled,
+	v := View{Now: now, Self: m.cfg.Self, Began: m.began, Stalled: m.stalled,
 		Foreign: m.foreign.fresh(now), Servers: make(map[config.Addr]Server, len(m.watched)), Opinions: make(map[config.Addr][]Opinion, len(m.watched))}
 	for addr, w := range m.watched {
 		v.Servers[addr] = w.facts.view(now)

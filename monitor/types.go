@@ -105,6 +105,7 @@ type Server struct {
 type View struct {
 	Now      time.Time
 	Self     string
+	Began    time.Time // the watch, and with it the listening for other coordinators; zero: not yet
 	Stalled  bool // this agent was late itself and distrusts its clocks until it has looked again
 	Servers  map[config.Addr]Server
 	Opinions map[config.Addr][]Opinion // fresh ones of every agent, this one included; sorted by agent

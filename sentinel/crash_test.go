@@ -168,7 +168,8 @@ func pointsOf(t *testing.T, begin func(*group, *lab.Redis) func(), operations ..
 			}
 		}
 	}
-	return points
+	// A replica that the agent beside it has kept from the dead master is cut a second time, or not: that depends on who is faster.
+	return slices.DeleteFunc(points, func(p string) bool { return strings.HasSuffix(p, "cut #3") || strings.HasSuffix(p, "cut #4") })
 }
 
 // spread runs f for all points, in some groups side by side.
@@ -278,7 +279,7 @@ func (g *group) fallen(s *saboteur) *member {
 				return nil
 			}
 		}
-		return fmt.Errorf("none has: %v", s.seen)
+		return fmt.Errorf("none has come to %s: %v", s.armed, s.seen)
 	})
 	return found
 }

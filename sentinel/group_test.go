@@ -151,6 +151,14 @@ func (g *group) startAgents(l *lab.Lab, adjust func(*Agent)) {
 	for _, m := range g.members {
 		m.start()
 	}
+	g.await("all agents know whether they are alone", func(context.Context) error {
+		for _, p := range g.pictures() {
+			if p.Listening {
+				return fmt.Errorf("%s still listens for other coordinators", p.Agent)
+			}
+		}
+		return nil
+	})
 	g.settle(g.servers[0].Addr)
 }
 

@@ -43,7 +43,7 @@ func (a *Agent) paint(l look) picture.Picture {
 	p := picture.Picture{
 		At: l.view.Now, Version: a.version, Cluster: a.cfg.Cluster, Agent: a.cfg.Agent.ID,
 		Epoch: uint64(l.status.Term), Role: l.status.Role.String(), Leader: string(l.status.Leader), Majority: l.status.Leader != "",
-		Shadow: a.shadow(), Stalled: l.view.Stalled, Commit: uint64(l.status.Commit), Applied: uint64(l.status.Applied),
+		Shadow: a.shadow(), Listening: failover.Listening(l.view, l.view.Now), Stalled: l.view.Stalled, Commit: uint64(l.status.Commit), Applied: uint64(l.status.Applied),
 		Masters: make([]picture.Master, 0, len(l.masters)), Agents: a.agents(l),
 		Lease:  a.sidecar.lease(),
 		Events: l.state.Events[max(0, len(l.state.Events)-shownEvents):], Pauses: []picture.Pause{},

@@ -96,7 +96,22 @@ func (l *Lab) StartCluster(opts ClusterOptions) (*Cluster, error) {
 			return nil, err
 		}
 	}
+	if err := c.awaitListened(20 * time.Second); err != nil {
+		return nil, err
+	}
 	return c, c.AwaitSettled(20*time.Second, c.Redis[0].Addr)
+}
+
+// awaitListened waits until every agent may act.
+func (c *Cluster) awaitListened(limit time.Duration) error {
+	return Await(limit, "the agents know whether they are alone", func(ctx context.Context) error {
+		for _, a := range c.Agents {
+			if p, err := a.Status(ctx); err != nil || p.Listening {
+				return fmt.Errorf("%s listens for other coordinators (error: %v)", a.ID, err)
+			}
+		}
+		return nil
+	})
 }
 
 // startReplicated starts a master and its replicas.

@@ -14,23 +14,24 @@ import (
 
 // Picture is immutable once made. Its JSON is the body of GET /v1/status.
 type Picture struct {
-	At       time.Time     `json:"at"`
-	Version  string        `json:"version"`
-	Cluster  string        `json:"cluster"`
-	Agent    string        `json:"agent"`
-	Epoch    uint64        `json:"epoch"`
-	Role     string        `json:"role"`     // of this agent in Raft
-	Leader   string        `json:"leader"`   // agent id; empty: unknown
-	Majority bool          `json:"majority"` // this agent is in touch with a majority: decisions can be made
-	Shadow   bool          `json:"shadow"`   // the agents only watch
-	Stalled  bool          `json:"stalled"`  // this agent was late itself and distrusts its clocks (Sentinel's tilt)
-	Commit   uint64        `json:"commit"`
-	Applied  uint64        `json:"applied"`
-	Masters  []Master      `json:"masters"`         // sorted by name
-	Agents   []Agent       `json:"agents"`          // sorted by id, this one included
-	Events   []state.Event `json:"events"`          // the latest committed ones, oldest first
-	Lease    *Lease        `json:"lease,omitempty"` // of the Redis beside this agent
-	Pauses   []Pause       `json:"pauses"`          // that hold, that of all masters first
+	At        time.Time     `json:"at"`
+	Version   string        `json:"version"`
+	Cluster   string        `json:"cluster"`
+	Agent     string        `json:"agent"`
+	Epoch     uint64        `json:"epoch"`
+	Role      string        `json:"role"`      // of this agent in Raft
+	Leader    string        `json:"leader"`    // agent id; empty: unknown
+	Majority  bool          `json:"majority"`  // this agent is in touch with a majority: decisions can be made
+	Shadow    bool          `json:"shadow"`    // the agents only watch
+	Listening bool          `json:"listening"` // it has just started, and does nothing by itself before it knows whether there are other coordinators
+	Stalled   bool          `json:"stalled"`   // this agent was late itself and distrusts its clocks (Sentinel's tilt)
+	Commit    uint64        `json:"commit"`
+	Applied   uint64        `json:"applied"`
+	Masters   []Master      `json:"masters"`         // sorted by name
+	Agents    []Agent       `json:"agents"`          // sorted by id, this one included
+	Events    []state.Event `json:"events"`          // the latest committed ones, oldest first
+	Lease     *Lease        `json:"lease,omitempty"` // of the Redis beside this agent
+	Pauses    []Pause       `json:"pauses"`          // that hold, that of all masters first
 }
 
 // Pause is an operator's word that nothing begins by itself.
