@@ -135,7 +135,8 @@ func (p *process) quit(c *client, _ []string) {
 }
 
 func (p *process) reset(c *client, _ []string) {
-	c.queue, c.watched, c.db, c.name = nil, nil, 0, ""
+	c.queue, c.db, c.name = nil, 0, ""
+	p.forgetWatches(c)
 	p.unsubscribeAll(c)
 	c.authenticated = p.set.password == ""
 	c.status("RESET")

@@ -95,8 +95,7 @@ func (p *process) debugSleep(c *client, args []string) {
 	time.AfterFunc(time.Duration(seconds*float64(time.Second)), func() {
 		p.mu.Lock()
 		p.sleeping = false
-		p.wake.Signal()
-		p.mu.Unlock()
+		p.release()
 		if p.enter() { // those who sent something meanwhile go on
 			p.leave(nil)
 		}

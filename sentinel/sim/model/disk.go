@@ -41,6 +41,8 @@ type image struct {
 	replID string // empty: nobody can go on from here
 	offset int64
 	db     int
+
+	changes int64 // that it makes safe
 }
 
 // aof is the file of commands.
@@ -94,7 +96,7 @@ func (p *process) rewriteFile() {
 
 // image is the data as they are now, with their place in the history if somebody could go on from it.
 func (p *process) image() *image {
-	i := &image{data: p.data.encode()}
+	i := &image{data: p.data.encode(), changes: p.stats.changes}
 	if p.masterHost != "" || p.backlog != nil {
 		i.replID, i.offset, i.db = p.replID, p.offset, max(0, p.selected)
 	}
@@ -108,7 +110,8 @@ func (p *process) image() *image {
 func (p *process) save(i *image) {
 	p.disk.rdb = i
 	p.stats.saves++
-	p.stats.changes = 0
+	p.stats.changes -= i.changes
+	p.stats.lastSave = time.Now()
 }
 
 // saveAtExit is what SIGTERM and SHUTDOWN do.

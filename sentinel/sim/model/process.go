@@ -15,9 +15,9 @@ type process struct {
 	tasks    sync.WaitGroup // its goroutines, but for those of timers that were stopped too late: they look and go
 
 	mu       sync.Mutex
-	wake     sync.Cond // frozen, sleeping or dead changed
-	frozen   bool      // by Hang
-	sleeping bool      // in DEBUG SLEEP
+	waiting  []chan struct{} // to enter, in order
+	frozen   bool            // by Hang
+	sleeping bool            // in DEBUG SLEEP
 	dead     bool
 
 	random  *rand.Rand
@@ -38,6 +38,7 @@ type process struct {
 	toWrite    []*client                   // have something in out
 	resume     []*client                   // may go on with what they sent
 	waiters    []*client                   // in WAIT
+	watchers   map[*client]bool            // have watched keys
 	pauses     [pausePurposes]pause
 	stopping   *shuttingDown // while replicas catch up; nil: no
 
@@ -64,9 +65,8 @@ type stats struct {
 func newProcess(cfg *Config, d disk, random *rand.Rand) (*process, error) {
 	p := &process{
 		cfg: cfg, random: random, disk: d, started: time.Now(), clients: map[int64]*client{},
-		subscribed: map[string]map[*client]bool{}, matched: map[string]map[*client]bool{},
+		subscribed: map[string]map[*client]bool{}, matched: map[string]map[*client]bool{}, watchers: map[*client]bool{},
 	}
-	p.wake.L = &p.mu
 	p.runID = p.newID()
 	p.newHistory()
 	p.selected = -1
@@ -80,7 +80,7 @@ func newProcess(cfg *Config, d disk, random *rand.Rand) (*process, error) {
 	}
 	p.listener = listener
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.release()
 	p.boot()
 	p.loops = 1
 	phase := time.Duration(p.random.Int64N(int64(time.Second)))
@@ -103,7 +103,7 @@ func (p *process) accept() {
 		}
 		p.mu.Lock()
 		if p.dead {
-			p.mu.Unlock()
+			p.release()
 			_ = conn.Close() // nothing was said
 			return
 		}
@@ -111,21 +111,36 @@ func (p *process) accept() {
 		p.clients[c.id] = c
 		p.stats.connections++
 		p.tasks.Go(c.read)
-		p.mu.Unlock()
+		p.release()
 	}
 }
 
-// enter waits until the process runs and takes its lock. False: it never will again, and the lock is not taken. Those who waited are
-// let in one after the other, in the order in which they came: each wakes the next when it leaves.
+// enter waits until the process runs and takes its lock. False: it never will again, and the lock is not taken. Those who had to wait
+// are let in one after the other, in the order in which they came.
 func (p *process) enter() bool {
 	p.mu.Lock()
-	for p.stopped() && !p.dead {
-		p.wake.Wait()
+	if (p.stopped() || len(p.waiting) > 0) && !p.dead {
+		turn := make(chan struct{})
+		p.waiting = append(p.waiting, turn)
+		p.mu.Unlock()
+		<-turn // with the lock
 	}
 	if p.dead {
-		p.mu.Unlock()
+		p.release()
+		return false
 	}
-	return !p.dead
+	return true
+}
+
+// release gives the lock back, or on to the one who has waited longest.
+func (p *process) release() {
+	if len(p.waiting) == 0 || p.stopped() && !p.dead {
+		p.mu.Unlock()
+		return
+	}
+	turn := p.waiting[0]
+	p.waiting = p.waiting[1:]
+	close(turn)
 }
 
 // stopped says whether nothing is executed at the moment.
@@ -154,8 +169,7 @@ func (p *process) leave(own *client) {
 		}
 	}
 	p.toWrite = p.toWrite[:0]
-	p.wake.Signal()
-	p.mu.Unlock()
+	p.release()
 	if mine {
 		own.write()
 	}
@@ -184,7 +198,7 @@ func (p *process) after(d time.Duration, f func()) *time.Timer {
 
 func (p *process) alive() bool {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.release()
 	return !p.dead
 }
 
@@ -201,7 +215,6 @@ func (p *process) die() {
 			t.Stop()
 		}
 	}
-	p.wake.Broadcast()
 }
 
 // disconnect closes a connection and forgets it.
@@ -215,6 +228,7 @@ func (p *process) disconnect(c *client) {
 	}
 	delete(p.clients, c.id)
 	p.unsubscribeAll(c)
+	p.forgetWatches(c)
 	p.unblock(c)
 	if p.dead {
 		return

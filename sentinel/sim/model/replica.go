@@ -234,7 +234,7 @@ func (p *process) startSnapshots() {
 // acknowledges it: such a replica gets the stream with its next acknowledgement, after up to a second.
 func (p *process) sendSnapshots(i *image, waiting []*client) {
 	if !p.set.diskless {
-		p.disk.rdb = i
+		p.save(i)
 	}
 	for _, c := range waiting {
 		p.sendSnapshot(c, i.data)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,25 +25,29 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // go test -run TestScriptsOnRedis -rewrite, never by the model.
 
 func TestScriptsOnModel(t *testing.T) {
-	eachScript(t, func(t *testing.T, path string) {
-		synctest.Test(t, func(t *testing.T) { play(t, path, newModelWorld(t)) })
+	eachScript(t, func(path string, run func(func(*testing.T))) {
+		run(func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { play(t, path, newModelWorld(t)) })
+		})
 	})
 }
 
 func TestScriptsOnRedis(t *testing.T) {
-	eachScript(t, func(t *testing.T, path string) {
-		t.Parallel()
-		play(t, path, newRealWorld(t))
+	var all sync.WaitGroup // they mostly wait: more of them at once than there are processors
+	eachScript(t, func(path string, run func(func(*testing.T))) {
+		all.Go(func() { run(func(t *testing.T) { play(t, path, newRealWorld(t)) }) })
 	})
+	all.Wait()
 }
 
-func eachScript(t *testing.T, run func(*testing.T, string)) {
+// eachScript hands out the scripts, each with a function that runs a test of its name.
+func eachScript(t *testing.T, do func(path string, run func(func(*testing.T)))) {
 	paths, err := filepath.Glob("testdata/*.script")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no scripts (%v)", err)
 	}
 	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".script"), func(t *testing.T) { run(t, path) })
+		do(path, func(test func(*testing.T)) { t.Run(strings.TrimSuffix(filepath.Base(path), ".script"), test) })
 	}
 }
 
@@ -125,6 +130,8 @@ func (p *player) start(d *datadriven.TestData, name string) string {
 		key, value, ok := strings.Cut(line, " ")
 		switch {
 		case !ok:
+		case key == "loads":
+			o.loadsSlowly = true
 		case key == "persistence":
 			o.persistence = value
 		default:
@@ -202,7 +209,7 @@ func (p *player) open(d *datadriven.TestData, name, key string) *clientEnd {
 func (p *player) send(d *datadriven.TestData, name string) string {
 	c := p.conn(d, name)
 	var out []byte
-	for _, line := range strings.Split(p.symbols(d.Input), "\n") {
+	for _, line := range strings.Split(repeated(p.symbols(d.Input)), "\n") {
 		if d.HasArg("inline") {
 			out = append(out, line+"\r\n"...)
 			continue
@@ -452,3 +459,13 @@ func (p *player) stream(name string) string {
 
 // unixTime is a Unix time in ms.
 var unixTime = regexp.MustCompile(`\b\d{12,13}\b`)
+
+var repetition = regexp.MustCompile(`REPEAT\*(\d+)`)
+
+// repeated writes out long values.
+func repeated(s string) string {
+	return repetition.ReplaceAllStringFunc(s, func(s string) string {
+		n, _ := strconv.Atoi(strings.TrimPrefix(s, "REPEAT*")) // the expression says that it is a number
+		return strings.Repeat("x", n)
+	})
+}

@@ -96,7 +96,7 @@ func (s *Server) stop(end func(*process)) {
 		end(s.proc)
 		s.proc.die()
 	}
-	s.proc.mu.Unlock()
+	s.proc.release()
 	s.reap()
 }
 
@@ -130,10 +130,7 @@ func (s *Server) Hang() { s.with(func(p *process) { p.frozen = true }) }
 
 // Wake is SIGCONT.
 func (s *Server) Wake() {
-	s.with(func(p *process) {
-		p.frozen = false
-		p.wake.Signal()
-	})
+	s.with(func(p *process) { p.frozen = false })
 }
 
 // with runs f on the process, if one runs, whether it hangs or not.
@@ -144,7 +141,7 @@ func (s *Server) with(f func(*process)) {
 		return
 	}
 	s.proc.mu.Lock()
-	defer s.proc.mu.Unlock()
+	defer s.proc.release()
 	if !s.proc.dead {
 		f(s.proc)
 	}

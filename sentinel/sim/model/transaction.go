@@ -51,7 +51,7 @@ func (p *process) exec(c *client, _ []string) {
 	for _, w := range c.watched {
 		spoilt = spoilt || w.changed || p.data[w.db].expired(w.key)
 	}
-	c.watched = nil
+	p.forgetWatches(c)
 	switch {
 	case t.broken:
 		c.queue = nil
@@ -73,7 +73,8 @@ func (p *process) discard(c *client, _ []string) {
 		c.fail("ERR DISCARD without MULTI")
 		return
 	}
-	c.queue, c.watched = nil, nil
+	c.queue = nil
+	p.forgetWatches(c)
 	c.ok()
 }
 
@@ -82,6 +83,7 @@ func (p *process) watch(c *client, args []string) {
 		c.fail("ERR WATCH inside MULTI is not allowed")
 		return
 	}
+	p.watchers[c] = true
 	for _, key := range args[1:] {
 		c.watched = append(c.watched, watch{db: c.db, key: key})
 	}
@@ -89,13 +91,18 @@ func (p *process) watch(c *client, args []string) {
 }
 
 func (p *process) unwatch(c *client, _ []string) {
-	c.watched = nil
+	p.forgetWatches(c)
 	c.ok()
+}
+
+func (p *process) forgetWatches(c *client) {
+	c.watched = nil
+	delete(p.watchers, c)
 }
 
 // touched tells the transactions that watch a key.
 func (p *process) touched(db int, key string) {
-	for _, c := range p.clients {
+	for c := range p.watchers {
 		for i := range c.watched {
 			if w := &c.watched[i]; w.db == db && w.key == key {
 				w.changed = true
@@ -106,7 +113,7 @@ func (p *process) touched(db int, key string) {
 
 // touchedAll is touched for all keys of a database.
 func (p *process) touchedAll(db int) {
-	for _, c := range p.clients {
+	for c := range p.watchers {
 		for i := range c.watched {
 			w := &c.watched[i]
 			if _, is := p.data[db].keys[w.key]; w.db == db && is {

@@ -25,14 +25,16 @@ type world interface {
 type options struct {
 	conf        map[string]string
 	persistence string
+	loadsSlowly bool
 }
 
-// always set, so that what a script sees does not depend on the moment.
+// steady is always set, so that what a script sees does not depend on the moment.
 var steady = map[string]string{"repl-diskless-sync-delay": "0", "repl-ping-replica-period": "3600"}
 
 type modelWorld struct {
 	network *loopback
 	servers map[string]*Server
+	observe func(Event)
 }
 
 func newModelWorld(t *testing.T) *modelWorld {
@@ -52,8 +54,13 @@ func (w *modelWorld) start(name string, o options) error {
 			args[k] = v
 		}
 	}
+	loading := time.Duration(0)
+	if o.loadsSlowly {
+		loading = 2 * time.Second
+	}
 	s := New(Config{
 		Addr: fmt.Sprintf("127.0.0.1:%d", 20001+len(w.servers)), Network: w.network, Args: args, Seed: uint64(len(w.servers)),
+		SnapshotTime: loading, Observe: w.observe,
 		Persistence: map[string]Persistence{"": None, "rdb": RDB, "aof": AOF}[o.persistence],
 	})
 	w.servers[name] = s
@@ -112,11 +119,15 @@ func (w *realWorld) start(name string, o options) error {
 			lines = append(lines, k+" "+v)
 		}
 	}
+	lines = append(lines, "rdbcompression no") // so that a kilobyte is one
 	switch o.persistence {
 	case "rdb":
 		lines = append(lines, "save 3600 1")
 	case "aof":
 		lines = append(lines, "appendonly yes")
+	}
+	if o.loadsSlowly { // after each kilobyte it looks up from its work
+		lines = append(lines, "key-load-delay 300000", "loading-process-events-interval-bytes 1024")
 	}
 	r, err := w.lab.StartRedis(lab.RedisOptions{Lines: lines})
 	w.servers[name] = r
