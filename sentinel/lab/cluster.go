@@ -26,8 +26,9 @@ const MasterName = "mymaster"
 
 // ClusterOptions shapes a cluster: hosts with a Redis and an agent each.
 type ClusterOptions struct {
-	Program string // the picket binary
-	Hosts   int    // 0: three
+	Program string   // the picket binary
+	Hosts   int      // 0: three
+	Network *Network // whose first hosts they are; nil: this machine is all of them
 	// Of the watched master; zero values are the program's defaults.
 	DownAfter, CrashGrace, FailoverTimeout time.Duration
 	Cooldown                               *time.Duration
@@ -35,6 +36,16 @@ type ClusterOptions struct {
 	Shadow                                 bool     // the agents only watch
 	Servers                                []*Redis // that run already, the first as the master; nil: new ones
 	LogLevel                               string   // default debug: logs go to files
+	Settings                               []string // more of the watched master's, a line each
+	Redis                                  []string // more configuration lines of each new server
+}
+
+// host gives the i-th host.
+func (o ClusterOptions) host(i int) *Host {
+	if o.Network == nil {
+		return nil
+	}
+	return o.Network.Hosts[i]
 }
 
 // secret is the webhook's, in the clear, as only its file may show it.
@@ -57,6 +68,7 @@ type Cluster struct {
 type Agent struct {
 	*Process
 	ID                    string
+	Host                  *Host
 	Dir                   string // data directory, below it everything it keeps
 	Sentinel, Peers, HTTP config.Addr
 	Local                 config.Addr
@@ -76,13 +88,13 @@ func (l *Lab) StartCluster(opts ClusterOptions) (*Cluster, error) {
 	servers := opts.Servers
 	if servers == nil {
 		var err error
-		if servers, err = l.startReplicated(opts.Hosts); err != nil {
+		if servers, err = l.startReplicated(opts); err != nil {
 			return nil, err
 		}
 	}
 	c := &Cluster{Redis: servers, lab: l, opts: opts}
 	for i, r := range servers {
-		if err := c.newAgent(fmt.Sprintf("agent-%d", i+1), r.Addr); err != nil {
+		if err := c.newAgent(fmt.Sprintf("agent-%d", i+1), r.Host, r.Addr); err != nil {
 			return nil, err
 		}
 	}
@@ -115,14 +127,14 @@ func (c *Cluster) awaitListened(limit time.Duration) error {
 }
 
 // startReplicated starts a master and its replicas.
-func (l *Lab) startReplicated(n int) ([]*Redis, error) {
+func (l *Lab) startReplicated(opts ClusterOptions) ([]*Redis, error) {
 	var servers []*Redis
-	for range n {
-		var opts RedisOptions
+	for i := range opts.Hosts {
+		server := RedisOptions{Host: opts.host(i), Lines: opts.Redis}
 		if len(servers) > 0 {
-			opts.ReplicaOf = servers[0].Addr
+			server.ReplicaOf = servers[0].Addr
 		}
-		r, err := l.StartRedis(opts)
+		r, err := l.StartRedis(server)
 		if err != nil {
 			return nil, err
 		}
@@ -134,24 +146,30 @@ func (l *Lab) startReplicated(n int) ([]*Redis, error) {
 // AddAgent prepares another agent, which is not started; without a local Redis it is a witness. Its file lists the agents that run
 // now, and itself.
 func (c *Cluster) AddAgent(id string, local config.Addr) (*Agent, error) {
-	if err := c.newAgent(id, local); err != nil {
+	if err := c.newAgent(id, nil, local); err != nil {
 		return nil, err
 	}
 	a := c.Agents[len(c.Agents)-1]
 	return a, c.configure(a)
 }
 
-func (c *Cluster) newAgent(id string, local config.Addr) error {
+func (c *Cluster) newAgent(id string, h *Host, local config.Addr) error {
 	l := c.lab
-	a := &Agent{ID: id, Local: local, Dir: filepath.Join(l.Dir, id)}
-	for _, addr := range []*config.Addr{&a.Sentinel, &a.Peers, &a.HTTP} {
-		port, err := l.Port()
-		if err != nil {
+	a := &Agent{ID: id, Host: h, Local: local, Dir: filepath.Join(l.Dir, id)}
+	for _, port := range []struct {
+		addr  *config.Addr
+		usual int
+	}{{&a.Sentinel, SentinelPort}, {&a.Peers, peersPort}, {&a.HTTP, httpPort}} {
+		var err error
+		if *port.addr, err = l.addr(h, port.usual); err != nil {
 			return err
 		}
-		*addr = config.NewAddr("127.0.0.1", port)
 	}
-	a.Process = l.process(id, filepath.Join(l.Dir, id+".log"), c.opts.Program, "run", "--config", filepath.Join(l.Dir, id+".yaml"))
+	if h != nil { // only what listens on loopback takes orders
+		a.HTTP = config.NewAddr("127.0.0.1", httpPort)
+	}
+	a.Process = l.process(id, filepath.Join(l.Dir, id+".log"),
+		h.on(c.opts.Program, "run", "--config", filepath.Join(l.Dir, id+".yaml"))...)
 	c.Agents = append(c.Agents, a)
 	return nil
 }
@@ -177,7 +195,7 @@ func (c *Cluster) configure(a *Agent) error {
 	return nil
 }
 
-// Status asks an agent for its picture.
+// Status asks an agent for its picture, on its own host.
 func (a *Agent) Status(ctx context.Context) (picture.Picture, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -185,7 +203,7 @@ func (a *Agent) Status(ctx context.Context) (picture.Picture, error) {
 	if err != nil {
 		return picture.Picture{}, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := a.Host.client().Do(request)
 	if err != nil {
 		return picture.Picture{}, fmt.Errorf("status of %s: %w", a.ID, err)
 	}
@@ -277,7 +295,10 @@ func (c *Cluster) Sentinels() []string {
 }
 
 // FailoverClient is an ordinary Sentinel-aware client of the cluster that never retries by itself.
-func (c *Cluster) FailoverClient() *redis.Client { return failoverClient(c.Sentinels()) }
+func (c *Cluster) FailoverClient() *redis.Client { return c.FailoverClientOn(nil) }
+
+// FailoverClientOn is such a client on a host.
+func (c *Cluster) FailoverClientOn(h *Host) *redis.Client { return failoverClient(h, c.Sentinels()) }
 
 // Servers gives the cluster's Redis servers.
 func (c *Cluster) Servers() []*Redis { return c.Redis }

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Lab owns processes and ports. Its methods are safe for concurrent use.
+// Lab owns processes, ports and networks. Its methods are safe for concurrent use.
 type Lab struct {
 	Dir string // everything that its processes write is below it
 
@@ -25,7 +25,7 @@ type Lab struct {
 
 	mu     sync.Mutex
 	procs  []*Process
-	ports  []io.Closer // reservations
+	held   []io.Closer // reserved ports, networks
 	closed bool
 }
 
@@ -50,7 +50,7 @@ func (l *Lab) startLoop() {
 	}
 }
 
-// Close kills every process that still runs and frees the ports. Files stay.
+// Close kills every process that still runs, frees the ports and takes the networks down. Files stay.
 func (l *Lab) Close() {
 	l.mu.Lock()
 	if l.closed {
@@ -58,15 +58,22 @@ func (l *Lab) Close() {
 		return
 	}
 	l.closed = true
-	procs, ports := l.procs, l.ports
+	procs, held := l.procs, l.held
 	l.mu.Unlock()
 	for _, p := range procs {
 		p.Kill()
 	}
-	for _, p := range ports {
-		_ = p.Close() // a socket that nobody uses
+	for _, h := range held {
+		_ = h.Close() // nobody uses it any more
 	}
 	close(l.done)
+}
+
+// hold has something closed with the lab.
+func (l *Lab) hold(c io.Closer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = append(l.held, c)
 }
 
 // Process is one child of the lab. It can be started again after it ended.

@@ -5,6 +5,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+
+	"picket/config"
 )
 
 // Ports come from below the range that kernels use for outgoing connections, so that nobody takes the port of a
@@ -12,6 +14,14 @@ import (
 const (
 	firstPort = 11000
 	lastPort  = 31999
+)
+
+// The usual ports, on hosts of their own.
+const (
+	redisPort    = 6379
+	SentinelPort = 26379 // of an agent and of a Redis Sentinel
+	peersPort    = 26380
+	httpPort     = 26381
 )
 
 // Port reserves a free loopback TCP port until the lab closes.
@@ -22,12 +32,19 @@ func (l *Lab) Port() (int, error) {
 		if reservation == nil {
 			continue
 		}
-		l.mu.Lock()
-		l.ports = append(l.ports, reservation)
-		l.mu.Unlock()
+		l.hold(reservation)
 		return port, nil
 	}
 	return 0, fmt.Errorf("reserve a port: none free between %d and %d", firstPort, lastPort)
+}
+
+// addr gives where a program listens: on a host of its own on the usual port, on loopback on a reserved one.
+func (l *Lab) addr(h *Host, usual int) (config.Addr, error) {
+	if h != nil {
+		return config.NewAddr(h.IP(), usual), nil
+	}
+	port, err := l.Port()
+	return config.NewAddr(h.IP(), port), err
 }
 
 // reserve holds the UDP port of the same number: other labs on the machine see it taken, and the kernel frees it

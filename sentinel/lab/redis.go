@@ -18,6 +18,7 @@ import (
 // Redis is one redis-server with a configuration file of its own, so that CONFIG REWRITE works.
 type Redis struct {
 	*Process
+	Host *Host
 	Addr config.Addr
 	Dir  string
 	Conf string // path of its configuration file
@@ -25,6 +26,7 @@ type Redis struct {
 
 // RedisOptions shapes a server. The zero value is a master without persistence.
 type RedisOptions struct {
+	Host      *Host // where it runs
 	ReplicaOf config.Addr
 	Lines     []string // more configuration lines
 }
@@ -33,24 +35,32 @@ type RedisOptions struct {
 var ErrNoRedis = errors.New("redis-server is not installed: install it (Debian, Ubuntu: apt-get install redis-server; " +
 	"macOS: brew install redis) or put it into the PATH")
 
-// StartRedis starts a server on a free port and waits until it answers.
+// StartRedis starts a server on a free port of this machine, or port 6379 of a host, and waits until it answers.
 func (l *Lab) StartRedis(opts RedisOptions) (*Redis, error) {
 	program, err := FindRedis()
 	if err != nil {
 		return nil, err
 	}
-	port, err := l.Port()
+	addr, err := l.addr(opts.Host, redisPort)
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("redis-%d", port)
-	r := &Redis{Addr: config.NewAddr("127.0.0.1", port), Dir: filepath.Join(l.Dir, name)}
+	name := "redis-" + nameAt(opts.Host, addr)
+	r := &Redis{Host: opts.Host, Addr: addr, Dir: filepath.Join(l.Dir, name)}
 	r.Conf = filepath.Join(r.Dir, "redis.conf")
 	if err := r.writeConf(opts); err != nil {
 		return nil, fmt.Errorf("configure %s: %w", name, err)
 	}
-	r.Process = l.process(name, filepath.Join(r.Dir, "redis.log"), program, r.Conf)
+	r.Process = l.process(name, filepath.Join(r.Dir, "redis.log"), opts.Host.on(program, r.Conf)...)
 	return r, r.Start()
+}
+
+// nameAt tells apart what runs on several hosts, or on several ports of this one.
+func nameAt(h *Host, addr config.Addr) string {
+	if h != nil {
+		return h.IP()
+	}
+	return fmt.Sprint(addr.Port())
 }
 
 // FindRedis gives the path of the server's program. Valkey behaves the same here.
@@ -68,7 +78,8 @@ func (r *Redis) writeConf(opts RedisOptions) error {
 		return err
 	}
 	lines := []string{
-		"bind 127.0.0.1",
+		"bind " + r.Addr.Host(),
+		"protected-mode no",
 		fmt.Sprintf("port %d", r.Addr.Port()),
 		"dir " + r.Dir,
 		`save ""`,
@@ -93,10 +104,10 @@ func (r *Redis) Start() error {
 	})
 }
 
-// Client connects to the server; it never retries. The caller closes it.
+// Client connects to the server from its own host, so that no fault of the network is in between; it never retries. The caller closes it.
 func (r *Redis) Client() *redis.Client {
 	return redis.NewClient(&redis.Options{
-		Addr: string(r.Addr), MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: 2 * time.Second,
+		Addr: string(r.Addr), Dialer: r.Host.Dial, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: 2 * time.Second,
 		DisableIdentity: true, Protocol: 2,
 	})
 }

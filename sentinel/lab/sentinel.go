@@ -22,6 +22,7 @@ var ErrNoSentinel = errors.New("redis-sentinel is not installed: install it (Deb
 type SentinelGroup struct {
 	Redis     []*Redis
 	Sentinels []*Process
+	hosts     []*Host
 	addrs     []string
 }
 
@@ -34,29 +35,29 @@ func (l *Lab) StartSentinels(opts ClusterOptions) (*SentinelGroup, error) {
 	if opts.Hosts == 0 {
 		opts.Hosts = 3
 	}
-	redisServers, err := l.startReplicated(opts.Hosts)
+	redisServers, err := l.startReplicated(opts)
 	if err != nil {
 		return nil, err
 	}
 	g := &SentinelGroup{Redis: redisServers}
-	for range opts.Hosts {
-		if err := l.addSentinel(g, program, opts); err != nil {
+	for i := range opts.Hosts {
+		if err := l.addSentinel(g, program, opts, opts.host(i)); err != nil {
 			return nil, err
 		}
 	}
 	return g, g.AwaitSettled(30*time.Second, g.Redis[0].Addr)
 }
 
-func (l *Lab) addSentinel(g *SentinelGroup, program string, opts ClusterOptions) error {
-	port, err := l.Port()
+func (l *Lab) addSentinel(g *SentinelGroup, program string, opts ClusterOptions, h *Host) error {
+	addr, err := l.addr(h, SentinelPort)
 	if err != nil {
 		return err
 	}
-	name := fmt.Sprintf("sentinel-%d", port)
+	name := "sentinel-" + nameAt(h, addr)
 	dir := filepath.Join(l.Dir, name)
 	master := g.Redis[0].Addr
 	conf := []string{
-		"bind 127.0.0.1", fmt.Sprintf("port %d", port), "dir " + dir,
+		"bind " + addr.Host(), fmt.Sprintf("port %d", addr.Port()), "dir " + dir,
 		fmt.Sprintf("sentinel monitor %s %s %d %d", MasterName, master.Host(), master.Port(), opts.Hosts/2+1),
 		fmt.Sprintf("sentinel down-after-milliseconds %s %d", MasterName, opts.DownAfter.Milliseconds()),
 		fmt.Sprintf("sentinel failover-timeout %s %d", MasterName, opts.FailoverTimeout.Milliseconds()),
@@ -68,14 +69,17 @@ func (l *Lab) addSentinel(g *SentinelGroup, program string, opts ClusterOptions)
 	if err := os.WriteFile(path, []byte(strings.Join(conf, "\n")+"\n"), 0o600); err != nil {
 		return fmt.Errorf("configure %s: %w", name, err)
 	}
-	p := l.process(name, filepath.Join(dir, "sentinel.log"), program, path)
+	p := l.process(name, filepath.Join(dir, "sentinel.log"), h.on(program, path)...)
 	g.Sentinels = append(g.Sentinels, p)
-	g.addrs = append(g.addrs, fmt.Sprintf("127.0.0.1:%d", port))
+	g.hosts, g.addrs = append(g.hosts, h), append(g.addrs, string(addr))
 	return p.Start()
 }
 
 // FailoverClient is the same client as a Cluster's.
-func (g *SentinelGroup) FailoverClient() *redis.Client { return failoverClient(g.addrs) }
+func (g *SentinelGroup) FailoverClient() *redis.Client { return g.FailoverClientOn(nil) }
+
+// FailoverClientOn is such a client on a host.
+func (g *SentinelGroup) FailoverClientOn(h *Host) *redis.Client { return failoverClient(h, g.addrs) }
 
 // Servers gives the group's Redis servers.
 func (g *SentinelGroup) Servers() []*Redis { return g.Redis }
@@ -90,16 +94,18 @@ func (g *SentinelGroup) Settled(ctx context.Context, master config.Addr) error {
 	if err := replicated(ctx, g.Redis, master); err != nil {
 		return err
 	}
-	for _, addr := range g.addrs {
-		if err := g.settled(ctx, addr, master); err != nil {
+	for i := range g.addrs {
+		if err := g.settled(ctx, i, master); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (g *SentinelGroup) settled(ctx context.Context, addr string, master config.Addr) error {
-	client := redis.NewSentinelClient(&redis.Options{Addr: addr, MaxRetries: -1, DisableIdentity: true})
+// settled asks the i-th Sentinel.
+func (g *SentinelGroup) settled(ctx context.Context, i int, master config.Addr) error {
+	addr := g.addrs[i]
+	client := redis.NewSentinelClient(&redis.Options{Addr: addr, Dialer: g.hosts[i].Dial, MaxRetries: -1, DisableIdentity: true})
 	defer client.Close()
 	m, err := client.Master(ctx, MasterName).Result()
 	if err != nil {

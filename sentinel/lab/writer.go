@@ -11,9 +11,9 @@ import (
 
 // failoverClient is go-redis' Sentinel client as a careful user sets it up: no command is sent twice, so that what
 // was acknowledged is known, and a refused connection is tried again soon, not only after the default of 100 ms.
-func failoverClient(sentinels []string) *redis.Client {
+func failoverClient(h *Host, sentinels []string) *redis.Client {
 	return redis.NewFailoverClient(&redis.FailoverOptions{
-		MasterName: MasterName, SentinelAddrs: sentinels, MaxRetries: -1, DialerRetryTimeout: 10 * time.Millisecond,
+		MasterName: MasterName, SentinelAddrs: sentinels, Dialer: h.Dial, MaxRetries: -1, DialerRetryTimeout: 10 * time.Millisecond,
 		DialTimeout: 500 * time.Millisecond, ReadTimeout: 3 * time.Second, ContextTimeoutEnabled: true,
 		DisableIdentity: true,
 	})
@@ -23,6 +23,7 @@ func failoverClient(sentinels []string) *redis.Client {
 type Writer struct {
 	client *redis.Client
 	prefix string
+	opts   WriterOptions
 	stop   context.CancelFunc
 	done   chan struct{}
 
@@ -31,34 +32,66 @@ type Writer struct {
 	wake  chan struct{} // closed and replaced at each acknowledgement
 }
 
-// Ack is one acknowledged write.
-type Ack struct {
-	Key string
-	At  time.Time
+// WriterOptions shapes a writer. The zero value writes as fast as it is answered.
+type WriterOptions struct {
+	Pause time.Duration // from the beginning of one write to that of the next, at least
+	Wait  int           // WAIT for so many replicas after each write
 }
 
-// NewWriter starts writing keys that begin with prefix. The writer closes the client when it stops.
+// waitLimit is how long a writer's WAIT waits.
+const waitLimit = 500 * time.Millisecond
+
+// Ack is one acknowledged write.
+type Ack struct {
+	Key      string
+	Sent, At time.Time // the command, its reply
+	Waited   bool      // so many replicas have it as the writer waits for
+}
+
+// NewWriter starts a writer that leaves the cores to the servers.
 func NewWriter(client *redis.Client, prefix string) *Writer {
+	return StartWriter(client, prefix, WriterOptions{Pause: time.Millisecond})
+}
+
+// StartWriter starts writing keys that begin with prefix. The writer closes the client when it stops.
+func StartWriter(client *redis.Client, prefix string, opts WriterOptions) *Writer {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &Writer{client: client, prefix: prefix, stop: cancel, done: make(chan struct{}), wake: make(chan struct{})}
+	w := &Writer{client: client, prefix: prefix, opts: opts, stop: cancel, done: make(chan struct{}), wake: make(chan struct{})}
 	go w.run(ctx) // ends with Stop, which waits for it
 	return w
 }
 
 func (w *Writer) run(ctx context.Context) {
 	defer close(w.done)
-	pause := time.NewTicker(time.Millisecond) // between writes, so that the writer leaves the cores to the servers
-	defer pause.Stop()
 	for n := 0; ctx.Err() == nil; n++ {
-		key := fmt.Sprintf("%s:%d", w.prefix, n)
-		if w.client.Set(ctx, key, n, 0).Err() == nil {
-			w.add(Ack{Key: key, At: time.Now()})
+		ack := Ack{Key: fmt.Sprintf("%s:%d", w.prefix, n), Sent: time.Now()}
+		if w.write(ctx, &ack) == nil {
+			ack.At = time.Now()
+			w.add(ack)
 		}
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
+		if rest := w.opts.Pause - time.Since(ack.Sent); rest > 0 {
+			pause := time.NewTimer(rest)
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+			}
+			pause.Stop()
 		}
 	}
+}
+
+// write succeeds when the server has acknowledged the key.
+func (w *Writer) write(ctx context.Context, a *Ack) error {
+	if w.opts.Wait == 0 {
+		return w.client.Set(ctx, a.Key, "", 0).Err()
+	}
+	pipe := w.client.Pipeline() // WAIT speaks of its own connection's writes
+	set := pipe.Set(ctx, a.Key, "", 0)
+	wait := pipe.Do(ctx, "WAIT", w.opts.Wait, waitLimit.Milliseconds())
+	_, _ = pipe.Exec(ctx) // each reply has its own error
+	n, err := wait.Int()
+	a.Waited = err == nil && n >= w.opts.Wait
+	return set.Err()
 }
 
 func (w *Writer) add(a Ack) {
