@@ -157,7 +157,8 @@ func (p *process) permit(c *client, cmd *command) string {
 	case writing && !c.master && p.masterHost != "" && p.set.readOnly:
 		return "READONLY You can't write against a read only replica."
 	case len(c.channels)+len(c.patterns) > 0 && traits&subscribed == 0:
-		return "ERR Can't execute '" + strings.ToLower(cmd.name) + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+		return "ERR Can't execute '" + cmd.name + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed " +
+			"in this context"
 	case p.masterHost != "" && p.linkState != linkConnected && !p.set.serveStale && traits&whileStale == 0:
 		return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
 	case p.loading && traits&whileLoading == 0:

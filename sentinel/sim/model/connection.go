@@ -67,7 +67,8 @@ func (p *process) auth(c *client, args []string) {
 	case len(args) > 3:
 		c.fail(syntax)
 	case len(args) == 2 && p.set.password == "":
-		c.fail("ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?")
+		c.fail("ERR AUTH <password> called without any password configured for the default user. " +
+			"Are you sure your configuration is correct?")
 	case len(args) == 3 && args[1] != "default" || p.set.password != "" && args[len(args)-1] != p.set.password:
 		c.fail(wrongPassword)
 	default:

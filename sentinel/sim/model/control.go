@@ -1,6 +1,8 @@
 package model
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -23,7 +25,7 @@ var serverCommands = []*command{
 		{name: "config|resetstat", arity: 2, traits: always, run: (*process).resetStat},
 	})},
 	{name: "command", arity: -1, traits: always, run: (*process).describeCommands, sub: index([]*command{
-		{name: "command|count", arity: 2, traits: always, run: func(_ *process, c *client, _ []string) { c.number(int64(len(commands))) }},
+		{name: "command|count", arity: 2, traits: always, run: (*process).countCommands},
 		{name: "command|docs", arity: -2, traits: always, run: func(_ *process, c *client, _ []string) { c.array(0) }},
 	})},
 }
@@ -67,18 +69,20 @@ func (p *process) resetStat(c *client, _ []string) {
 	c.ok()
 }
 
+func (p *process) countCommands(c *client, _ []string) { c.number(int64(len(commands))) }
+
 // describeCommands tells the names and arities; nobody asked for more yet.
 func (p *process) describeCommands(c *client, _ []string) {
 	c.array(len(commands))
-	for name, cmd := range commands {
+	for _, name := range slices.Sorted(maps.Keys(commands)) {
 		c.array(2)
 		c.bulk(name)
-		c.number(int64(cmd.arity))
+		c.number(int64(commands[name].arity))
 	}
 }
 
-const noDebug = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local " +
-	"connection, otherwise you need to set this option in the configuration file, and then restart the server."
+const noDebug = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a " +
+	"local connection, otherwise you need to set this option in the configuration file, and then restart the server."
 
 // debugSleep stops the process, not only the client.
 func (p *process) debugSleep(c *client, args []string) {

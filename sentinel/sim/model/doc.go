@@ -4,19 +4,19 @@
 //
 // A Server is the machine's part: configuration file, files with data, address. A process is one life of it: all that a kill -9
 // takes away. As in Redis, commands are executed one at a time: every goroutine that touches a process holds its lock between enter
-// and leave, and leave does what Redis does before it sleeps (unblock, ask for acknowledgements, send). Nobody does I/O with the lock.
+// and leave, and leave does what Redis does before it sleeps (unblock, ask for acknowledgements, send). Nobody does I/O with it.
 //
-//	acceptor ──► reader of a connection ──► enter, execute, leave ──► its own replies are written by the reader,
-//	link to the master ───────────────────►    ▲                      what else was caused by a short-lived writer
-//	timers (once a second, pauses, WAIT) ──────┘
+//	acceptor ──► reader of a connection ──► enter, execute, leave ──► the reader writes its own replies,
+//	link to the master ───────────────────►    ▲                      a short-lived writer what else was caused
+//	timers (each second, pauses, WAIT) ────────┘
 //
-// A hung process (SIGSTOP) lets nobody enter. Connections are accepted all the same, as the kernel does, and what clients send
-// waits in the sockets.
+// A hung process (SIGSTOP) lets nobody enter. Connections are accepted all the same, as the kernel does, and what clients send waits
+// in the sockets.
 //
 // What differs from the real one, on purpose: a snapshot (RDB, AOF) is a series of commands in the protocol's encoding and takes a
-// configured time; the backlog is cut to its size exactly, not by blocks; memory is not limited; there are no ACL users but the
-// default one, no scripts, modules, streams, sorted sets, cluster or third version of the protocol (HELLO 3 is refused). Command
-// execution takes no time.
+// configured time; the backlog is cut to its size exactly, not by blocks; memory and connections are not limited; there are no ACL
+// users but the default one, no scripts, modules, streams, sorted sets, cluster or third version of the protocol (HELLO 3 is
+// refused). Command execution takes no time.
 //
 // The scripts in testdata are run against the model and the real server, and their answers compared.
 package model

@@ -212,7 +212,8 @@ func (p *process) continueHistory(replID string) *history {
 	return h
 }
 
-// becomeClient has the stream flow from where begin says. A master that sent the snapshot on the fly waits to hear that it is loaded.
+// becomeClient has the stream flow from where begin says. A master that sent the snapshot on the fly waits to hear that it is
+// loaded.
 func (l *link) becomeClient(begin func() *history, acknowledge bool) error {
 	var c *client
 	err := l.step(func() {

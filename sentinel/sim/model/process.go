@@ -19,6 +19,7 @@ type process struct {
 	frozen   bool            // by Hang
 	sleeping bool            // in DEBUG SLEEP
 	dead     bool
+	ended    chan struct{} // closed when dead
 
 	random  *rand.Rand
 	runID   string
@@ -64,7 +65,7 @@ type stats struct {
 
 func newProcess(cfg *Config, d disk, random *rand.Rand) (*process, error) {
 	p := &process{
-		cfg: cfg, random: random, disk: d, started: time.Now(), clients: map[int64]*client{},
+		cfg: cfg, random: random, disk: d, ended: make(chan struct{}), started: time.Now(), clients: map[int64]*client{},
 		subscribed: map[string]map[*client]bool{}, matched: map[string]map[*client]bool{}, watchers: map[*client]bool{},
 	}
 	p.runID = p.newID()
@@ -115,8 +116,8 @@ func (p *process) accept() {
 	}
 }
 
-// enter waits until the process runs and takes its lock. False: it never will again, and the lock is not taken. Those who had to wait
-// are let in one after the other, in the order in which they came.
+// enter waits until the process runs and takes its lock. False: it never will again, and the lock is not taken. Those who had to
+// wait are let in one after the other, in the order in which they came.
 func (p *process) enter() bool {
 	p.mu.Lock()
 	if (p.stopped() || len(p.waiting) > 0) && !p.dead {
@@ -205,8 +206,9 @@ func (p *process) alive() bool {
 // die ends the process: the kernel closes what is open. It is called with mu held.
 func (p *process) die() {
 	p.dead = true
+	close(p.ended)
 	_ = p.listener.Close() // nobody could do anything about it
-	for _, c := range p.clients {
+	for _, c := range p.connected() {
 		p.disconnect(c)
 	}
 	p.dropLink()

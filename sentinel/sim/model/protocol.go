@@ -23,7 +23,8 @@ var (
 	errQuotes     = errors.New("Protocol error: unbalanced quotes in request")
 )
 
-// parse takes the first whole request from buf: its words, which may be none, and its length. A length of 0 means that more must come.
+// parse takes the first whole request from buf: its words, which may be none, and its length. A length of 0 means that more must
+// come.
 func parse(buf []byte) (args []string, length int, err error) {
 	if len(buf) == 0 {
 		return nil, 0, nil

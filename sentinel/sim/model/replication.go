@@ -114,7 +114,8 @@ func (p *process) lacksReplicas() bool {
 	return p.masterHost == "" && p.set.minReplicas > 0 && p.set.maxLag > 0 && int64(p.good) < p.set.minReplicas
 }
 
-// countGood counts the replicas that have acknowledged lately. It is done once a second and when something changes, not for each write.
+// countGood counts the replicas that have acknowledged lately. It is done once a second and when something changes, not for each
+// write.
 func (p *process) countGood() {
 	p.good = 0
 	now := time.Now().Unix()

@@ -108,8 +108,20 @@ func (s *Server) LosePower() {
 	s.stop(func(p *process) { p.disk.loseUnsynced() })
 }
 
-// Shutdown is SIGTERM without waiting for replicas: data are saved where save points are configured.
-func (s *Server) Shutdown() { s.stop((*process).saveAtExit) }
+// Shutdown is SIGTERM, and returns when the process has ended: the replicas have everything, or shutdown-timeout is over; data are
+// saved where save points are configured. A hung process gets the signal when it wakes.
+func (s *Server) Shutdown() {
+	s.mu.Lock()
+	p := s.proc
+	s.mu.Unlock()
+	if p == nil || !p.enter() {
+		return
+	}
+	p.beginShutdown(nil, shutdownOptions{})
+	p.leave(nil)
+	<-p.ended
+	p.tasks.Wait()
+}
 
 // Restart is Start after Crash.
 func (s *Server) Restart() error {

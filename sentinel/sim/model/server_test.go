@@ -43,9 +43,12 @@ func settle() {
 	synctest.Wait()
 }
 
-// TestCrashEndsEverything crashes servers while clients wait in every way there is; the bubble ends only when all goroutines have.
+// TestCrashEndsEverything crashes servers while clients wait in every way there is; the bubble ends only when all goroutines have
+// ended.
 func TestCrashEndsEverything(t *testing.T) {
-	for _, how := range []string{"WAIT 1 0", "SUBSCRIBE c", "CLIENT PAUSE 1000000", "DEBUG SLEEP 1000", "SHUTDOWN", "MULTI", "FAILOVER TIMEOUT 100000"} {
+	for _, how := range []string{
+		"WAIT 1 0", "SUBSCRIBE c", "CLIENT PAUSE 1000000", "DEBUG SLEEP 1000", "SHUTDOWN", "MULTI", "FAILOVER TIMEOUT 100000",
+	} {
 		for _, hung := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, hung %v", how, hung), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { crashWhile(t, how, hung) })

@@ -13,10 +13,10 @@ import (
 type kind int
 
 const (
-	text kind = iota
-	number
-	memory
-	yesNo
+	anyText kind = iota
+	numeric
+	byteSize
+	yesOrNo
 )
 
 // parameter is a directive of redis.conf.
@@ -30,45 +30,45 @@ type parameter struct {
 
 // parameters are those that change how the model behaves, and some that clients ask for.
 var parameters = []*parameter{
-	{name: "port", kind: number, initial: "6379", fixed: true},
+	{name: "port", kind: numeric, initial: "6379", fixed: true},
 	{name: "bind", initial: "* -::*", fixed: true},
-	{name: "databases", kind: number, initial: "16", fixed: true},
+	{name: "databases", kind: numeric, initial: "16", fixed: true},
 	{name: "dir", initial: "/"},
 	{name: "dbfilename", initial: "dump.rdb"},
 	{name: "save"},
-	{name: "appendonly", kind: yesNo, initial: "no"},
+	{name: "appendonly", kind: yesOrNo, initial: "no"},
 	{name: "appendfsync", initial: "everysec"},
 	{name: "requirepass"},
 	{name: "masterauth"},
 	{name: "masteruser"},
 	{name: "enable-debug-command", initial: "no", fixed: true},
-	{name: "maxclients", kind: number, initial: "10000", low: 1, high: math.MaxUint32},
-	{name: "maxmemory", kind: memory, initial: "0"},
+	{name: "maxclients", kind: numeric, initial: "10000", low: 1, high: math.MaxUint32},
+	{name: "maxmemory", kind: byteSize, initial: "0"},
 	{name: "maxmemory-policy", initial: "noeviction"},
-	{name: "timeout", kind: number, initial: "0", high: math.MaxInt32},
-	{name: "tcp-keepalive", kind: number, initial: "300", high: math.MaxInt32},
-	{name: "hz", kind: number, initial: "10", high: math.MaxInt32},
+	{name: "timeout", kind: numeric, initial: "0", high: math.MaxInt32},
+	{name: "tcp-keepalive", kind: numeric, initial: "300", high: math.MaxInt32},
+	{name: "hz", kind: numeric, initial: "10", high: math.MaxInt32},
 	{name: "loglevel", initial: "notice"},
 	{name: "notify-keyspace-events"},
-	{name: "protected-mode", kind: yesNo, initial: "yes"},
-	{name: "shutdown-timeout", kind: number, initial: "10", high: math.MaxInt32},
+	{name: "protected-mode", kind: yesOrNo, initial: "yes"},
+	{name: "shutdown-timeout", kind: numeric, initial: "10", high: math.MaxInt32},
 	{name: "client-output-buffer-limit", initial: "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"},
 	{name: "replicaof", alias: "slaveof", fixed: true},
-	{name: "min-replicas-to-write", alias: "min-slaves-to-write", kind: number, initial: "0", high: math.MaxInt32},
-	{name: "min-replicas-max-lag", alias: "min-slaves-max-lag", kind: number, initial: "10", high: math.MaxInt32},
-	{name: "repl-backlog-size", kind: memory, initial: "1048576", low: 1, high: math.MaxInt64},
-	{name: "repl-backlog-ttl", kind: number, initial: "3600", high: math.MaxInt64},
-	{name: "repl-timeout", kind: number, initial: "60", low: 1, high: math.MaxInt32},
-	{name: "repl-ping-replica-period", alias: "repl-ping-slave-period", kind: number, initial: "10", low: 1, high: math.MaxInt32},
-	{name: "repl-diskless-sync", kind: yesNo, initial: "yes"},
-	{name: "repl-diskless-sync-delay", kind: number, initial: "5", high: math.MaxInt32},
+	{name: "min-replicas-to-write", alias: "min-slaves-to-write", kind: numeric, initial: "0", high: math.MaxInt32},
+	{name: "min-replicas-max-lag", alias: "min-slaves-max-lag", kind: numeric, initial: "10", high: math.MaxInt32},
+	{name: "repl-backlog-size", kind: byteSize, initial: "1048576", low: 1, high: math.MaxInt64},
+	{name: "repl-backlog-ttl", kind: numeric, initial: "3600", high: math.MaxInt64},
+	{name: "repl-timeout", kind: numeric, initial: "60", low: 1, high: math.MaxInt32},
+	{name: "repl-ping-replica-period", alias: "repl-ping-slave-period", kind: numeric, initial: "10", low: 1, high: math.MaxInt32},
+	{name: "repl-diskless-sync", kind: yesOrNo, initial: "yes"},
+	{name: "repl-diskless-sync-delay", kind: numeric, initial: "5", high: math.MaxInt32},
 	{name: "repl-diskless-load", initial: "disabled"},
-	{name: "replica-read-only", alias: "slave-read-only", kind: yesNo, initial: "yes"},
-	{name: "replica-serve-stale-data", alias: "slave-serve-stale-data", kind: yesNo, initial: "yes"},
-	{name: "replica-priority", alias: "slave-priority", kind: number, initial: "100", high: math.MaxInt32},
-	{name: "replica-announced", kind: yesNo, initial: "yes"},
+	{name: "replica-read-only", alias: "slave-read-only", kind: yesOrNo, initial: "yes"},
+	{name: "replica-serve-stale-data", alias: "slave-serve-stale-data", kind: yesOrNo, initial: "yes"},
+	{name: "replica-priority", alias: "slave-priority", kind: numeric, initial: "100", high: math.MaxInt32},
+	{name: "replica-announced", kind: yesOrNo, initial: "yes"},
 	{name: "replica-announce-ip", alias: "slave-announce-ip"},
-	{name: "replica-announce-port", alias: "slave-announce-port", kind: number, initial: "0", high: 65535},
+	{name: "replica-announce-port", alias: "slave-announce-port", kind: numeric, initial: "0", high: 65535},
 }
 
 func findParameter(name string) *parameter {
@@ -84,16 +84,16 @@ func findParameter(name string) *parameter {
 // parse gives a value as CONFIG GET tells it, or says what is wrong about it.
 func (param *parameter) parse(value string) (canonical, wrong string) {
 	switch param.kind {
-	case yesNo:
+	case yesOrNo:
 		if !oneOf(value, "yes", "no") {
 			return "", "argument must be 'yes' or 'no'"
 		}
 		return strings.ToLower(value), ""
-	case text:
+	case anyText:
 		return value, ""
 	}
 	n, err := strconv.ParseInt(value, 10, 64)
-	if param.kind == memory {
+	if param.kind == byteSize {
 		if n, err = parseMemory(value); err != nil {
 			return "", "argument must be a memory value"
 		}

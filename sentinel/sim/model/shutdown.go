@@ -11,9 +11,8 @@ type shutdownOptions struct{ save, noSave, now, force, abort bool }
 
 // shuttingDown is a SHUTDOWN that waits for replicas.
 type shuttingDown struct {
-	by      *client // gets an error if it is aborted; nil: it has gone
+	by      *client // gets an error if it is aborted; nil: it has gone, or was a signal
 	options shutdownOptions
-	until   time.Time
 }
 
 func parseShutdown(args []string) (o shutdownOptions, ok bool) {
@@ -47,24 +46,32 @@ func (p *process) shutdown(c *client, args []string) {
 	case o.abort:
 		p.abortShutdown()
 		c.ok()
+	case p.stopping != nil:
+		c.blocked = &block{} // until the other one is through
 	default:
-		seconds, _ := strconv.ParseInt(p.value("shutdown-timeout"), 10, 64) // checked when it was set
-		s := &shuttingDown{by: c, options: o, until: time.Now().Add(time.Duration(seconds) * time.Second)}
-		if o.now || seconds == 0 || p.replicasHaveAll() {
-			p.exit(o)
-			return
-		}
-		p.stopping = s
-		p.pause(byShutdown, pauseWrites, never)
-		p.askAcks = false
-		p.feed(-1, "REPLCONF", "GETACK", "*")
-		c.blocked = &block{}
-		p.after(time.Until(s.until), func() {
-			if p.stopping == s {
-				p.exit(o)
-			}
-		})
+		p.beginShutdown(c, o)
 	}
+}
+
+// beginShutdown ends the process as soon as it may. Nobody asks where it was a signal.
+func (p *process) beginShutdown(by *client, o shutdownOptions) {
+	seconds, _ := strconv.ParseInt(p.value("shutdown-timeout"), 10, 64) // checked when it was set
+	if o.now || seconds == 0 || p.replicasHaveAll() {
+		p.exit(o)
+		return
+	}
+	s := &shuttingDown{by: by, options: o}
+	p.stopping = s
+	p.pause(byShutdown, pauseWrites, never)
+	p.feed(-1, "REPLCONF", "GETACK", "*")
+	if by != nil {
+		by.blocked = &block{}
+	}
+	p.after(time.Duration(seconds)*time.Second, func() {
+		if p.stopping == s {
+			p.exit(o)
+		}
+	})
 }
 
 func (p *process) replicasHaveAll() bool {

@@ -15,8 +15,8 @@ type block struct {
 
 func (p *process) wait(c *client, args []string) {
 	if p.masterHost != "" {
-		c.fail("ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be " +
-			"writable (which is not the default) writes to replicas are just local and are not propagated.")
+		c.fail("ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to " +
+			"be writable (which is not the default) writes to replicas are just local and are not propagated.")
 		return
 	}
 	replicas, err := strconv.ParseInt(args[1], 10, 64)
