@@ -77,7 +77,7 @@ func runCommand() *cobra.Command {
 		for _, warning := range cfg.Warnings() {
 			log.Warn().Str("file", *path).Msg(warning)
 		}
-		agent, err := sentinel.New(cfg, log, buildVersion())
+		agent, err := sentinel.New(cfg, sentinel.Host{}, log, buildVersion())
 		if err != nil {
 			return err
 		}

@@ -50,6 +50,8 @@ type NodeConfig struct {
 	StateMachine StateMachine
 	// Connect starts the transport, once the node can receive.
 	Connect func(Receiver) (Transport, error)
+	// Now is the node's clock; nil: the machine's.
+	Now func() time.Time
 	// Observe is told what happened, in order, from the node's own goroutine: it must not block or call back
 	// into the node. nil: nobody listens.
 	Observe func(Event)
@@ -156,8 +158,11 @@ type Node struct {
 
 // Start recovers, joins the group and returns at once; Stop ends it.
 func Start(cfg NodeConfig) (*Node, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	n := &Node{
-		cfg: cfg, start: time.Now(),
+		cfg: cfg, start: cfg.Now(),
 		inbox: make(chan Message, maxInbox), proposals: make(chan proposal, maxPending), control: make(chan func()),
 		persisted: make(chan uint64, 1), progress: make(chan struct{}, 1),
 		stopping: make(chan struct{}), done: make(chan struct{}),
@@ -265,4 +270,4 @@ func (n *Node) fail(err error) {
 	})
 }
 
-func (n *Node) now() time.Duration { return time.Since(n.start) }
+func (n *Node) now() time.Duration { return n.cfg.Now().Sub(n.start) }

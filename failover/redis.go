@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,9 +35,14 @@ type Redis interface {
 	Close() error
 }
 
+// Dial makes a connection.
+type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
 // servers is Redis over go-redis: one small client for each server, kept for the next time.
 type servers struct {
 	masters map[string]*config.Master
+	dial    Dial
+	now     func() time.Time
 
 	mu      sync.Mutex
 	clients map[clientKey]*redis.Client
@@ -47,9 +53,10 @@ type clientKey struct {
 	server config.Addr
 }
 
-// NewRedis talks to the servers of the configured masters, with their credentials.
-func NewRedis(masters map[string]*config.Master) Redis {
-	return &servers{masters: masters, clients: map[clientKey]*redis.Client{}}
+// NewRedis talks to the servers of the configured masters, with their credentials. dial may be nil: over the machine's network. What is seen
+// is dated by now.
+func NewRedis(masters map[string]*config.Master, dial Dial, now func() time.Time) Redis {
+	return &servers{masters: masters, dial: dial, now: now, clients: map[clientKey]*redis.Client{}}
 }
 
 func (s *servers) client(master string, server config.Addr) (*redis.Client, error) {
@@ -67,6 +74,7 @@ func (s *servers) client(master string, server config.Addr) (*redis.Client, erro
 	if err != nil {
 		return nil, err
 	}
+	opts.Dialer = s.dial
 	opts.PoolSize = 2
 	opts.ClientName = "picket-failover"
 	opts.DialTimeout = time.Second
@@ -124,6 +132,9 @@ func (s *servers) Do(ctx context.Context, master string, a Action) (*monitor.Obs
 	if err != nil {
 		return nil, remark, fmt.Errorf("%s %s: %w", a.Kind, a.Server, err)
 	}
+	if o != nil {
+		o.At = s.now()
+	}
 	return o, remark, nil
 }
 
@@ -153,11 +164,12 @@ func commandAndInfo(ctx context.Context, c *redis.Client, server config.Addr, se
 	return parse(server, info)
 }
 
+// parse leaves it to the caller to date the observation.
 func parse(server config.Addr, info *redis.StringCmd) (*monitor.Observation, error) {
 	if info.Err() != nil {
 		return nil, info.Err()
 	}
-	o, err := monitor.ParseInfo(server, time.Now(), info.Val())
+	o, err := monitor.ParseInfo(server, time.Time{}, info.Val())
 	if err != nil {
 		return nil, err
 	}

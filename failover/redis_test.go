@@ -27,7 +27,7 @@ func newServers(t *testing.T) (*lab.Redis, failover.Redis, *redis.Client) {
 		t.Fatal(err)
 	}
 	m := config.DefaultMaster()
-	servers := failover.NewRedis(map[string]*config.Master{"m": &m})
+	servers := failover.NewRedis(map[string]*config.Master{"m": &m}, nil, time.Now)
 	t.Cleanup(func() { _ = servers.Close() })
 	client := redis.NewClient(&redis.Options{Addr: string(r.Addr)})
 	t.Cleanup(func() { _ = client.Close() })

@@ -12,6 +12,8 @@ import (
 
 // Env is what a Runner needs of its surroundings.
 type Env interface {
+	// Now is the clock of the Situation.
+	Now() time.Time
 	// Situation is the picture now; ok is false when this agent does not lead (the runner then ends).
 	Situation(master string) (s Situation, ok bool)
 	// Commit has a step committed in the epoch it names and applied here; an error means that it may or may
@@ -77,7 +79,7 @@ func (r *Runner) Run(ctx context.Context, master string) error {
 	defer actions.Wait()
 	defer cancel()
 
-	k := newKnowledge(time.Now())
+	k := newKnowledge(r.env.Now())
 	results := make(chan finished)
 	var blocked *Blocker
 	for ctx.Err() == nil {
@@ -124,7 +126,7 @@ func (r *Runner) commit(ctx context.Context, s Step) bool {
 
 // committed notes that a new phase began, which is given its own time.
 func (r *Runner) committed(s Situation, k *Knowledge, step Step) {
-	k.Since = time.Now()
+	k.Since = r.env.Now()
 	k.Tried = map[config.Addr]Attempt{} // what comes next is something else, and need not wait
 	switch step.Kind {
 	case StepSwitch:
@@ -162,7 +164,7 @@ func (r *Runner) register(ctx context.Context, master string, a Action) error {
 func (r *Runner) wait(ctx context.Context, changed <-chan struct{}, until time.Time, results <-chan finished, master string, k *Knowledge) {
 	var due <-chan time.Time
 	if !until.IsZero() {
-		timer := time.NewTimer(time.Until(until))
+		timer := time.NewTimer(until.Sub(r.env.Now()))
 		defer timer.Stop()
 		due = timer.C
 	}
@@ -177,7 +179,7 @@ func (r *Runner) wait(ctx context.Context, changed <-chan struct{}, until time.T
 
 // learn adds an action's outcome to what is known.
 func (r *Runner) learn(f finished, master string, k *Knowledge) {
-	now := time.Now()
+	now := r.env.Now()
 	a := f.action
 	delete(k.Busy, a.Server)
 	k.Tried[a.Server] = Attempt{At: now, Err: f.err}
@@ -289,6 +291,6 @@ func (r *Runner) lookAgain(ctx context.Context, master string, s Situation) Situ
 		})
 	}
 	group.Wait()
-	s.View.Servers, s.Now = servers, time.Now()
+	s.View.Servers, s.Now = servers, r.env.Now()
 	return s
 }

@@ -8,7 +8,7 @@ import (
 // Run watches until ctx ends and has closed every connection when it returns.
 func (m *Monitor) Run(ctx context.Context) {
 	m.mu.Lock()
-	m.ctx, m.began = ctx, time.Now()
+	m.ctx, m.began = ctx, m.cfg.Now()
 	for _, w := range m.watched {
 		m.startProber(w)
 	}
@@ -24,7 +24,7 @@ func (m *Monitor) Run(ctx context.Context) {
 func (m *Monitor) loop(ctx context.Context) {
 	timer := time.NewTimer(pulse)
 	defer timer.Stop()
-	due, shared := time.Now().Add(pulse), time.Time{}
+	due, shared := m.cfg.Now().Add(pulse), time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -36,7 +36,7 @@ func (m *Monitor) loop(ctx context.Context) {
 		for range len(m.events) { // what was seen counts before what the clock says
 			m.take(<-m.events)
 		}
-		now := time.Now()
+		now := m.cfg.Now()
 		if late := now.Sub(due); late > m.tolerance() {
 			m.stall(now)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +23,9 @@ type Target struct {
 // Config assembles a monitor. The callbacks are called from the monitor's own goroutine and must not block.
 type Config struct {
 	Self string // agent id
+	// Dial and Now are the machine's network and clock; nil: the real ones.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	Now  func() time.Time
 	// Share sends this agent's opinions to all peers: on each change, and as a heartbeat.
 	Share func([]Opinion)
 	// Changed says that something a judgement depends on is different: an opinion, an observation that matters.
@@ -65,7 +69,7 @@ type Monitor struct {
 	foreign  strangers
 	stalled  bool
 	unseen   map[config.Addr]bool // servers that must answer, or fail anew, before a stall is over
-	began    time.Time // of Run
+	began    time.Time            // of Run
 	closed   bool
 	probers  sync.WaitGroup
 	ctx      context.Context // of Run; nil before it
@@ -95,6 +99,12 @@ const (
 
 // New makes a monitor that watches nothing yet.
 func New(cfg Config) *Monitor {
+	if cfg.Dial == nil {
+		cfg.Dial = (&net.Dialer{}).DialContext
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	return &Monitor{
 		cfg: cfg, events: make(chan event, 1024), changed: make(chan struct{}, 1), boot: rand.Uint64(),
 		watched: map[config.Addr]*watched{}, opinions: opinions{}, foreign: strangers{}, unseen: map[config.Addr]bool{},
@@ -103,7 +113,7 @@ func New(cfg Config) *Monitor {
 
 // Watch sets what is watched. Servers that stay keep their state.
 func (m *Monitor) Watch(targets []Target) {
-	now := time.Now()
+	now := m.cfg.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	wanted := map[config.Addr]bool{}
@@ -196,7 +206,7 @@ func (m *Monitor) Refresh(ctx context.Context, server config.Addr) (*Observation
 
 // Heard takes in opinions from a peer. Those on servers that are not watched here are ignored.
 func (m *Monitor) Heard(heard []Opinion) {
-	now := time.Now()
+	now := m.cfg.Now()
 	m.mu.Lock()
 	news := false
 	for _, o := range heard {
@@ -217,7 +227,7 @@ func (m *Monitor) hear(server config.Addr, message string) {
 		return // anybody may publish anything
 	}
 	m.mu.Lock()
-	news := m.watched[server] != nil && m.foreign.take(f, time.Now(), true)
+	news := m.watched[server] != nil && m.foreign.take(f, m.cfg.Now(), true)
 	m.mu.Unlock()
 	if news {
 		m.cfg.Changed()
@@ -228,12 +238,12 @@ func (m *Monitor) hear(server config.Addr, message string) {
 func (m *Monitor) Foreign() []Foreign {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.foreign.own(time.Now())
+	return m.foreign.own(m.cfg.Now())
 }
 
 // HeardForeign takes in what a peer heard. What can't be true, or is about servers that are not watched here, is ignored.
 func (m *Monitor) HeardForeign(heard []Foreign) {
-	now := time.Now()
+	now := m.cfg.Now()
 	m.mu.Lock()
 	news := false
 	for _, f := range heard {
@@ -249,7 +259,7 @@ func (m *Monitor) HeardForeign(heard []Foreign) {
 
 // View is the picture now.
 func (m *Monitor) View() View {
-	now := time.Now()
+	now := m.cfg.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v := View{Now: now, Self: m.cfg.Self, Began: m.began, Stalled: m.stalled,

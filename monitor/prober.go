@@ -37,7 +37,9 @@ type prober struct {
 func newProber(m *Monitor, w *watched, t Target) *prober {
 	p := &prober{monitor: m, server: w, target: t, refresh: make(chan chan *Observation)}
 	p.dialer = func(ctx context.Context, addr string) (net.Conn, error) {
-		return (&net.Dialer{Timeout: min(dialLimit, t.Settings.DownAfter)}).DialContext(ctx, "tcp", addr)
+		ctx, cancel := context.WithTimeout(ctx, min(dialLimit, t.Settings.DownAfter))
+		defer cancel()
+		return m.cfg.Dial(ctx, "tcp", addr)
 	}
 	return p
 }
@@ -45,7 +47,7 @@ func newProber(m *Monitor, w *watched, t Target) *prober {
 // report hands an event to the monitor's loop.
 func (p *prober) report(ctx context.Context, apply func(*facts, time.Time)) {
 	select {
-	case p.monitor.events <- event{server: p.server, at: time.Now(), apply: apply}:
+	case p.monitor.events <- event{server: p.server, at: p.monitor.cfg.Now(), apply: apply}:
 	case <-ctx.Done():
 	}
 }
@@ -74,10 +76,10 @@ func (p *prober) run(ctx context.Context) {
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			p.report(ctx, (*facts).refused)
 			if refusedSince.IsZero() {
-				refusedSince = time.Now()
+				refusedSince = p.monitor.cfg.Now()
 			}
 			// The last of these tries falls on the end of the grace time.
-			if left := p.target.Settings.CrashGrace - time.Since(refusedSince); left > -retrySoon {
+			if left := p.target.Settings.CrashGrace - p.monitor.cfg.Now().Sub(refusedSince); left > -retrySoon {
 				pause = max(min(retrySoon, left), time.Millisecond)
 			}
 		} else {
@@ -179,7 +181,7 @@ func (p *prober) ask(ctx context.Context, client *redis.Client, broken <-chan st
 	var answer chan *Observation
 	first := true
 	for {
-		withInfo := answer != nil || p.attended.Load() || time.Since(lastInfo) >= infoPeriod
+		withInfo := answer != nil || p.attended.Load() || p.monitor.cfg.Now().Sub(lastInfo) >= infoPeriod
 		o, ok := p.probe(ctx, client, first, withInfo)
 		first = false
 		if o != nil {
@@ -222,7 +224,7 @@ func (p *prober) probe(ctx context.Context, client *redis.Client, first, withInf
 		info, fence = pipe.Info(limit), pipe.ConfigGet(limit, minReplicas)
 	}
 	commands, err := pipe.Exec(limit)
-	at := time.Now()
+	at := p.monitor.cfg.Now()
 	bad, answered := classify(ping, err)
 	if denied := commands[0].Err(); answered && first && p.target.Settings.Password != "" && denied != nil {
 		bad = advise(denied.Error())

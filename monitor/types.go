@@ -106,7 +106,7 @@ type View struct {
 	Now      time.Time
 	Self     string
 	Began    time.Time // the watch, and with it the listening for other coordinators; zero: not yet
-	Stalled  bool // this agent was late itself and distrusts its clocks until it has looked again
+	Stalled  bool      // this agent was late itself and distrusts its clocks until it has looked again
 	Servers  map[config.Addr]Server
 	Opinions map[config.Addr][]Opinion // fresh ones of every agent, this one included; sorted by agent
 	Foreign  []Foreign                 // coordinators that any agent heard not long ago; sorted by server and run id

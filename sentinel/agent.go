@@ -15,7 +15,6 @@ import (
 	"picket/consensus"
 	"picket/consensus/session"
 	"picket/consensus/tcp"
-	"picket/consensus/vfs"
 	"picket/consensus/wal"
 	"picket/failover"
 	"picket/monitor"
@@ -28,6 +27,7 @@ import (
 // Agent is one sidecar: a member of the group that watches all servers and, when it leads, acts.
 type Agent struct {
 	cfg      *config.Config
+	host     Host
 	version  string
 	masters  map[string]*config.Master // of the file, by name
 	identity state.Agent
@@ -65,10 +65,10 @@ type Agent struct {
 const inboxLength = 1024
 
 // New makes an agent; nothing runs, and nothing is opened, before Run.
-func New(cfg *config.Config, log zerolog.Logger, version string) (*Agent, error) {
+func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Agent, error) {
 	log = log.With().Str("agent", cfg.Agent.ID).Logger()
 	a := &Agent{
-		cfg: cfg, version: version, masters: map[string]*config.Master{}, identity: identity(cfg, rand.Uint64()),
+		cfg: cfg, host: host.withDefaults(), version: version, masters: map[string]*config.Master{}, identity: identity(cfg, rand.Uint64()),
 		machine: state.NewMachine(), peers: newPeers(),
 		bell: newBell(), wake: make(chan struct{}, 1), inbox: make(chan func(*judge), inboxLength),
 		settled: make(chan struct{}), electing: make(chan struct{}, 1),
@@ -85,13 +85,13 @@ func New(cfg *config.Config, log zerolog.Logger, version string) (*Agent, error)
 		log: log, cluster: cfg.Cluster, self: cfg.Agent.ID, machine: a.machine, metrics: a.metrics,
 		queue: make(chan func(), heraldQueue),
 	}
-	a.redis = failover.NewRedis(a.masters)
+	a.redis = failover.NewRedis(a.masters, host.Dial, a.now)
 	if a.shadow() {
 		a.redis = failover.ReadOnly(a.redis)
 	}
 	a.crew = func(t consensus.Term) failover.Env { return crew{a, t} }
 	a.monitor = monitor.New(monitor.Config{
-		Self: cfg.Agent.ID, Share: a.share, Changed: a.poke, Observe: a.saw,
+		Self: cfg.Agent.ID, Dial: host.Dial, Now: a.now, Share: a.share, Changed: a.poke, Observe: a.saw,
 	})
 	var err error
 	a.webhooks, err = a.dispatcher()
@@ -161,7 +161,7 @@ func start(functions ...func(context.Context)) (stop func()) {
 func (a *Agent) join() error {
 	id := consensus.ServerID(a.cfg.Agent.ID)
 	log, recovered, err := wal.Open(wal.Config{
-		FS: vfs.OS{}, Dir: a.cfg.Agent.DataDir,
+		FS: a.host.FS, Dir: a.cfg.Agent.DataDir,
 		Identity: wal.Identity{Cluster: a.cfg.Cluster, Server: id, Founders: founders(a.cfg)},
 	})
 	if err != nil {
@@ -170,6 +170,7 @@ func (a *Agent) join() error {
 	a.fresh = recovered.Snapshot.Index == 0 && len(recovered.Entries) == 0
 	a.herald.told, a.herald.old = uint64(recovered.Snapshot.Index), last(recovered)
 	node := consensus.DefaultNodeConfig(id)
+	node.Now = a.now
 	node.Core.ElectionTimeout = a.cfg.Agent.ElectionTimeout
 	node.Core.HeartbeatInterval = a.cfg.Agent.ElectionTimeout / 6
 	node.Core.Veto = a.veto
@@ -204,7 +205,8 @@ func (a *Agent) connect(receiver consensus.Receiver) (consensus.Transport, error
 	}
 	transport, err := tcp.Listen(tcp.Config{
 		Cluster: a.cfg.Cluster, Self: consensus.ServerID(a.cfg.Agent.ID), Listen: string(a.cfg.Listen.Peers),
-		Address: string(a.identity.Peer), Known: known, TLS: tls, Problem: a.herald.peer,
+		Address: string(a.identity.Peer), Known: known, TLS: tls,
+		OpenPort: a.host.Listen, Dial: a.host.Dial, Problem: a.herald.peer,
 	}, receiver)
 	if err != nil {
 		return nil, err
@@ -223,14 +225,16 @@ func (a *Agent) open() (doors, error) {
 	var d doors
 	var err error
 	d.sentinel, err = resp.Listen(resp.Config{
-		Addr: string(a.cfg.Listen.Sentinel), Password: a.cfg.Sentinel.Password, Version: a.version, Backend: a,
+		Addr: string(a.cfg.Listen.Sentinel), OpenPort: a.host.Listen, Password: a.cfg.Sentinel.Password, Version: a.version, Backend: a,
 	})
 	if err != nil {
 		return d, err
 	}
 	a.herald.door = func(m ...resp.Message) { d.sentinel.Publish(m...) }
 	if a.cfg.Listen.HTTP != "" {
-		d.http, err = api.Listen(api.Config{Addr: string(a.cfg.Listen.HTTP), Backend: a, Group: a, Rails: a, Store: a.store, Metrics: a.metrics})
+		d.http, err = api.Listen(api.Config{
+			Addr: string(a.cfg.Listen.HTTP), OpenPort: a.host.Listen, Backend: a, Group: a, Rails: a, Store: a.store, Metrics: a.metrics,
+		})
 		if err != nil {
 			return d, errors.Join(err, d.sentinel.Close())
 		}
@@ -262,7 +266,7 @@ func (a *Agent) observe(e consensus.Event) {
 		}
 	case consensus.EventVoted:
 		if r := electedFor(e.Reason); e.Peer != consensus.ServerID(a.cfg.Agent.ID) {
-			now := time.Now()
+			now := a.now()
 			a.offer(func(j *judge) { j.agenda.claimed(e.Peer, r.masters, now, now.Add(a.cfg.Agent.ElectionTimeout)) })
 		}
 	}
@@ -288,7 +292,7 @@ func (a *Agent) veto(_ consensus.ServerID, data []byte) string {
 }
 
 // now is this agent's clock.
-func (a *Agent) now() time.Time { return time.Now() }
+func (a *Agent) now() time.Time { return a.host.Now() }
 
 // poke wakes the judge.
 func (a *Agent) poke() {

@@ -18,6 +18,9 @@ type crew struct {
 	term consensus.Term
 }
 
+// Now implements failover.Env.
+func (c crew) Now() time.Time { return c.a.now() }
+
 // Situation is the picture now, as long as this agent leads the term.
 func (c crew) Situation(master string) (failover.Situation, bool) {
 	l := c.a.look()

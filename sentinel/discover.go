@@ -29,7 +29,7 @@ func (a *Agent) discover(ctx context.Context, term consensus.Term) {
 		group, proposeCtx := errgroup.WithContext(ctx)
 		group.SetLimit(proposals)
 		agreed := a.machine.State()
-		wanted := slices.Concat(missing(a.cfg, agreed, a.monitor.View()), gone(agreed, a.node.Status().Members, time.Now()), over(agreed, time.Now()))
+		wanted := slices.Concat(missing(a.cfg, agreed, a.monitor.View()), gone(agreed, a.node.Status().Members, a.now()), over(agreed, a.now()))
 		wanted = append(wanted, a.processes()...)
 		for _, c := range wanted {
 			group.Go(func() error { return a.propose(proposeCtx, term, c) })
@@ -86,7 +86,7 @@ func (a *Agent) register(ctx context.Context) {
 			continue
 		}
 		identity := a.identity
-		err := a.propose(ctx, 0, state.Command{At: time.Now().UnixNano(), RegisterAgent: &identity})
+		err := a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), RegisterAgent: &identity})
 		a.herald.failed(ctx, "register this agent", "", err)
 		if err != nil {
 			pause(ctx, registerRetry)

@@ -213,7 +213,7 @@ func (a *Agent) onGossip(from consensus.ServerID, data []byte) {
 		a.herald.peer(string(from), err)
 		return
 	}
-	if !a.peers.heard(from, g, time.Now()) {
+	if !a.peers.heard(from, g, a.now()) {
 		return
 	}
 	// An agent that lets go of its lease says so before it says that its Redis is down.

@@ -181,7 +181,7 @@ func freeAddr(t *testing.T, l *lab.Lab) config.Addr {
 func (m *member) start() {
 	m.t.Helper()
 	cfg := m.cfg
-	agent, err := New(&cfg, zerolog.New(&m.log).Level(zerolog.DebugLevel).With().Timestamp().Logger(), "test")
+	agent, err := New(&cfg, Host{}, zerolog.New(&m.log).Level(zerolog.DebugLevel).With().Timestamp().Logger(), "test")
 	if err != nil {
 		m.t.Fatal(err)
 	}

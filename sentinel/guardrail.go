@@ -15,7 +15,7 @@ func (a *Agent) Pause(ctx context.Context, o api.PauseOrder) error {
 	if o.Master != "" && a.machine.State().Master(o.Master) == nil {
 		return picture.ErrUnknownMaster
 	}
-	now := time.Now()
+	now := a.now()
 	return a.propose(ctx, 0, state.Command{At: now.UnixNano(), Pause: &state.Pause{
 		Master: o.Master, Who: o.Who, Why: o.Why, Until: now.Add(time.Duration(o.For)).UnixNano(),
 	}})
@@ -26,7 +26,7 @@ func (a *Agent) Resume(ctx context.Context, master, who string) error {
 	if master != "" && a.machine.State().Master(master) == nil {
 		return picture.ErrUnknownMaster
 	}
-	return a.propose(ctx, 0, state.Command{At: time.Now().UnixNano(), Resume: &state.Resume{Master: master, Who: who}})
+	return a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Resume: &state.Resume{Master: master, Who: who}})
 }
 
 // Acknowledge implements api.Guardrails. What is acknowledged is the last failover that the group knows, not only this agent.
@@ -42,7 +42,7 @@ func (a *Agent) Acknowledge(ctx context.Context, master, who string) (api.Acknow
 		return api.Acknowledged{}, fmt.Errorf("%w: no failover of %s has ended yet", state.ErrStale, master)
 	}
 	acknowledged := api.Acknowledged{Master: master, Failover: m.Last.ID}
-	return acknowledged, a.propose(ctx, 0, state.Command{At: time.Now().UnixNano(), Acknowledge: &state.Acknowledgement{
+	return acknowledged, a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Acknowledge: &state.Acknowledgement{
 		Master: master, Failover: m.Last.ID, Who: who,
 	}})
 }

@@ -10,7 +10,7 @@ import (
 const stuck = 5 * time.Second
 
 // Alive says whether the agent's loops run.
-func (a *Agent) Alive() bool { return time.Since(a.judgement.Load().at) < stuck }
+func (a *Agent) Alive() bool { return a.now().Sub(a.judgement.Load().at) < stuck }
 
 // Counters are for the metrics.
 func (a *Agent) Counters() api.Counters {

@@ -144,7 +144,7 @@ func (j *judge) hear() {
 func (a *Agent) look() look {
 	s := a.machine.State()
 	return look{
-		now: time.Now(), state: s, masters: a.managed(s), view: a.monitor.View(), status: a.node.Status(), peers: a.peers.all(),
+		now: a.now(), state: s, masters: a.managed(s), view: a.monitor.View(), status: a.node.Status(), peers: a.peers.all(),
 	}
 }
 
@@ -317,7 +317,7 @@ func (j *judge) stand(ctx context.Context, r reason) {
 		j.a.post(func(j *judge) {
 			j.standing = false
 			if err != nil {
-				j.agenda.lost(r.masters, time.Now(), rand.Float64())
+				j.agenda.lost(r.masters, j.a.now(), rand.Float64())
 			}
 		})
 	})
@@ -325,12 +325,12 @@ func (j *judge) stand(ctx context.Context, r reason) {
 
 // begin has the first step of a failover committed. Its goroutine ends when that is decided.
 func (j *judge) begin(ctx context.Context, term consensus.Term, master string) {
-	j.beginning[master] = time.Now().Add(beginTimeout)
+	j.beginning[master] = j.a.now().Add(beginTimeout)
 	j.a.workers.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, beginTimeout)
 		defer cancel()
 		err := j.a.begin(ctx, term, master, failover.CauseDown)
 		j.a.herald.failed(ctx, "begin the failover", master, err)
-		j.a.post(func(j *judge) { j.beginning[master] = time.Now().Add(rest) })
+		j.a.post(func(j *judge) { j.beginning[master] = j.a.now().Add(rest) })
 	})
 }

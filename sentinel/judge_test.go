@@ -12,7 +12,7 @@ import (
 )
 
 func TestVeto_RefusesOnlyWhatIsKnownToLive(t *testing.T) {
-	a := &Agent{machine: state.NewMachine(), ledger: newLedger(time.Now(), nil)}
+	a := &Agent{host: Host{}.withDefaults(), machine: state.NewMachine(), ledger: newLedger(time.Now(), nil)}
 	a.judgement.Store(&judgement{masters: map[string]judged{
 		"dead":  {verdict: monitor.Verdict{ObjectivelyDown: true}},
 		"lives": {verdict: monitor.Verdict{Life: []monitor.Proof{{Replica: "h:2", Text: "it received 5 bytes"}}}},

@@ -67,7 +67,7 @@ func (j *judge) abdicate() {
 func (j *judge) accede(ctx context.Context, term consensus.Term) {
 	ctx, end := context.WithCancel(ctx)
 	r := &reign{
-		term: term, since: time.Now(), end: end,
+		term: term, since: j.a.now(), end: end,
 		start: func(f func(context.Context)) context.CancelFunc {
 			ctx, stop := context.WithCancel(ctx)
 			j.a.workers.Go(func() {
@@ -119,7 +119,7 @@ func (j *judge) run(master string) {
 		j.a.herald.failed(ctx, "run the failover", master, err)
 		j.a.post(func(*judge) {
 			delete(r.running, master)
-			r.ran[master] = time.Now()
+			r.ran[master] = j.a.now()
 		})
 	})
 }
@@ -137,7 +137,7 @@ func (j *judge) repair(master string) {
 		j.a.post(func(*judge) {
 			delete(r.repairs, master)
 			n := r.pauses[master].repairs
-			r.pauses[master] = pausing{until: time.Now().Add(min(rest<<min(n, 10), longestRest)), repairs: n + 1}
+			r.pauses[master] = pausing{until: j.a.now().Add(min(rest<<min(n, 10), longestRest)), repairs: n + 1}
 		})
 	})
 }

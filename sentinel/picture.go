@@ -30,7 +30,7 @@ type painted struct {
 // Picture is what this agent knows now.
 func (a *Agent) Picture() picture.Picture {
 	last, members := a.painted.Load(), a.members.Load()
-	if last == nil || last.members != members || last.state != a.machine.State() || time.Since(last.picture.At) > drying {
+	if last == nil || last.members != members || last.state != a.machine.State() || a.now().Sub(last.picture.At) > drying {
 		l := a.look()
 		last = &painted{picture: a.paint(l), state: l.state, members: members}
 		a.painted.Store(last)

@@ -70,11 +70,11 @@ func shadowed(s failover.Situation, m *state.Master) *state.Command {
 // note has it put down. Its goroutine ends when that is decided.
 func (j *judge) note(ctx context.Context, master string, c state.Command) {
 	term := j.reign.term
-	j.beginning[master] = time.Now().Add(beginTimeout)
+	j.beginning[master] = j.a.now().Add(beginTimeout)
 	j.a.workers.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, beginTimeout)
 		defer cancel()
 		j.a.herald.failed(ctx, "put down what was seen in the shadow", master, j.a.propose(ctx, term, c))
-		j.a.post(func(j *judge) { j.beginning[master] = time.Now().Add(rest) })
+		j.a.post(func(j *judge) { j.beginning[master] = j.a.now().Add(rest) })
 	})
 }

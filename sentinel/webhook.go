@@ -2,7 +2,6 @@ package sentinel
 
 import (
 	"context"
-	"time"
 
 	"picket/sentinel/state"
 	"picket/sentinel/webhook"
@@ -23,14 +22,14 @@ func (h history) Cursor(endpoint string) (uint64, bool) { return h.a.machine.Sta
 
 func (h history) Advance(ctx context.Context, endpoint string, index uint64) error {
 	return h.a.propose(ctx, 0, state.Command{
-		At: time.Now().UnixNano(), AdvanceCursor: &state.Cursor{Endpoint: endpoint, ID: index},
+		At: h.a.now().UnixNano(), AdvanceCursor: &state.Cursor{Endpoint: endpoint, ID: index},
 	})
 }
 
 // dispatcher makes what delivers to the webhooks, while this agent leads.
 func (a *Agent) dispatcher() (*webhook.Dispatcher, error) {
 	return webhook.New(webhook.Config{
-		Cluster: a.cfg.Cluster, Webhooks: a.cfg.Webhooks, Source: history{a},
+		Cluster: a.cfg.Cluster, Webhooks: a.cfg.Webhooks, Source: history{a}, Dial: a.host.Dial, Now: a.now,
 		Report: func(r webhook.Report) {
 			a.metrics.Delivery(r.Endpoint, r.Kind == webhook.Delivered)
 			a.herald.delivery(r)

@@ -227,8 +227,7 @@ func (p *peer) session(ctx context.Context) error {
 func (p *peer) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	dialer := net.Dialer{KeepAliveConfig: keepAlive, Control: userTimeout}
-	return dialer.DialContext(ctx, "tcp", p.address())
+	return p.t.cfg.Dial(ctx, "tcp", p.address())
 }
 
 // greet passes the handshake; the connection to write to is the given one, or it secured.

@@ -25,6 +25,9 @@ type Config struct {
 	// file that was changed because a host has moved. May be nil.
 	Known map[consensus.ServerID]string
 	TLS   *tls.Config // nil: plain; used for both sides, RootCAs for the certificates of both
+	// OpenPort and Dial reach the network; nil: sockets that notice soon when a peer is gone.
+	OpenPort func(network, addr string) (net.Listener, error)
+	Dial     func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Problem is told what an operator should know: a handshake that was refused, on either side, or a peer
 	// that speaks nonsense. It must not block.
 	Problem func(peer string, err error)
@@ -48,6 +51,20 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: t
 
 const silence = 4 * time.Second
 
+// withSockets fills in the machine's network.
+func (c Config) withSockets() Config {
+	if c.OpenPort == nil {
+		sockets := net.ListenConfig{KeepAliveConfig: keepAlive, Control: userTimeout}
+		c.OpenPort = func(network, addr string) (net.Listener, error) {
+			return sockets.Listen(context.Background(), network, addr)
+		}
+	}
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{KeepAliveConfig: keepAlive, Control: userTimeout}).DialContext
+	}
+	return c
+}
+
 // Transport implements consensus.Transport.
 type Transport struct {
 	cfg       Config
@@ -70,8 +87,8 @@ func Listen(cfg Config, receiver consensus.Receiver) (*Transport, error) {
 			return nil, fmt.Errorf("listen for other agents: the name %q must have 1 to %d bytes", name, maxName)
 		}
 	}
-	listen := net.ListenConfig{KeepAliveConfig: keepAlive, Control: userTimeout}
-	listener, err := listen.Listen(context.Background(), "tcp", cfg.Listen)
+	cfg = cfg.withSockets()
+	listener, err := cfg.OpenPort("tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for other agents: %w; is another agent running here?", err)
 	}

@@ -22,12 +22,13 @@ type Backend interface {
 
 // Config of a server.
 type Config struct {
-	Addr    string
-	Backend Backend
-	Store   Store
-	Group   Group
-	Rails   Guardrails
-	Metrics *Metrics
+	Addr     string
+	OpenPort func(network, addr string) (net.Listener, error) // nil: net.Listen
+	Backend  Backend
+	Store    Store
+	Group    Group
+	Rails    Guardrails
+	Metrics  *Metrics
 }
 
 // Limits of one request; there is nothing to upload but the map's values, which have a limit of their own.
@@ -51,7 +52,10 @@ type Server struct {
 
 // Listen starts a server.
 func Listen(cfg Config) (*Server, error) {
-	listener, err := net.Listen("tcp", cfg.Addr)
+	if cfg.OpenPort == nil {
+		cfg.OpenPort = net.Listen
+	}
+	listener, err := cfg.OpenPort("tcp", cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for HTTP: %w; change listen.http, or leave it empty", err)
 	}

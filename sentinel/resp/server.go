@@ -27,8 +27,9 @@ type Backend interface {
 // Config of a server.
 type Config struct {
 	Addr       string
-	Password   config.Secret // empty: everybody may do everything
-	Version    string        // of the agent
+	OpenPort   func(network, addr string) (net.Listener, error) // nil: net.Listen
+	Password   config.Secret                                    // empty: everybody may do everything
+	Version    string                                           // of the agent
 	Backend    Backend
 	MaxClients int // 0: defaultMaxClients
 }
@@ -63,7 +64,10 @@ type Server struct {
 
 // Listen starts a server.
 func Listen(cfg Config) (*Server, error) {
-	listener, err := net.Listen("tcp", cfg.Addr)
+	if cfg.OpenPort == nil {
+		cfg.OpenPort = net.Listen
+	}
+	listener, err := cfg.OpenPort("tcp", cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for Sentinel clients: %w; change listen.sentinel, or stop what listens there", err)
 	}

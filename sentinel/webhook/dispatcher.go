@@ -53,6 +53,9 @@ type Config struct {
 	Webhooks  []config.Webhook // as config.Load checked them
 	Source    Source
 	Transport http.RoundTripper // nil: one of its own
+	// Dial and Now are of the machine; nil: the real one.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	Now  func() time.Time
 	// Report is told of every attempt. It must not block.
 	Report func(Report)
 }
@@ -74,7 +77,13 @@ type endpoint struct {
 
 // New makes a dispatcher; nothing is sent before Run.
 func New(cfg Config) (*Dispatcher, error) {
-	d := &Dispatcher{cfg: cfg, client: client(cfg.Transport)}
+	if cfg.Dial == nil {
+		cfg.Dial = (&net.Dialer{Timeout: connectTimeout}).DialContext
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	d := &Dispatcher{cfg: cfg, client: client(cfg)}
 	for _, w := range cfg.Webhooks {
 		key, err := w.SigningKey()
 		if err != nil {
@@ -94,11 +103,12 @@ const (
 	connectTimeout    = 10 * time.Second // of what may go on when the attempt is over
 )
 
-func client(transport http.RoundTripper) *http.Client {
+func client(cfg Config) *http.Client {
+	transport := cfg.Transport
 	if transport == nil {
 		transport = &http.Transport{
 			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute,
-			DialContext: (&net.Dialer{Timeout: connectTimeout}).DialContext, TLSHandshakeTimeout: connectTimeout,
+			DialContext: cfg.Dial, TLSHandshakeTimeout: connectTimeout,
 			MaxResponseHeaderBytes: maxResponseHeader,
 		}
 	}

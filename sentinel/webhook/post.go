@@ -58,7 +58,7 @@ func (d *Dispatcher) request(ctx context.Context, to *endpoint, e state.Event) (
 	}
 	request.Header.Set("Content-Type", "application/cloudevents+json; charset=UTF-8")
 	request.Header.Set("User-Agent", "picket")
-	sign(request.Header, to.key, eventID(d.cfg.Cluster, e), time.Now(), body)
+	sign(request.Header, to.key, eventID(d.cfg.Cluster, e), d.cfg.Now(), body)
 	return request, nil
 }
 

@@ -1,0 +1,30 @@
+package sentinel
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"picket/consensus/vfs"
+)
+
+// Host is what an agent has of the machine under it: the only way to its disk, its network and its clock, so that a test can give each of
+// many agents in one process a machine of its own. What is nil is the real thing.
+type Host struct {
+	FS     vfs.FS
+	Listen func(network, addr string) (net.Listener, error)
+	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Now is the clock that the agent judges, promises and holds leases by. Timers are the runtime's.
+	Now func() time.Time
+}
+
+// withDefaults fills in the real machine. Network functions stay nil: whoever uses them knows best how to tune a real socket.
+func (h Host) withDefaults() Host {
+	if h.FS == nil {
+		h.FS = vfs.OS{}
+	}
+	if h.Now == nil {
+		h.Now = time.Now
+	}
+	return h
+}
