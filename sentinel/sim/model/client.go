@@ -97,7 +97,7 @@ func (p *process) consume(c *client) {
 	for c.idle() {
 		args, n, err := parse(c.in[taken:])
 		if err != nil {
-			c.fail("ERR " + err.Error())
+			c.fail("ERR Protocol error: " + err.Error())
 			c.closeAfter = true
 			break
 		}

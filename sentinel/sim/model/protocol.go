@@ -14,13 +14,14 @@ const (
 	maxBulk   = 64 << 20
 )
 
+// What is wrong about a request, as Redis says it behind "Protocol error: ".
 var (
-	errInline     = errors.New("Protocol error: too big inline request")
-	errCountLine  = errors.New("Protocol error: too big mbulk count string")
-	errCount      = errors.New("Protocol error: invalid multibulk length")
-	errBulkLine   = errors.New("Protocol error: too big bulk count string")
-	errBulkLength = errors.New("Protocol error: invalid bulk length")
-	errQuotes     = errors.New("Protocol error: unbalanced quotes in request")
+	errInline     = errors.New("too big inline request")
+	errCountLine  = errors.New("too big mbulk count string")
+	errCount      = errors.New("invalid multibulk length")
+	errBulkLine   = errors.New("too big bulk count string")
+	errBulkLength = errors.New("invalid bulk length")
+	errQuotes     = errors.New("unbalanced quotes in request")
 )
 
 // parse takes the first whole request from buf: its words, which may be none, and its length. A length of 0 means that more must
@@ -50,7 +51,7 @@ func parse(buf []byte) (args []string, length int, err error) {
 			return nil, 0, nil
 		}
 		if buf[at] != '$' {
-			return nil, 0, errors.New("Protocol error: expected '$', got '" + string(rune(buf[at])) + "'")
+			return nil, 0, errors.New("expected '$', got '" + string(rune(buf[at])) + "'")
 		}
 		size, start, err := parseCount(buf, at, errBulkLine, errBulkLength)
 		if err != nil || start == 0 {
