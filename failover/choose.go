@@ -28,7 +28,7 @@ func choose(s Situation, read []*monitor.Observation) choice {
 	}
 	var fit []*monitor.Observation
 	for _, o := range read {
-		if why := unfit(o, history); why != "" {
+		if why := unfit(o, history, o.Server == s.Record.Want); why != "" {
 			c.refused[o.Server] = why
 		} else {
 			fit = append(fit, o)
@@ -123,12 +123,12 @@ func away(zone, home string) int {
 	return 1
 }
 
-// unfit says why a replica must not become the master; empty: it may.
-func unfit(o *monitor.Observation, history string) string {
+// unfit says why a replica must not become the master; empty: it may. One that somebody has named may have any priority.
+func unfit(o *monitor.Observation, history string, named bool) string {
 	switch {
 	case o.Role != "slave":
 		return "it is not a replica"
-	case o.Priority == 0:
+	case o.Priority == 0 && !named:
 		return "its replica-priority is 0"
 	case o.Loading:
 		return "it still loads its data"

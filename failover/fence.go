@@ -101,11 +101,9 @@ func fence(ctx context.Context, c *redis.Client, server config.Addr) (*monitor.O
 		return nil, err
 	}
 	// That they may not be disconnected changes nothing about the writes.
-	var reply redis.Error
-	if err := disconnectClients(ctx, c); err != nil && !errors.As(err, &reply) {
+	if err := disconnectClients(ctx, c); err != nil && !isReply(err) {
 		return nil, err
 	}
-	o.Fence = is.fenced().replicas
 	return o, nil
 }
 
@@ -122,12 +120,37 @@ func unfence(ctx context.Context, c *redis.Client, server config.Addr) (*monitor
 	if err != nil {
 		return nil, err
 	}
-	o, err := commandAndInfo(ctx, c, server, func(pipe redis.Pipeliner) { setFence(ctx, pipe, is, is.unfenced()) })
-	if err != nil {
+	return commandAndInfo(ctx, c, server, func(pipe redis.Pipeliner) { setFence(ctx, pipe, is, is.unfenced()) })
+}
+
+// hold has a server keep its writers waiting, and fences it: when the wait runs out they are refused, and nothing is written. A server whose
+// settings may not be changed is held by the pause alone.
+func hold(ctx context.Context, c *redis.Client, a Action) (*monitor.Observation, error) {
+	is, err := readFence(ctx, c)
+	if err != nil && !lacksCommand(err) {
 		return nil, err
 	}
-	o.Fence = is.unfenced().replicas
-	return o, nil
+	fenced := is.fenced()
+	if err != nil {
+		fenced = is
+	}
+	return commandAndInfo(ctx, c, a.Server, func(pipe redis.Pipeliner) {
+		pipe.Do(ctx, "CLIENT", "PAUSE", strconv.FormatInt(a.For.Milliseconds(), 10), "WRITE")
+		setFence(ctx, pipe, is, fenced)
+	})
+}
+
+// letGo has the writers go on: first the fence is taken away, so that none of those that wait is refused.
+func letGo(ctx context.Context, c *redis.Client) error {
+	is, err := readFence(ctx, c)
+	if err != nil && !lacksCommand(err) {
+		return err
+	}
+	pipe := c.Pipeline()
+	setFence(ctx, pipe, is, is.unfenced())
+	pipe.Do(ctx, "CLIENT", "UNPAUSE")
+	_, err = pipe.Exec(ctx)
+	return err
 }
 
 func disconnectClients(ctx context.Context, c *redis.Client) error {
@@ -140,5 +163,6 @@ func disconnectClients(ctx context.Context, c *redis.Client) error {
 
 // lacksCommand says whether a server refused because a command is renamed or forbidden.
 func lacksCommand(err error) bool {
-	return err != nil && (strings.HasPrefix(err.Error(), "ERR unknown") || strings.HasPrefix(err.Error(), "NOPERM"))
+	var reply redis.Error
+	return errors.As(err, &reply) && (strings.HasPrefix(reply.Error(), "ERR unknown") || strings.HasPrefix(reply.Error(), "NOPERM"))
 }

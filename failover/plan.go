@@ -17,9 +17,6 @@ const (
 	retryAfter = 100 * time.Millisecond
 	// pollEvery separates looks at a server whose state is awaited.
 	pollEvery = 20 * time.Millisecond
-	// holdFor is how long writers are held at most when a healthy master is handed over; the hand-over is given up well before.
-	holdFor    = 3 * time.Second
-	holdGiveUp = holdFor / 2
 )
 
 // Knowledge is what a runner has found out and done itself, since it took the failover over. It is not in the log: a
@@ -39,7 +36,7 @@ type Knowledge struct {
 	Released  bool                                 // the old master's writers are not held any more
 	Remarks   []string
 
-	held config.Addr // whose writers are held
+	old config.Addr // the master that is replaced
 }
 
 // Attempt is a finished action.
@@ -240,54 +237,6 @@ func noCandidate(why string) *Blocker {
 		Remedy: "start a replica, or bring the old master back"}
 }
 
-// nextHandOver is for a healthy master: its writers are held, and when a replica has everything, that one is chosen. Nothing is cut, so
-// giving up leaves everything as it was.
-func nextHandOver(s Situation, k Knowledge) Move {
-	old := s.Record.Old
-	if s.Now.Sub(k.Since) >= min(holdGiveUp, s.Settings.FailoverTimeout) {
-		if !k.HeldAt.IsZero() && !k.Released && k.idle(old, s.Now, retryAfter) {
-			return Move{Actions: []Action{{Kind: Release, Server: old}}}
-		}
-		if k.Busy[old] {
-			return Move{Until: s.Now.Add(retryAfter)}
-		}
-		return s.commit(Step{Kind: StepAbort, Why: "no replica caught up with the master in time"})
-	}
-	if k.HeldAt.IsZero() {
-		if k.idle(old, s.Now, retryAfter) {
-			return Move{Actions: []Action{{Kind: Hold, Server: old, For: holdFor}}}
-		}
-		return Move{Until: s.Now.Add(retryAfter)}
-	}
-	if c := caughtUp(s, k); c != nil {
-		return s.commit(Step{Kind: StepPromote, Target: c.Server, RunID: c.RunID, ReplID: c.ReplID, Offset: c.Offset,
-			Why: fmt.Sprintf("it holds all that the master wrote, offset %d", c.Offset)})
-	}
-	move := Move{Until: s.Now.Add(time.Millisecond)}
-	for _, a := range append(s.candidates(), old) {
-		if !s.down(a) && k.idle(a, s.Now, time.Millisecond) {
-			move.Actions = append(move.Actions, Action{Kind: Read, Server: a})
-		}
-	}
-	return move
-}
-
-// caughtUp gives the best replica that holds everything. The master must have been read twice without having moved: a script that
-// was running when the hold began may still have written.
-func caughtUp(s Situation, k Knowledge) *monitor.Observation {
-	n := len(k.Held)
-	if n < 2 || k.Held[n-1].Offset != k.Held[n-2].Offset {
-		return nil
-	}
-	var full []*monitor.Observation
-	for _, a := range s.candidates() {
-		if o := k.Seen[a]; o != nil && o.Offset == k.Held[n-1].Offset && o.ReplID == k.Held[n-1].ReplID {
-			full = append(full, o)
-		}
-	}
-	return choose(s, full).best
-}
-
 // nextPromote makes the chosen replica the master and has that committed. The choice stands: a successor promotes the same one, also if
 // it is not known whether it was promoted already. What was chosen is a process and what it held: once restarted, it is not that any more.
 func nextPromote(s Situation, k Knowledge) Move {
@@ -309,12 +258,10 @@ func nextPromote(s Situation, k Knowledge) Move {
 		return Move{Until: s.Now.Add(retryAfter)}
 	case target == nil:
 		return Move{Actions: []Action{{Kind: Read, Server: r.Target}}}
-	case r.Cause == CauseManual && target.Role == "slave" && s.alive(r.Old) && s.Now.Sub(k.HeldAt) >= holdGiveUp:
-		// The old master's writers may go on by now, or this leader never held them: what was chosen may miss writes.
-		if !k.Released && k.idle(r.Old, s.Now, retryAfter) {
-			return Move{Actions: []Action{{Kind: Release, Server: r.Old}}}
+	case r.Cause == CauseManual && target.Role == "slave" && s.alive(r.Old):
+		if move, unsafe := s.holds(k); unsafe {
+			return move
 		}
-		return s.commit(Step{Kind: StepAbort, Why: "the hand-over took too long"})
 	}
 	return Move{Actions: []Action{{Kind: Promote, Server: r.Target}}}
 }

@@ -252,11 +252,34 @@ func TestNext_HandOver(t *testing.T) {
 			k.Held = append(k.Held, masterAt(oldMaster, o))
 		}
 	}
+	warm := func(k *Knowledge, lagA, lagB int64) {
+		master := masterAt(oldMaster, 10_000_000)
+		k.Held = []*monitor.Observation{master}
+		k.Seen[replicaA], k.Seen[replicaB] = replica(replicaA, master.Offset-lagA), replica(replicaB, master.Offset-lagB)
+	}
 	for name, c := range map[string]struct {
 		adjust func(*Situation, *Knowledge)
 		want   string
 	}{
-		"writers are held first": {manual(func(*Situation, *Knowledge) {}), "hold the writers of 10.0.0.1:6379"},
+		"all are read first": {manual(func(*Situation, *Knowledge) {}), "read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
+		"writers are held when a replica is close behind": {manual(func(s *Situation, k *Knowledge) {
+			warm(k, 0, 0)
+		}), "hold the writers of 10.0.0.1:6379"},
+		"not before": {manual(func(s *Situation, k *Knowledge) { warm(k, warmLag+1, warmLag+1) }),
+			"read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
+		"the named one must be": {manual(func(s *Situation, k *Knowledge) {
+			s.Record.Want = replicaA
+			warm(k, warmLag+1, 0)
+		}), "read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
+		"the named one is promoted, whatever its priority": {manual(func(s *Situation, k *Knowledge) {
+			s.Record.Want = replicaA
+			held(s, k, 100, 100)
+			k.Seen[replicaA], k.Seen[replicaB] = barred(replica(replicaA, 100)), replica(replicaB, 100)
+		}), "promote 10.0.0.2:6379"},
+		"nobody was ever close behind": {manual(func(s *Situation, k *Knowledge) {
+			k.Released = true
+			s.Now = start.Add(s.Settings.FailoverTimeout / 2)
+		}), "abort"},
 		"then all are read": {manual(func(s *Situation, k *Knowledge) { held(s, k) }),
 			"read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
 		"nobody has everything": {manual(func(s *Situation, k *Knowledge) {
@@ -280,14 +303,34 @@ func TestNext_HandOver(t *testing.T) {
 			k.Released = true
 			s.Now = start.Add(holdGiveUp)
 		}), "abort"},
-		"one agent's bad moment is no failover": {manual(func(s *Situation, _ *Knowledge) {
+		"one agent's bad moment is no failover": {manual(func(s *Situation, k *Knowledge) {
 			s.View.Servers[oldMaster] = monitor.Server{Addr: oldMaster, State: monitor.Unknown}
+			warm(k, 0, 0)
 		}), "hold the writers of 10.0.0.1:6379"},
 		"the hold may have run out": {promoting(func(s *Situation, k *Knowledge) {
 			s.Record.Cause = CauseManual
 			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 95))
 			k.HeldAt, k.Released = start.Add(-holdFor), true
+			k.Held = append(k.Held, masterAt(oldMaster, 95))
 		}), "abort"},
+		"it has, behind a fence": {promoting(func(s *Situation, k *Knowledge) {
+			s.Record.Cause = CauseManual
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 95))
+			o := masterAt(oldMaster, 95)
+			o.Fence = fenceBase
+			k.Held = append(k.Held, o)
+		}), "promote 10.0.0.3:6379"},
+		"the old master has written behind its back": {promoting(func(s *Situation, k *Knowledge) {
+			s.Record.Cause = CauseManual
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 96))
+			o := masterAt(oldMaster, 96)
+			o.Fence = fenceBase
+			k.Held = append(k.Held, o)
+		}), "release the writers of 10.0.0.1:6379"},
+		"a successor looks at the old master first": {promoting(func(s *Situation, k *Knowledge) {
+			s.Record.Cause = CauseManual
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 95))
+		}), "read 10.0.0.1:6379"},
 		"it has not": {promoting(func(s *Situation, k *Knowledge) {
 			s.Record.Cause = CauseManual
 			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 95))

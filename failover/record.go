@@ -19,7 +19,7 @@ func Begin(s Step, index uint64) (*Record, error) {
 	return &Record{
 		ID: index, Master: s.Master, Epoch: s.Epoch, Phase: Begun, Cause: s.Cause, Old: s.Old,
 		Replicas: slices.Clone(s.Replicas), Evidence: s.Evidence, Leaders: []uint64{s.Epoch},
-		DownAt: s.Down, BegunAt: s.At, OldRunID: s.OldRunID, OldReplID: s.OldReplID, AllowLoss: s.AllowLoss,
+		DownAt: s.Down, BegunAt: s.At, OldRunID: s.OldRunID, OldReplID: s.OldReplID, AllowLoss: s.AllowLoss, Want: s.Want,
 	}, nil
 }
 

@@ -112,7 +112,7 @@ func (s *servers) Do(ctx context.Context, master string, a Action) (*monitor.Obs
 	case Read:
 		o, err = commandAndInfo(ctx, c, a.Server, nothing)
 	case Hold:
-		o, err = commandAndInfo(ctx, c, a.Server, command("CLIENT", "PAUSE", strconv.FormatInt(a.For.Milliseconds(), 10), "WRITE"))
+		o, err = hold(ctx, c, a)
 	case Fence:
 		o, err = fence(ctx, c, a.Server)
 	case BlindFence:
@@ -120,7 +120,7 @@ func (s *servers) Do(ctx context.Context, master string, a Action) (*monitor.Obs
 	case Unfence:
 		o, err = unfence(ctx, c, a.Server)
 	case Release:
-		err = c.Do(ctx, "CLIENT", "UNPAUSE").Err()
+		err = letGo(ctx, c)
 	case Promote:
 		o, remark, err = transform(ctx, c, a.Server, "NO", "ONE")
 		if err == nil && o.Role != "master" {
@@ -153,15 +153,31 @@ func command(words ...any) func(redis.Pipeliner) {
 	return func(pipe redis.Pipeliner) { pipe.Do(context.Background(), words...) } // the pipeline's own context bounds it
 }
 
-// commandAndInfo sends commands, if any, and INFO in one round trip.
+// commandAndInfo sends commands, if any, and asks for INFO and the fence in the same round trip.
 func commandAndInfo(ctx context.Context, c *redis.Client, server config.Addr, send func(redis.Pipeliner)) (*monitor.Observation, error) {
 	pipe := c.Pipeline()
 	send(pipe)
-	info := pipe.Info(ctx)
-	if _, err := pipe.Exec(ctx); err != nil {
+	info, fence := pipe.Info(ctx), pipe.ConfigGet(ctx, minReplicas)
+	commands, err := pipe.Exec(ctx)
+	for _, sent := range commands[:max(0, len(commands)-1)] { // a fence that may not be asked for is not known
+		if sent.Err() != nil {
+			return nil, sent.Err()
+		}
+	}
+	if err != nil && !isReply(err) {
 		return nil, err
 	}
-	return parse(server, info)
+	o, err := parse(server, info)
+	if err == nil {
+		o.Fence = monitor.FenceOf(fence)
+	}
+	return o, err
+}
+
+// isReply says whether an error is a server's word, not a broken connection.
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
 }
 
 // parse leaves it to the caller to date the observation.

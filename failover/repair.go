@@ -23,6 +23,9 @@ func Repair(s Situation) []Action {
 		return nil
 	}
 	var actions []Action
+	if _, _, fenced := Fenced(master.Last.Fence); fenced && s.Lessee.Agent == "" {
+		actions = append(actions, Action{Kind: Unfence, Server: s.Master, Note: FenceRemoved}) // no agent is beside it that would
+	}
 	for _, a := range s.Replicas {
 		server := s.View.Servers[a]
 		if a == s.Master || server.State != monitor.Up || server.Last == nil || server.Last.Loading || stale(s, server) {

@@ -49,6 +49,7 @@ const (
 	Reattached                           // a replica of the wrong master was told to follow the right one
 	Blocked
 	ActionFailed
+	FenceRemoved // from a master that no agent is beside
 )
 
 // actionLimit bounds one action: a server that takes longer hangs, and is tried again or left out.
@@ -80,6 +81,9 @@ func (r *Runner) Run(ctx context.Context, master string) error {
 	defer cancel()
 
 	k := newKnowledge(r.env.Now())
+	if s, _ := r.env.Situation(master); s.Record != nil {
+		k.old = s.Record.Old
+	}
 	results := make(chan finished)
 	var blocked *Blocker
 	for ctx.Err() == nil {
@@ -200,12 +204,11 @@ func (r *Runner) learn(f finished, master string, k *Knowledge) {
 		k.Read[a.Server] = f.seen
 		r.env.Report(Progress{Master: master, Kind: ServerCut, Server: a.Server})
 	case Hold:
-		k.HeldAt = now
-		k.held, k.Held = a.Server, nil
+		k.HeldAt, k.Held = now, nil
 	case Release:
 		k.Released = true
 	case Read:
-		if a.Server == k.held {
+		if a.Server == k.old {
 			k.Held = append(k.Held, f.seen)
 			if len(k.Held) > 2 {
 				k.Held = k.Held[1:]

@@ -58,8 +58,9 @@ type Step struct {
 	OldRunID  string // begin: of the old master's process, as last seen; empty: never seen
 	OldReplID string // begin: the history that it wrote
 
-	AllowLoss bool   // begin: somebody accepts that writes are lost that were waited for
-	Reason    string // abort: what a Blocker's reason says; empty: it was not blocked
+	AllowLoss bool        // begin: somebody accepts that writes are lost that were waited for
+	Want      config.Addr // begin: the replica that is to be promoted, of a healthy master; empty: the best one
+	Reason    string      // abort: what a Blocker's reason says; empty: it was not blocked
 }
 
 // StepKind says what a Step does.
@@ -101,6 +102,7 @@ type Record struct {
 	OldRunID  string
 	OldReplID string
 	AllowLoss bool
+	Want      config.Addr
 	Reason    string // once Aborted: why, in one word; empty: something failed
 }
 

@@ -208,6 +208,15 @@ func (p *prober) ask(ctx context.Context, client *redis.Client, broken <-chan st
 // minReplicas is the setting that fences are made of, see package failover. A server that does not tell it is watched all the same.
 const minReplicas = "min-replicas-to-write"
 
+// FenceOf reads the answer to CONFIG GET min-replicas-to-write; -1: there is none.
+func FenceOf(answer *redis.MapStringStringCmd) int64 {
+	n, err := strconv.ParseInt(answer.Val()[minReplicas], 10, 64)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
 // probe is one PING, with INFO or without. ok is false when the connection is of no use any more.
 func (p *prober) probe(ctx context.Context, client *redis.Client, first, withInfo bool) (*Observation, bool) {
 	p.report(ctx, (*facts).sent)
@@ -236,9 +245,7 @@ func (p *prober) probe(ctx context.Context, client *redis.Client, first, withInf
 	if info != nil && info.Err() == nil {
 		if parsed, err := ParseInfo(p.target.Addr, at, info.Val()); err == nil {
 			o = &parsed
-			if n, err := strconv.ParseInt(fence.Val()[minReplicas], 10, 64); err == nil {
-				o.Fence = n
-			}
+			o.Fence = FenceOf(fence)
 		} else if bad == "" {
 			bad = err.Error()
 		}
