@@ -32,6 +32,7 @@ func main() {
 type plan struct {
 	picket         string
 	crashes, hangs int
+	switchovers    int
 	downAfter      time.Duration
 	alone          bool
 	keep           bool
@@ -43,6 +44,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&p.picket, "picket", "bin/picket", "the binary to measure")
 	flags.IntVar(&p.crashes, "crashes", 30, "masters to kill")
 	flags.IntVar(&p.hangs, "hangs", 5, "masters to freeze")
+	flags.IntVar(&p.switchovers, "switchovers", 20, "healthy masters to hand over under full load")
 	flags.DurationVar(&p.downAfter, "down-after", time.Second, "down-after of both systems")
 	flags.BoolVar(&p.alone, "alone", false, "measure Picket only")
 	flags.BoolVar(&p.keep, "keep", false, "leave the directory with logs")
@@ -87,7 +89,7 @@ func (p plan) start(l *lab.Lab) ([]*system, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start Picket: %w", err)
 	}
-	systems := []*system{{name: "Picket", cluster: c, client: c.FailoverClient, epoch: epochOf(c), master: c.Redis[0]}}
+	systems := []*system{{name: "Picket", cluster: c, client: c.FailoverClient, sentinels: c.Sentinels, epoch: epochOf(c), master: c.Redis[0]}}
 	if p.alone {
 		return systems, nil
 	}
@@ -95,7 +97,7 @@ func (p plan) start(l *lab.Lab) ([]*system, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start Redis Sentinel: %w", err)
 	}
-	return append(systems, &system{name: "Redis Sentinel", cluster: g, client: g.FailoverClient, master: g.Redis[0]}), nil
+	return append(systems, &system{name: "Redis Sentinel", cluster: g, client: g.FailoverClient, sentinels: g.Addrs, master: g.Redis[0]}), nil
 }
 
 // measure takes the rounds in turns.
@@ -103,15 +105,15 @@ func (p plan) measure(ctx context.Context, out io.Writer, systems []*system) err
 	for _, kind := range []struct {
 		fault fault
 		n     int
-	}{{crash, p.crashes}, {hang, p.hangs}} {
+	}{{crash, p.crashes}, {hang, p.hangs}, {planned, p.switchovers}} {
 		for i := range kind.n {
 			for _, s := range systems {
 				r, err := s.round(ctx, kind.fault)
 				if err != nil {
 					return fmt.Errorf("%s, %s %d: %w", s.name, kind.fault, i+1, err)
 				}
-				fmt.Fprintf(out, "%-15s %s %2d: writing again after %6.1f ms, old master a replica %7.1f ms after its return, "+
-					"%d of %d acknowledged writes lost%s\n", s.name, kind.fault, i+1, ms(r.gap), ms(r.rejoin), r.lost, r.acked, r.note)
+				fmt.Fprintf(out, "%-15s %s %2d: %s %6.1f ms, old master a replica after %7.1f ms, "+
+					"%d of %d acknowledged writes lost%s\n", s.name, kind.fault, i+1, waited[kind.fault], ms(r.gap), ms(r.rejoin), r.lost, r.acked, r.note)
 				s.rounds[kind.fault] = append(s.rounds[kind.fault], r)
 			}
 		}

@@ -21,22 +21,29 @@ func report(out io.Writer, p plan, systems []*system) {
 		if len(systems[0].rounds[f]) == 0 {
 			continue
 		}
-		row(w, systems, fmt.Sprintf("%s (%d): a client writes again", f, len(systems[0].rounds[f])), f,
-			func(r round) time.Duration { return r.gap })
-		row(w, systems, fmt.Sprintf("%s: the returned master is a replica", f), f,
-			func(r round) time.Duration { return r.rejoin })
+		n := len(systems[0].rounds[f])
+		if f == planned {
+			row(w, systems, fmt.Sprintf("%s (%d): longest wait of each of %d writers", f, n, writers), f,
+				func(r round) []time.Duration { return r.gaps })
+			fullRow(w, systems)
+		} else {
+			row(w, systems, fmt.Sprintf("%s (%d): a client writes again", f, n), f,
+				func(r round) []time.Duration { return []time.Duration{r.gap} })
+			row(w, systems, fmt.Sprintf("%s: the returned master is a replica", f), f,
+				func(r round) []time.Duration { return []time.Duration{r.rejoin} })
+		}
 		lostRow(w, systems, f)
 	}
 	_ = w.Flush() // stdout
 }
 
-func row(w io.Writer, systems []*system, what string, f fault, value func(round) time.Duration) {
+func row(w io.Writer, systems []*system, what string, f fault, of func(round) []time.Duration) {
 	fmt.Fprintf(w, "%s\t", what)
 	var medians []time.Duration
 	for _, s := range systems {
 		var values []time.Duration
 		for _, r := range s.rounds[f] {
-			values = append(values, value(r))
+			values = append(values, of(r)...)
 		}
 		slices.Sort(values)
 		medians = append(medians, quantile(values, 0.5))
@@ -44,6 +51,18 @@ func row(w io.Writer, systems []*system, what string, f fault, value func(round)
 	}
 	if len(medians) == 2 {
 		fmt.Fprintf(w, "%.1f ×", float64(medians[1])/float64(medians[0]))
+	}
+	fmt.Fprintln(w)
+}
+
+func fullRow(w io.Writer, systems []*system) {
+	fmt.Fprint(w, "switchover: full resyncs\t")
+	for _, s := range systems {
+		full := 0
+		for _, r := range s.rounds[planned] {
+			full += r.full
+		}
+		fmt.Fprintf(w, "%d\t", full)
 	}
 	fmt.Fprintln(w)
 }

@@ -15,28 +15,35 @@ import (
 type fault int
 
 const (
-	crash fault = iota // kill -9; restarted after the failover
-	hang               // SIGSTOP; woken after the failover
+	crash   fault = iota // kill -9; restarted after the failover
+	hang                 // SIGSTOP; woken after the failover
+	planned              // none: it is handed over
 	faults
 )
 
-func (f fault) String() string { return [...]string{"crash", "hang"}[f] }
+func (f fault) String() string { return [...]string{"crash", "hang", "switchover"}[f] }
+
+// waited says what a round's gap is.
+var waited = [...]string{"writing again after", "writing again after", "longest wait of 8 writers"}
 
 // system is one of the systems that are measured.
 type system struct {
-	name    string
-	cluster cluster
-	client  func() *redis.Client
-	epoch   func(context.Context) (uint64, error) // nil: has none to compare
-	master  *lab.Redis
-	last    uint64 // epoch after the last failover
-	rounds  [faults][]round
+	name      string
+	cluster   cluster
+	client    func() *redis.Client
+	sentinels func() []string                       // Sentinel ports
+	epoch     func(context.Context) (uint64, error) // nil: has none to compare
+	master    *lab.Redis
+	last      uint64 // epoch after the last failover
+	rounds    [faults][]round
 }
 
 // round is one measured failover.
 type round struct {
-	gap         time.Duration // from the fault to the next acknowledged write
-	rejoin      time.Duration // from the old master's return until it is a replica with its link up
+	gap         time.Duration   // from the fault to the next acknowledged write
+	rejoin      time.Duration   // from the old master's return until it is a replica with its link up
+	gaps        []time.Duration // of a switchover: each writer's longest time without an acknowledged write
+	full        int             // of a switchover: full resyncs
 	lost, acked int
 	note        string
 }
@@ -49,6 +56,9 @@ const inFlight = 5 * time.Millisecond
 
 // round does the fault to the master under a writing client and waits until all is well again.
 func (s *system) round(ctx context.Context, f fault) (round, error) {
+	if f == planned {
+		return s.planned(ctx)
+	}
 	writer := lab.NewWriter(s.client(), fmt.Sprintf("%s-%d", f, time.Now().UnixNano()))
 	defer writer.Stop()
 	if err := lab.Await(10*time.Second, "the client writes", func(context.Context) error {
@@ -135,12 +145,12 @@ func (s *system) bringBack(f fault, old *lab.Redis) (time.Duration, error) {
 	return time.Since(start), err
 }
 
-func (s *system) count(ctx context.Context, writer *lab.Writer, r *round) (err error) {
+func (s *system) count(ctx context.Context, writer *lab.Writer, r *round) error {
 	client := s.master.Client()
 	defer client.Close()
 	acked := writer.Acked()
-	r.acked = len(acked)
-	r.lost, err = lab.Lost(ctx, client, acked)
+	lost, err := lab.Lost(ctx, client, acked)
+	r.acked, r.lost = r.acked+len(acked), r.lost+lost
 	return err
 }
 

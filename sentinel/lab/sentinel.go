@@ -81,6 +81,9 @@ func (g *SentinelGroup) FailoverClient() *redis.Client { return g.FailoverClient
 // FailoverClientOn is such a client on a host.
 func (g *SentinelGroup) FailoverClientOn(h *Host) *redis.Client { return failoverClient(h, g.addrs) }
 
+// Addrs lists the Sentinels' addresses.
+func (g *SentinelGroup) Addrs() []string { return g.addrs }
+
 // Servers gives the group's Redis servers.
 func (g *SentinelGroup) Servers() []*Redis { return g.Redis }
 
