@@ -18,6 +18,7 @@ import (
 
 	"picket/config"
 	"picket/sentinel"
+	"picket/sentinel/api"
 	"picket/sentinel/cli"
 	"picket/sentinel/demo"
 )
@@ -52,7 +53,7 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), pauseCommand(), resumeCommand(), acknowledgeCommand(),
+	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), switchoverCommand(), pauseCommand(), resumeCommand(), acknowledgeCommand(),
 		membersCommand(), kvCommand(), configCommand(), versionCommand())
 	return root
 }
@@ -143,14 +144,19 @@ func statusCommand() *cobra.Command {
 func failoverCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "failover NAME",
-		Short: "Hand a master over to its best replica",
+		Short: "Fail a master over to its best replica, whatever its health",
 		Args:  cobra.ExactArgs(1),
 	}
 	path := configFlag(cmd)
 	addr := cmd.Flags().String("sentinel", "", "Sentinel address of an agent (default: listen.sentinel of the configuration)")
 	password := cmd.Flags().String("password-file", "", "file with the password of the Sentinel port, with --sentinel")
+	agent := cmd.Flags().String("agent", "", "with --allow-data-loss: HTTP address of an agent (default: listen.http of the configuration)")
+	allow := cmd.Flags().Bool("allow-data-loss", false, "go on without replicas that may hold writes which clients have waited for")
 	timeout := cmd.Flags().Duration("timeout", time.Minute, "how long to wait for its end")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *allow {
+			return forceFailover(cmd, *path, *agent, args[0], *timeout)
+		}
 		target, secret, err := sentinelDoor(*path, config.Addr(*addr), *password)
 		if err != nil {
 			return err
@@ -160,6 +166,17 @@ func failoverCommand() *cobra.Command {
 		return cli.Failover(ctx, cmd.OutOrStdout(), target, secret, args[0])
 	}
 	return cmd
+}
+
+// forceFailover accepts that writes are lost.
+func forceFailover(cmd *cobra.Command, path, agent, master string, timeout time.Duration) error {
+	door, err := httpDoor(path, agent)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+	defer cancel()
+	return cli.Orders{Agent: door, Who: operator()}.Failover(ctx, cmd.OutOrStdout(), api.FailoverOrder{Master: master, AllowDataLoss: true})
 }
 
 // sentinelDoor finds the Sentinel port and its password: as the flags say, else as the configuration says.

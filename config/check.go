@@ -40,6 +40,7 @@ func (c *Config) check(r *report) {
 	c.PeerTLS.checkMutual(r, "peer-tls")
 	c.checkMasters(r)
 	c.checkWebhooks(r)
+	r.oneOf("on-stop", c.OnStop, StopNothing, StopSwitchover)
 	r.between("fence.timeout", c.Fence.Timeout, minFenceTimeout, maxFenceTimeout)
 	if (c.Fence.Kill || c.Fence.Command != "") && c.Local == "" {
 		r.add("local", nil, "is missing, although fence says what to do to it", "name the Redis beside this agent, or take kill and command away")
@@ -125,6 +126,10 @@ func (c *Config) checkMaster(r *report, key string, m *Master) {
 	r.shorter(key+".lease", m.Lease, m)
 	r.oneOf(key+".lease-loss", m.LeaseLoss, LeaseReplicas, LeaseStrict, LeaseOff)
 	m.checkDurability(r, key)
+	r.oneOf(key+".switchover", m.Switchover, SwitchoverPause, SwitchoverNative)
+	if m.PreferServer != "" && m.PreferZone != "" {
+		r.add(key+".prefer-server", m.PreferServer, "is given although prefer-zone is, too", "keep one of them")
+	}
 	r.oneOf(key+".empty-master", m.EmptyMaster, EmptyProtect, EmptyAccept)
 	r.oneOf(key+".foreign-sentinels", m.ForeignSentinels, ForeignRefuse, ForeignIgnore)
 	r.atLeast(key+".failover-timeout", m.FailoverTimeout, max(minFailoverTimeout, m.DownAfter))

@@ -9,6 +9,7 @@ func Default() Config {
 		Agent:  Agent{DataDir: "/var/lib/picket", ElectionTimeout: 300 * time.Millisecond},
 		Listen: Listen{Sentinel: "0.0.0.0:26379", Peers: "0.0.0.0:26380", HTTP: "127.0.0.1:26381"},
 		Mode:   ModeActive,
+		OnStop: StopNothing,
 		Fence:  Fence{Timeout: 5 * time.Second},
 		Log:    Log{Level: "info", Format: "console"},
 	}
@@ -20,7 +21,7 @@ func DefaultMaster() Master {
 	return Master{
 		DownAfter: time.Second, CrashGrace: 30 * time.Millisecond, FailoverTimeout: 10 * time.Second, ParallelSyncs: 1,
 		Cooldown: 10 * time.Second, Lease: 300 * time.Millisecond, LeaseLoss: LeaseReplicas,
-		Durability: Durability{OnQuorumMissing: MissingWait, PromoteAfter: time.Minute}, Prefer: PreferOffset, EmptyMaster: EmptyProtect,
+		Durability: Durability{OnQuorumMissing: MissingWait, PromoteAfter: time.Minute}, Prefer: PreferOffset, Switchover: SwitchoverPause, EmptyMaster: EmptyProtect,
 		ForeignSentinels: ForeignRefuse,
 	}
 }

@@ -76,13 +76,13 @@ var good = Config{
 			Name: "mymaster", Address: "10.0.0.1:6379", Quorum: 3, DownAfter: 2 * time.Second, CrashGrace: 100 * time.Millisecond,
 			FailoverTimeout: time.Minute, ParallelSyncs: 2, Lease: time.Second, Username: "picket",
 			Password: "hunter2", PasswordFile: "testdata/files/secret", LeaseLoss: LeaseStrict, Prefer: PreferOffset,
-			Durability: Durability{1, MissingPromote, 10 * time.Second}, EmptyMaster: EmptyAccept,
+			Durability: Durability{1, MissingPromote, 10 * time.Second}, Switchover: SwitchoverNative, PreferZone: "west", EmptyMaster: EmptyAccept,
 			ForeignSentinels: ForeignIgnore,
 		},
 		{
 			Name: "other", Address: "10.0.0.2:6379", Quorum: 2, DownAfter: 500 * time.Millisecond, CrashGrace: 30 * time.Millisecond,
 			FailoverTimeout: 10 * time.Second, ParallelSyncs: 1, Cooldown: 10 * time.Second, Lease: 300 * time.Millisecond,
-			LeaseLoss: LeaseReplicas, Durability: Durability{0, MissingWait, time.Minute}, Prefer: PreferOffset, EmptyMaster: EmptyProtect,
+			LeaseLoss: LeaseReplicas, Durability: Durability{0, MissingWait, time.Minute}, Prefer: PreferOffset, Switchover: SwitchoverPause, EmptyMaster: EmptyProtect,
 			ForeignSentinels: ForeignRefuse,
 		},
 	},
@@ -90,8 +90,9 @@ var good = Config{
 		Name: "ops", URL: "https://ops.example.com/hook", Secret: "whsec_bm90IGEgc2VjcmV0OiByZXBsYWNlIHRoaXMga2V5",
 		Events: []string{"failover.*", "agent.registered"}, Masters: []string{"mymaster"}, Timeout: 5 * time.Second,
 	}},
-	Fence: Fence{true, "/usr/local/bin/fence-redis", 2 * time.Second},
-	Log:   Log{Level: "debug", Format: "json"},
+	OnStop: StopSwitchover,
+	Fence:  Fence{true, "/usr/local/bin/fence-redis", 2 * time.Second},
+	Log:    Log{Level: "debug", Format: "json"},
 }
 
 func TestLoad_FormatsMeanTheSame(t *testing.T) {
@@ -167,7 +168,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		"ANNOUNCE_HOST": "h", "ANNOUNCE_SENTINEL_PORT": "4", "LOCAL": "10.0.0.1:5", "SENTINEL_PASSWORD": "",
 		"SENTINEL_PASSWORD_FILE": "testdata/files/secret", "PEER_TLS_ENABLED": "true", "PEER_TLS_CA": pair.CA,
 		"PEER_TLS_CERT": pair.Cert, "PEER_TLS_KEY": pair.Key, "PEER_TLS_SERVER_NAME": "s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
-		"FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s", "MODE": "shadow",
+		"ON_STOP": "switchover", "FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s", "MODE": "shadow",
 	} {
 		t.Setenv("PICKET_"+name, value)
 	}
@@ -182,7 +183,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		Cluster: "c", Agent: Agent{ID: "a1", Zone: "z", DataDir: "/d", ElectionTimeout: time.Second}, Agents: c.Agents, Masters: c.Masters,
 		Listen: Listen{"10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4}, Local: "10.0.0.1:5", Mode: ModeShadow,
 		Sentinel: Door{"hunter2", "testdata/files/secret"}, PeerTLS: pair, Log: Log{"debug", "json"},
-		Fence: Fence{true, "/f", time.Second},
+		OnStop: StopSwitchover, Fence: Fence{true, "/f", time.Second},
 	}
 	c.warnings = nil
 	if !reflect.DeepEqual(*c, want) {

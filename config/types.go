@@ -42,6 +42,7 @@ type Config struct {
 	PeerTLS  TLS       // between agents; off when empty
 	Masters  []Master  // what is watched
 	Webhooks []Webhook // where failover events go
+	OnStop   string    // nothing or switchover: what an agent does for the master beside it before it stops
 	Fence    Fence     // what to do to the local Redis when it must stop taking writes and can't be told so
 	Log      Log
 
@@ -103,6 +104,9 @@ type Master struct {
 	LeaseLoss       string        // replicas, strict or off: when a master whose sidecar has lost its lease stops taking writes
 	Durability      Durability
 	Prefer          string // offset or priority: which replica is promoted, where Durability.Wait is 0
+	PreferZone      string // a healthy master elsewhere is handed over to a replica in it
+	PreferServer    Addr   // a healthy master is handed over to this one
+	Switchover      string // pause or native: how a healthy master is handed over
 	EmptyMaster     string // protect or accept: whether a master that comes back with less than its replicas is replaced by one
 	// ForeignSentinels is refuse or ignore: whether nothing is done while another coordinator watches the master, too.
 	ForeignSentinels string
@@ -130,6 +134,12 @@ const (
 
 	PreferOffset   = "offset"   // who holds the most
 	PreferPriority = "priority" // who has the lowest replica-priority, as Sentinel does
+
+	SwitchoverPause  = "pause"  // its writers, for some milliseconds
+	SwitchoverNative = "native" // by the server's own FAILOVER command
+
+	StopNothing    = "nothing"    // the master goes on
+	StopSwitchover = "switchover" // it is handed over: its Redis is about to be stopped, too
 
 	EmptyProtect = "protect" // the replicas' data
 	EmptyAccept  = "accept"  // the empty master: a cache

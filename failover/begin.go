@@ -11,6 +11,9 @@ import (
 // spin.
 const afterAbort = time.Second
 
+// OrderedByHand is the evidence of a failover that somebody asked for.
+const OrderedByHand = "ordered by hand"
+
 // MayBegin says what keeps a failover from beginning; nil: nothing. last is the latest one that has ended, nil if there was
 // none. It is a pure function.
 func MayBegin(s Situation, cause Cause, last *Record) *Blocker {
@@ -56,7 +59,7 @@ func BeginStep(s Situation, cause Cause) Step {
 		step.OldRunID, step.OldReplID = old.Last.RunID, old.Last.ReplID
 	}
 	if cause == CauseManual {
-		step.Evidence = "ordered by hand"
+		step.Evidence = OrderedByHand
 		if s.Paused != nil {
 			step.Evidence += fmt.Sprintf(", although paused %s", s.Paused)
 		}

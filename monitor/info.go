@@ -43,6 +43,7 @@ func ParseInfo(server config.Addr, at time.Time, text string) (Observation, erro
 	o.PID = int(number(fields["process_id"]))
 	o.Uptime = seconds(fields["uptime_in_seconds"])
 	o.Loading = fields["loading"] == "1" || fields["async_loading"] == "1"
+	o.Backlog, o.Disk = number(fields["repl_backlog_histlen"]), disk(fields)
 	o.ReplID, o.ReplID2 = fields["master_replid"], fields["master_replid2"]
 	o.Second = number(fields["second_repl_offset"])
 	o.Offset = number(fields["master_repl_offset"])
@@ -50,6 +51,17 @@ func ParseInfo(server config.Addr, at time.Time, text string) (Observation, erro
 		o.readReplica(fields)
 	}
 	return o, nil
+}
+
+// disk says what a server can't write.
+func disk(fields map[string]string) string {
+	switch {
+	case fields["aof_enabled"] == "1" && (fields["aof_last_write_status"] == "err" || fields["aof_last_bgrewrite_status"] == "err"):
+		return "the append-only file"
+	case fields["rdb_last_bgsave_status"] == "err":
+		return "the last snapshot failed"
+	}
+	return ""
 }
 
 func (o *Observation) readReplica(fields map[string]string) {

@@ -53,11 +53,13 @@ type Observation struct {
 	Role     string // "master" or "slave"
 	ReplID   string
 	ReplID2  string
-	Offset   int64 // master: master_repl_offset; replica: slave_repl_offset (applied)
-	Received int64 // replica: slave_read_repl_offset
-	Second   int64 // second_repl_offset
-	Keys     int64 // in all databases
-	Fence    int64 // min-replicas-to-write; -1: it may not be asked for
+	Offset   int64  // master: master_repl_offset; replica: slave_repl_offset (applied)
+	Received int64  // replica: slave_read_repl_offset
+	Second   int64  // second_repl_offset
+	Keys     int64  // in all databases
+	Backlog  int64  // bytes of the stream that a replica can continue from
+	Disk     string // what the server can't write; empty: nothing is wrong
+	Fence    int64  // min-replicas-to-write; -1: it may not be asked for
 	// Of a replica:
 	Master   config.Addr
 	LinkUp   bool

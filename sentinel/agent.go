@@ -127,6 +127,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.herald.started(a.version)
 	select {
 	case <-ctx.Done():
+		a.leave()
 		a.handOver()
 	case <-a.node.Done():
 		if err = a.node.Err(); err != nil {
@@ -233,7 +234,7 @@ func (a *Agent) open() (doors, error) {
 	a.herald.door = func(m ...resp.Message) { d.sentinel.Publish(m...) }
 	if a.cfg.Listen.HTTP != "" {
 		d.http, err = api.Listen(api.Config{
-			Addr: string(a.cfg.Listen.HTTP), OpenPort: a.host.Listen, Backend: a, Group: a, Rails: a, Store: a.store, Metrics: a.metrics,
+			Addr: string(a.cfg.Listen.HTTP), OpenPort: a.host.Listen, Backend: a, Group: a, Rails: a, Orders: a, Store: a.store, Metrics: a.metrics,
 		})
 		if err != nil {
 			return d, errors.Join(err, d.sentinel.Close())

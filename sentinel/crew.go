@@ -3,6 +3,7 @@ package sentinel
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"picket/config"
@@ -161,7 +162,7 @@ func (a *Agent) elect(ctx context.Context, r reason) (consensus.Term, error) {
 }
 
 // begin has the first step of a failover committed in a term that was won for it. The log itself decides whether this agent leads.
-func (a *Agent) begin(ctx context.Context, term consensus.Term, master string, cause failover.Cause) error {
+func (a *Agent) begin(ctx context.Context, term consensus.Term, master string, cause failover.Cause, w wish) error {
 	l := a.look()
 	m := l.master(master)
 	if m == nil {
@@ -171,7 +172,12 @@ func (a *Agent) begin(ctx context.Context, term consensus.Term, master string, c
 	if b := failover.MayBegin(s, cause, m.Last); b != nil {
 		return &blockedError{*b}
 	}
-	if err := a.crew(term).Commit(ctx, failover.BeginStep(s, cause)); err != nil {
+	step := failover.BeginStep(s, cause)
+	step.Want, step.AllowLoss = w.to, w.allowLoss
+	if w.by != "" {
+		step.Evidence = strings.Replace(step.Evidence, failover.OrderedByHand, w.by, 1)
+	}
+	if err := a.crew(term).Commit(ctx, step); err != nil {
 		return err
 	}
 	if v := a.victory.Load(); v != nil && v.term == term && v.reason.purpose == forDown && v.reason.names(master) &&
@@ -190,5 +196,8 @@ type victory struct {
 
 // blockedError says why a failover may not begin.
 type blockedError struct{ blocker failover.Blocker }
+
+// Blocked is for doors that show more than a text.
+func (e *blockedError) Blocked() failover.Blocker { return e.blocker }
 
 func (e *blockedError) Error() string { return e.blocker.Text + "; " + e.blocker.Remedy }

@@ -329,7 +329,7 @@ func (j *judge) begin(ctx context.Context, term consensus.Term, master string) {
 	j.a.workers.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, beginTimeout)
 		defer cancel()
-		err := j.a.begin(ctx, term, master, failover.CauseDown)
+		err := j.a.begin(ctx, term, master, failover.CauseDown, wish{})
 		j.a.herald.failed(ctx, "begin the failover", master, err)
 		j.a.post(func(j *judge) { j.beginning[master] = j.a.now().Add(rest) })
 	})

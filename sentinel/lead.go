@@ -28,6 +28,7 @@ type reign struct {
 	ran     map[string]time.Time          // and when a runner returned
 	repairs map[string]context.CancelFunc // masters that are being repaired
 	pauses  map[string]pausing            // between repairs
+	orders  map[string]time.Time          // masters for which no switchover that is due is begun before
 }
 
 // pausing is the pause after a repair.
@@ -77,7 +78,7 @@ func (j *judge) accede(ctx context.Context, term consensus.Term) {
 			return stop
 		},
 		running: map[string]bool{}, ran: map[string]time.Time{},
-		repairs: map[string]context.CancelFunc{}, pauses: map[string]pausing{},
+		repairs: map[string]context.CancelFunc{}, pauses: map[string]pausing{}, orders: map[string]time.Time{},
 	}
 	j.reign = r
 	r.start(func(ctx context.Context) {
@@ -102,6 +103,7 @@ func (j *judge) serve(l look, m *state.Master) {
 		if l.now.Sub(r.ran[m.Name]) > rest {
 			j.run(m.Name)
 		}
+	case j.switchover(l, m):
 	case r.repairs[m.Name] != nil || l.now.Before(r.pauses[m.Name].until):
 	case len(failover.Repair(j.a.situation(l, m, r.term))) == 0:
 		delete(r.pauses, m.Name)
@@ -109,6 +111,28 @@ func (j *judge) serve(l look, m *state.Master) {
 		j.repair(m.Name)
 	}
 }
+
+// switchover begins one that is due, and says whether it does.
+func (j *judge) switchover(l look, m *state.Master) bool {
+	r := j.reign
+	if r.orders[m.Name].After(l.now) {
+		return false
+	}
+	d, ok := j.a.wishes(l, m, j.a.situation(l, m, r.term))
+	if !ok {
+		return false
+	}
+	r.orders[m.Name] = l.now.Add(orderPause)
+	// It outlives this reign, which the election for it ends.
+	j.a.workers.Go(func() { // ends within manualTimeout
+		err := j.a.fulfil(context.Background(), m.Name, d)
+		j.a.herald.failed(context.Background(), "begin the switchover", m.Name, err)
+	})
+	return true
+}
+
+// orderPause separates tries to begin a switchover that is due.
+const orderPause = 5 * time.Second
 
 // run takes a failover from where it is to its end, as long as the reign lasts.
 func (j *judge) run(master string) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"picket/config"
@@ -19,42 +20,79 @@ import (
 // manualTimeout bounds the begin of a failover that somebody asked for.
 const manualTimeout = 5 * time.Second
 
-// Failover hands a master over to its best replica because somebody asked. It returns when the failover has begun; how it goes on
-// is told by events. Any agent can be asked: it becomes the leader for it.
+// wish is what somebody asks of a failover.
+type wish struct {
+	to        config.Addr // the replica that is to be promoted; empty: the best one
+	allowLoss bool        // of writes that were waited for
+	healthy   bool        // it is for a healthy master only
+	by        string      // who asks, or why; for people
+}
+
+// Failover hands a master over to its best replica because a Sentinel client asked. It returns when the failover has begun; how it goes
+// on is told by events. Any agent can be asked: it becomes the leader for it.
 func (a *Agent) Failover(ctx context.Context, master string) error {
+	return a.order(ctx, master, wish{})
+}
+
+// order has a failover begin that somebody wishes.
+func (a *Agent) order(ctx context.Context, master string, w wish) error {
 	ctx, cancel := context.WithTimeout(ctx, manualTimeout)
 	defer cancel()
-	if err := a.refuse(a.look(), master); err != nil {
+	a.refresh(ctx, master)
+	if err := a.refuse(a.look(), master, w); err != nil {
 		return err
 	}
 	// Whoever has not seen all that was committed judges by old facts, and would not be elected.
 	if err := a.node.Barrier(ctx); err != nil {
 		return fmt.Errorf("%w (%v)", picture.ErrNoMajority, err)
 	}
-	if err := a.refuse(a.look(), master); err != nil {
+	if err := a.refuse(a.look(), master, w); err != nil {
 		return err
 	}
 	term, err := a.insist(ctx, reason{purpose: forManual, masters: []string{master}})
 	if err != nil {
 		return fmt.Errorf("%w (%v)", picture.ErrNoMajority, err)
 	}
-	return refusal(a.begin(ctx, term, master, failover.CauseManual))
+	return refusal(a.begin(ctx, term, master, failover.CauseManual, w))
+}
+
+// refreshLimit bounds a look at all servers; those that do not answer are judged by what is known.
+const refreshLimit = 500 * time.Millisecond
+
+// refresh looks at the servers of a master: while all is well, what is known of them may be a second old.
+func (a *Agent) refresh(ctx context.Context, master string) {
+	m := a.machine.State().Master(master)
+	if m == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, refreshLimit)
+	defer cancel()
+	var group sync.WaitGroup
+	for _, server := range append([]config.Addr{m.Addr}, m.Replicas...) {
+		group.Go(func() { _, _ = a.monitor.Refresh(ctx, server) }) // what it said is in the view
+	}
+	group.Wait()
 }
 
 // refuse says why a master cannot be handed over, as it looks from here.
-func (a *Agent) refuse(l look, master string) error {
+func (a *Agent) refuse(l look, master string, w wish) error {
 	m := l.master(master)
 	switch {
 	case m == nil:
 		return picture.ErrUnknownMaster
 	case m.Failover != nil:
 		return picture.ErrInProgress
-	case !slices.ContainsFunc(m.Replicas, l.promotable):
+	case !w.healthy && !slices.ContainsFunc(m.Replicas, l.promotable):
 		return picture.ErrNoReplica
 	case !l.electorate(a.cfg.Agent.ElectionTimeout).majority():
 		return picture.ErrNoMajority
 	}
-	if b := failover.Forbidden(a.situation(l, m, l.status.Term), true); b != nil {
+	s := a.situation(l, m, l.status.Term)
+	b := failover.Forbidden(s, true)
+	if w.healthy {
+		b = failover.PreCheck(s, w.to)
+	}
+	if b != nil {
 		return &blockedError{*b}
 	}
 	return nil

@@ -90,6 +90,9 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 		shown := shown(*pause)
 		p.Paused = &shown
 	}
+	if order := m.Scheduled; order != nil {
+		p.Scheduled = &picture.Scheduled{To: order.To, At: time.Unix(0, order.At), Who: order.Who}
+	}
 	if p.ODown = p.Verdict.ObjectivelyDown; p.ODown {
 		p.ODownAt = l.view.Now
 		if judged.addr == m.Addr && !judged.odown.IsZero() {

@@ -17,12 +17,19 @@ import (
 	"picket/sentinel/lab"
 )
 
-// picket runs a command of the binary to its end and returns what it printed.
-func picket(t *testing.T, code int, args ...string) string {
+// picketRun runs the binary and gives all that it says.
+func picketRun(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, binary, args...).CombinedOutput()
+	return string(out), err
+}
+
+// picket runs a command of the binary to its end, checks its exit code, and returns what it printed.
+func picket(t *testing.T, code int, args ...string) string {
+	t.Helper()
+	out, err := picketRun(t, args...)
 	got := 0
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		got = exit.ExitCode()

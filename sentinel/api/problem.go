@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"picket/consensus"
+	"picket/failover"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
@@ -42,6 +43,7 @@ func refuse(w http.ResponseWriter, err error) {
 
 func status(err error) int {
 	var tooLarge *http.MaxBytesError
+	var blocked interface{ Blocked() failover.Blocker }
 	for _, known := range []struct {
 		is   bool
 		code int
@@ -53,6 +55,8 @@ func status(err error) int {
 		{errors.Is(err, state.ErrFull), http.StatusInsufficientStorage},
 		{errors.Is(err, picture.ErrUnknownMaster), http.StatusNotFound},
 		{errors.Is(err, consensus.ErrRefused) || errors.Is(err, state.ErrStale), http.StatusConflict},
+		{errors.Is(err, picture.ErrInProgress) || errors.Is(err, picture.ErrNoReplica) || errors.As(err, &blocked), http.StatusConflict},
+		{errors.Is(err, picture.ErrNoMajority), http.StatusServiceUnavailable},
 		{errors.As(err, &tooLarge), http.StatusRequestEntityTooLarge},
 		{errors.Is(err, consensus.ErrNoLeader) || errors.Is(err, consensus.ErrBusy), http.StatusServiceUnavailable},
 		{errors.Is(err, consensus.ErrStopped), http.StatusServiceUnavailable},

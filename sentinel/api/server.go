@@ -28,6 +28,7 @@ type Config struct {
 	Store    Store
 	Group    Group
 	Rails    Guardrails
+	Orders   Orders
 	Metrics  *Metrics
 }
 
@@ -99,6 +100,7 @@ func routes(cfg Config, kv *kv, guard guard) http.Handler {
 	})
 	members{cfg.Backend, cfg.Group}.route(mux, guard)
 	rails{cfg.Backend, cfg.Rails}.route(mux, guard)
+	orders{cfg.Backend, cfg.Orders}.route(mux, guard)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics.registry, promhttp.HandlerOpts{}))
 	all := http.NewServeMux()
 	all.Handle("/", http.MaxBytesHandler(mux, maxBody))

@@ -43,6 +43,13 @@ type Pause struct {
 	Until  time.Time `json:"until"`
 }
 
+// Scheduled is a switchover to come.
+type Scheduled struct {
+	To  config.Addr `json:"to,omitempty"` // empty: the best replica
+	At  time.Time   `json:"at"`
+	Who string      `json:"who"`
+}
+
 // Lease is how an agent stands to the Redis beside it.
 type Lease struct {
 	Server config.Addr `json:"server"`
@@ -100,7 +107,9 @@ type Master struct {
 	Replicas []Server          `json:"replicas"`           // sorted by address
 	Failover *failover.Record  `json:"failover,omitempty"` // running
 	Last     *failover.Record  `json:"last_failover,omitempty"`
-	Paused   *Pause            `json:"paused,omitempty"`  // nothing begins by itself
-	Shadow   *state.Shadowed   `json:"shadow,omitempty"`  // agents that only watch: the latest decision, and what was done instead
-	Foreign  []monitor.Foreign `json:"foreign,omitempty"` // other coordinators of it that were heard not long ago
+	// Scheduled is a switchover that is ordered for later.
+	Scheduled *Scheduled        `json:"scheduled,omitempty"`
+	Paused    *Pause            `json:"paused,omitempty"`  // nothing begins by itself
+	Shadow    *state.Shadowed   `json:"shadow,omitempty"`  // agents that only watch: the latest decision, and what was done instead
+	Foreign   []monitor.Foreign `json:"foreign,omitempty"` // other coordinators of it that were heard not long ago
 }

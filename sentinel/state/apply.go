@@ -43,6 +43,12 @@ func (s *State) apply(c Command, at position) (*State, error) {
 		return s.resume(c, at)
 	case c.Acknowledge != nil:
 		return s.acknowledge(c, at)
+	case c.Schedule != nil:
+		return s.schedule(c, at)
+	case c.Cancel != nil:
+		return s.cancel(c, at)
+	case c.AllowLoss != nil:
+		return s.allowLoss(c, at)
 	case c.Register != nil:
 		return s.register(*c.Register)
 	case c.Unregister != nil:
@@ -167,6 +173,9 @@ func (s *State) step(c Command, at position) (*State, error) {
 	}
 	next := *m
 	next.Failover = record
+	if order := m.Scheduled; order != nil && step.Kind == failover.StepBegin && step.Cause == failover.CauseManual && step.At >= order.At {
+		next.Scheduled = nil // this is it
+	}
 	switch {
 	case record.Phase == failover.Ended:
 		next.Failover, next.Last = nil, record

@@ -26,7 +26,10 @@ type Command struct {
 	Acknowledge   *Acknowledgement
 	Register      *Register
 	Unregister    *Register // its RunID is the one that is known
-	Shadow        *Shadow   // one that switches makes the entry's term the master's epoch
+	Schedule      *ScheduleSwitchover
+	Cancel        *CancelSwitchover
+	AllowLoss     *AllowLoss
+	Shadow        *Shadow // one that switches makes the entry's term the master's epoch
 }
 
 // Register says which process of a master's group serves at an address, see failover.Process.

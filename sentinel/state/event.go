@@ -19,10 +19,14 @@ const (
 	FailoverAborted   EventType = "failover.aborted"
 	// FailoverAcknowledged: an operator has lifted the cool-down that follows it.
 	FailoverAcknowledged EventType = "failover.acknowledged"
-	PauseBegun           EventType = "pause.begun" // also one that is prolonged
-	PauseEnded           EventType = "pause.ended"
-	ShadowDecision       EventType = "shadow.decided"  // agents that only watch would have begun a failover
-	ShadowComparison     EventType = "shadow.compared" // what the other coordinator did instead; it is followed
+	// FailoverAllowed: an operator accepts that writes may be lost, and it goes on without replicas that it waited for.
+	FailoverAllowed     EventType = "failover.allowed"
+	SwitchoverScheduled EventType = "switchover.scheduled"
+	SwitchoverCancelled EventType = "switchover.cancelled" // by an operator, or because it was refused when it was due
+	PauseBegun          EventType = "pause.begun"          // also one that is prolonged
+	PauseEnded          EventType = "pause.ended"
+	ShadowDecision      EventType = "shadow.decided"  // agents that only watch would have begun a failover
+	ShadowComparison    EventType = "shadow.compared" // what the other coordinator did instead; it is followed
 )
 
 // Event is one committed thing that the outside is told. A log entry makes at most one, so its index
@@ -54,7 +58,7 @@ type EventData struct {
 	// Milliseconds since the master was first found down (failover.switched, failover.ended); 0 for manual ones.
 	ElapsedMS int64  `json:"elapsed_ms,omitempty"`
 	Who       string `json:"who,omitempty"`   // of an operator; empty in pause.ended: its time was over
-	Until     string `json:"until,omitempty"` // of a pause, RFC 3339
+	Until     string `json:"until,omitempty"` // of a pause, RFC 3339; of a switchover: when it is due
 	// Of shadow.compared: who would have been promoted, and by how many milliseconds that was decided before the other coordinator's
 	// deed was seen; negative: after.
 	Imagined config.Addr `json:"imagined,omitempty"`

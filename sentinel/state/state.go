@@ -34,7 +34,8 @@ type Master struct {
 	Processes []failover.Process
 	// Shadow is the latest comparison of agents that only watch; nil: none yet.
 	Shadow       *Shadowed
-	ForeignEpoch uint64 // of the latest switch of another coordinator that was followed
+	ForeignEpoch uint64    // of the latest switch of another coordinator that was followed
+	Scheduled    *Schedule // nil: none
 }
 
 // Agent is how an agent can be reached.

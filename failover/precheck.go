@@ -1,0 +1,114 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"picket/config"
+	"picket/monitor"
+)
+
+const (
+	// farBehind is how many bytes a replica may be behind for a hand-over to begin.
+	farBehind = 16 << 20
+	// spare is how many times the backlog must hold what a replica lacks: it must not fall out of it meanwhile.
+	spare = 10
+	// steady is for how long a preferred replica must have followed before the master is handed over to it.
+	steady = 5 * time.Second
+)
+
+// PreCheck says why a master may not be handed over now, to the wanted replica or, if that is empty, to any; nil: it may. It is a
+// pure function.
+func PreCheck(s Situation, want config.Addr) *Blocker {
+	name := s.Settings.Name
+	master := s.View.Servers[s.Master]
+	switch b := Forbidden(s, true); {
+	case b != nil:
+		return b
+	case s.Record != nil:
+		return &Blocker{"in-progress", fmt.Sprintf("failover %d is running", s.Record.ID), "wait for its end"}
+	case s.Verdict.ObjectivelyDown || !s.alive(s.Master):
+		return &Blocker{"master-down", fmt.Sprintf("%s is not well: %s", s.Master, s.Verdict.Text),
+			"a switchover is for a healthy master; where it is down, use picket failover " + name}
+	case want == s.Master:
+		return &Blocker{"no-target", string(want) + " is the master already", "nothing is to be done"}
+	case want != "" && !slices.Contains(s.Replicas, want):
+		return &Blocker{"no-target", fmt.Sprintf("%s is no replica of %s", want, name), "name one of " + list(s.Replicas)}
+	case len(s.Replicas) == 0:
+		return &Blocker{"no-target", "no replica of " + string(s.Master) + " is known", "attach a replica to the master"}
+	}
+	replicas := s.Replicas
+	if want != "" {
+		replicas = []config.Addr{want}
+	}
+	var against []string
+	for _, a := range replicas {
+		why := unready(s.View.Servers[a], master.Last, want != "")
+		if why == "" {
+			return nil
+		}
+		against = append(against, fmt.Sprintf("%s: %s", a, why))
+	}
+	return &Blocker{"no-target", "no replica can take over: " + strings.Join(against, "; "), "mend that, or name another one with --to"}
+}
+
+// unready says why a replica can't take over from a healthy master; empty: it can.
+func unready(server monitor.Server, master *monitor.Observation, named bool) string {
+	o := server.Last
+	switch {
+	case server.State != monitor.Up || o == nil:
+		return "it is not up"
+	case !o.LinkUp:
+		return "its link to the master is down"
+	case o.Disk != "":
+		return "it can't write its data: " + o.Disk
+	}
+	if why := unfit(o, master.ReplID, named); why != "" {
+		return why
+	}
+	lag := max(0, master.Offset-o.Offset)
+	switch {
+	case lag > farBehind:
+		return fmt.Sprintf("it is %d bytes behind", lag)
+	case master.Backlog > 0 && lag*spare > master.Backlog:
+		return fmt.Sprintf("it is %d bytes behind, and the master's backlog holds %d only", lag, master.Backlog)
+	}
+	return ""
+}
+
+func list(servers []config.Addr) string {
+	words := make([]string, len(servers))
+	for i, a := range servers {
+		words[i] = string(a)
+	}
+	return strings.Join(words, ", ")
+}
+
+// Preferred gives the replica that the settings would rather have as the master, and why; empty: the master may stay. It is a pure
+// function. zone is where the master is.
+func Preferred(s Situation, last *Record) (to config.Addr, why string) {
+	m := s.Settings
+	switch {
+	case m.PreferServer == "" && m.PreferZone == "", m.PreferServer == s.Master:
+		return "", ""
+	case m.PreferServer == "" && s.Zone[s.Master] == m.PreferZone:
+		return "", ""
+	case Forbidden(s, false) != nil, last != nil && s.Now.Sub(time.Unix(0, last.EndAt)) < max(m.Cooldown, steady):
+		return "", ""
+	}
+	for _, a := range s.Replicas {
+		server := s.View.Servers[a]
+		if m.PreferServer != "" && a != m.PreferServer || m.PreferServer == "" && s.Zone[a] != m.PreferZone {
+			continue
+		}
+		if s.Now.Sub(server.FollowsAt) >= steady && s.Now.Sub(server.Since) >= steady && PreCheck(s, a) == nil {
+			if m.PreferServer != "" {
+				return a, "it is the preferred server"
+			}
+			return a, "it is in the preferred zone " + m.PreferZone
+		}
+	}
+	return "", ""
+}

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"picket/config"
+	"picket/sentinel/api"
+	"picket/sentinel/picture"
+	"picket/sentinel/state"
+)
+
+// Orders have a master handed over, by way of an agent.
+type Orders struct {
+	Agent config.Addr // of its HTTP port
+	Who   string      // orders it
+}
+
+// Switchover hands a healthy master over, and tells its steps until it has ended; one for later is only agreed.
+func (o Orders) Switchover(ctx context.Context, out io.Writer, order api.SwitchoverOrder) error {
+	order.Who = o.Who
+	return o.carryOut(ctx, out, "/v1/switchover", order, order.Master, !order.At.IsZero())
+}
+
+// Failover fails a master over whatever its health, and tells the steps.
+func (o Orders) Failover(ctx context.Context, out io.Writer, order api.FailoverOrder) error {
+	order.Who = o.Who
+	return o.carryOut(ctx, out, "/v1/failover", order, order.Master, false)
+}
+
+// Cancel takes back a switchover that is ordered for later.
+func (o Orders) Cancel(ctx context.Context, out io.Writer, master string) error {
+	path := "/v1/switchover?" + url.Values{"master": {master}, "who": {o.Who}}.Encode()
+	if _, err := o.call(ctx, http.MethodDelete, path, nil); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "the switchover of %s is cancelled\n", master)
+	return err
+}
+
+func (o Orders) carryOut(ctx context.Context, out io.Writer, path string, order any, master string, later bool) error {
+	before, err := Fetch(ctx, o.Agent)
+	if err != nil {
+		return err
+	}
+	m, err := o.call(ctx, http.MethodPost, path, order)
+	if err != nil {
+		return err
+	}
+	if later && m.Scheduled != nil {
+		_, err := fmt.Fprintf(out, "the switchover of %s is due at %s; picket switchover %s --cancel takes it back\n",
+			master, m.Scheduled.At.Local().Format(time.DateTime), master)
+		return err
+	}
+	return o.follow(ctx, out, master, newest(before.Events))
+}
+
+func (o Orders) call(ctx context.Context, method, path string, order any) (m picture.Master, err error) {
+	body := []byte{}
+	if order != nil {
+		if body, err = json.Marshal(order); err != nil {
+			return m, fmt.Errorf("ask the agent: %w", err)
+		}
+	}
+	response, err := send(ctx, o.Agent, method, path, nil, string(body))
+	if err != nil {
+		return m, err
+	}
+	return m, receive(response, &m)
+}
+
+func newest(events []state.Event) uint64 {
+	if len(events) == 0 {
+		return 0
+	}
+	return events[len(events)-1].ID
+}
+
+// followEvery is how often the agent is asked how it goes on.
+const followEvery = 20 * time.Millisecond
+
+// follow tells the committed steps that are newer than an event, until the failover has ended.
+func (o Orders) follow(ctx context.Context, out io.Writer, master string, told uint64) error {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	start := int64(0)
+	for {
+		p, err := Fetch(ctx, o.Agent)
+		if err != nil {
+			return fmt.Errorf("%w; `picket status` at another agent shows how the failover goes on", err)
+		}
+		for _, e := range p.Events {
+			if e.ID <= told || e.Master != master {
+				continue
+			}
+			told = e.ID
+			if start == 0 {
+				start = e.At
+			}
+			if _, err := fmt.Fprintf(out, "%6d ms  %s\n", (e.At-start)/int64(time.Millisecond), describeStep(e)); err != nil {
+				return err
+			}
+			switch e.Type {
+			case state.FailoverEnded:
+				return nil
+			case state.FailoverAborted:
+				return fmt.Errorf("the failover of %s was given up: %s; nothing has changed", master, e.Data.Why)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the end of the failover: %w; `picket status` shows how it goes on", ctx.Err())
+		}
+	}
+}
+
+// describeStep tells a step of a failover in a line.
+func describeStep(e state.Event) string {
+	d := e.Data
+	switch e.Type {
+	case state.FailoverBegun:
+		return fmt.Sprintf("begun in epoch %d: %s", e.Epoch, d.Evidence)
+	case state.FailoverPromoting:
+		return fmt.Sprintf("%s is chosen: %s", d.To, d.Why)
+	case state.FailoverSwitched:
+		return fmt.Sprintf("%s is the master, clients are told", d.To)
+	case state.FailoverRepointed:
+		return fmt.Sprintf("%s follows it", d.Replica)
+	case state.FailoverEnded:
+		return "ended " + d.Why
+	case state.FailoverAborted:
+		return "given up: " + d.Why
+	}
+	return string(e.Type)
+}

@@ -1,0 +1,107 @@
+package sentinel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"picket/config"
+	"picket/failover"
+	"picket/sentinel/api"
+	"picket/sentinel/picture"
+	"picket/sentinel/state"
+)
+
+// Switchover implements api.Orders: it hands a healthy master over, now or later.
+func (a *Agent) Switchover(ctx context.Context, o api.SwitchoverOrder) error {
+	if o.At.IsZero() {
+		return a.order(ctx, o.Master, wish{to: o.To, healthy: true, by: "ordered by " + o.Who})
+	}
+	if a.machine.State().Master(o.Master) == nil {
+		return picture.ErrUnknownMaster
+	}
+	return a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Schedule: &state.ScheduleSwitchover{
+		Master: o.Master, Schedule: state.Schedule{To: o.To, At: o.At.UnixNano(), Who: o.Who},
+	}})
+}
+
+// CancelSwitchover implements api.Orders.
+func (a *Agent) CancelSwitchover(ctx context.Context, master, who string) error {
+	if a.machine.State().Master(master) == nil {
+		return picture.ErrUnknownMaster
+	}
+	return a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Cancel: &state.CancelSwitchover{Master: master, Who: who}})
+}
+
+// Force implements api.Orders: a failover of any master, whatever writes are lost if the order says so. One that waits for replicas goes
+// on without them.
+func (a *Agent) Force(ctx context.Context, o api.FailoverOrder) error {
+	m := a.machine.State().Master(o.Master)
+	if m != nil && m.Failover != nil && m.Failover.Phase == failover.Begun && o.AllowDataLoss {
+		return a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), AllowLoss: &state.AllowLoss{
+			Master: o.Master, Failover: m.Failover.ID, Who: o.Who,
+		}})
+	}
+	return a.order(ctx, o.Master, wish{allowLoss: o.AllowDataLoss, by: "ordered by " + o.Who})
+}
+
+// due is a switchover that the leader begins by itself: because somebody ordered it for now, or for the settings' sake.
+type due struct {
+	wish  wish
+	order *state.Schedule // nil: for the settings' sake
+}
+
+// wishes gives the switchover that a master is due for; ok is false if there is none.
+func (a *Agent) wishes(l look, m *state.Master, s failover.Situation) (d due, ok bool) {
+	if order := m.Scheduled; order != nil && l.now.UnixNano() >= order.At {
+		return due{wish{to: order.To, healthy: true, by: "ordered for now by " + order.Who}, order}, true
+	}
+	if to, why := failover.Preferred(s, m.Last); to != "" {
+		return due{wish: wish{to: to, healthy: true, by: "preferred: " + why}}, true
+	}
+	return due{}, false
+}
+
+// fulfil begins a switchover that is due. One that is refused is not tried again: an order is taken back, and the settings wait for the end of
+// a cool-down.
+func (a *Agent) fulfil(ctx context.Context, master string, d due) error {
+	err := a.order(ctx, master, d.wish)
+	if err == nil || d.order == nil || ctx.Err() != nil || !refused(err) {
+		return err
+	}
+	return errors.Join(err, a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Cancel: &state.CancelSwitchover{
+		Master: master, At: d.order.At, Why: err.Error(),
+	}}))
+}
+
+// refused says whether trying again now would be of no use.
+func refused(err error) bool {
+	var blocked *blockedError
+	return errors.As(err, &blocked) || errors.Is(err, picture.ErrNoReplica) || errors.Is(err, picture.ErrUnknownMaster)
+}
+
+// onStopTimeout bounds the hand-over of a master whose Redis is about to be stopped, too.
+const onStopTimeout = 10 * time.Second
+
+// leave hands the master beside this agent over before both are stopped, as the configuration has it.
+func (a *Agent) leave() {
+	m := a.machine.State().Owner(a.cfg.Local)
+	if a.cfg.OnStop != config.StopSwitchover || a.cfg.Local == "" || m == nil || m.Addr != a.cfg.Local {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), onStopTimeout)
+	defer cancel()
+	err := a.order(ctx, m.Name, wish{healthy: true, by: "its host is stopped"})
+	for changed := a.machine.Changed(); err == nil; changed = a.machine.Changed() {
+		if now := a.machine.State().Master(m.Name); now == nil || now.Failover == nil {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			err = fmt.Errorf("the hand-over has not ended: %w", ctx.Err())
+		}
+	}
+	a.herald.failed(context.Background(), "hand the master over before stopping", m.Name, err)
+}
