@@ -183,7 +183,7 @@ func (j *judge) watch(l look) {
 		j.watched = l.state
 		j.a.monitor.Watch(j.a.targets(l.state))
 	}
-	if servers := attended(l.masters, j.now.masters); !slices.Equal(servers, j.attended) {
+	if servers := attended(l.masters, j.now.masters, l.view); !slices.Equal(servers, j.attended) {
 		j.attended = servers
 		j.a.monitor.Attend(servers)
 	}

@@ -42,7 +42,8 @@ const resumePatience = 10 * time.Second
 // waits for them only so long; without, until they are back or forgotten.
 func resumes(m *state.Master, master monitor.Server, view monitor.View) bool {
 	for _, p := range m.Registered() {
-		if r := view.Servers[p.Addr]; r.State != monitor.Up || r.Last == nil || r.Last.Loading {
+		// What was seen of a replica before the master was restarted may lack what it was sent last.
+		if r := view.Servers[p.Addr]; r.State != monitor.Up || r.Last == nil || r.Last.Loading || !r.Last.At.After(master.RunSince) {
 			return master.Last.Keys > 0 && view.Now.Sub(master.RunSince) > resumePatience
 		}
 	}

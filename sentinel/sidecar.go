@@ -282,8 +282,8 @@ func (s *sidecar) do(ctx context.Context, master string, a failover.Action) erro
 	if _, _, err := s.a.redis.Do(ctx, master, a); err != nil || a.Kind == failover.Read {
 		return err
 	}
-	_, err := s.a.monitor.Refresh(ctx, s.a.cfg.Local)
-	return err
+	_, _ = s.a.monitor.Refresh(ctx, s.a.cfg.Local) // whose connection may have been among those that were closed; it makes another one
+	return nil
 }
 
 // try does something unless it is under way, or was tried less than the pause ago.

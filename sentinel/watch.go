@@ -6,6 +6,7 @@ import (
 
 	"picket/config"
 	"picket/consensus"
+	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/state"
 )
@@ -44,15 +45,27 @@ func (a *Agent) targets(s *state.State) []monitor.Target {
 }
 
 // attended lists the servers to look at closely: those of masters that fail over or are not well.
-func attended(masters []*state.Master, judged map[string]judged) []config.Addr {
+func attended(masters []*state.Master, judged map[string]judged, view monitor.View) []config.Addr {
 	var servers []config.Addr
 	for _, m := range masters {
-		if m.Failover != nil || judged[m.Name].verdict.Code != monitor.Healthy {
+		if m.Failover != nil || unsure(m, view) || judged[m.Name].verdict.Code != monitor.Healthy {
 			servers = append(append(servers, m.Addr), m.Replicas...)
 		}
 	}
 	slices.Sort(servers)
 	return servers
+}
+
+// unsure says whether it is not known yet which of a master's servers holds what: its process is not the agreed one, or a replica was
+// detached.
+func unsure(m *state.Master, view monitor.View) bool {
+	if last := view.Servers[m.Addr].Last; last != nil && m.RunID() != "" && last.RunID != m.RunID() {
+		return true
+	}
+	return slices.ContainsFunc(m.Replicas, func(r config.Addr) bool {
+		last := view.Servers[r].Last
+		return last != nil && last.Master == failover.Silent
+	})
 }
 
 // gone lists the agents that are registered, but not members any more.

@@ -82,7 +82,7 @@ func TestAttended_AreTheServersOfMastersThatAreNotWell(t *testing.T) {
 	}
 	healthy := judged{verdict: monitor.Verdict{Code: monitor.Healthy}}
 	judged := map[string]judged{"down": {verdict: monitor.Verdict{Code: monitor.DeadMaster}}, "running": healthy, "well": healthy}
-	if got, want := attended(s, judged), []config.Addr{"h:2", "h:3", "h:4"}; !slices.Equal(got, want) {
+	if got, want := attended(s, judged, monitor.View{}), []config.Addr{"h:2", "h:3", "h:4"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

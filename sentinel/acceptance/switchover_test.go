@@ -16,7 +16,7 @@ func TestSwitchover_LosesNothingUnderFullLoad(t *testing.T) {
 	_, c := start(t, nil)
 	var writers []*lab.Writer
 	for i := range 8 {
-		w := lab.NewWriter(c.FailoverClient(), fmt.Sprint("w", i), 0)
+		w := lab.StartWriter(c.FailoverClient(), fmt.Sprint("w", i), lab.WriterOptions{})
 		t.Cleanup(w.Stop)
 		writers = append(writers, w)
 	}
