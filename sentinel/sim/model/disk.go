@@ -138,7 +138,9 @@ func (p *process) boot() {
 		return
 	}
 	p.loading = true
-	p.linkState = linkNone
+	if p.masterHost != "" {
+		p.linkState = linkConnect
+	}
 	p.after(p.cfg.SnapshotTime, func() { p.booted(data, from) })
 }
 

@@ -137,8 +137,11 @@ func (p *process) makeBacklog() {
 	}
 }
 
-// replicationCron is done each second.
+// replicationCron is done each second, but not by one that loads.
 func (p *process) replicationCron() {
+	if p.loading {
+		return
+	}
 	p.advanceFailover()
 	p.superviseLink()
 	p.pingReplicas()
@@ -159,7 +162,7 @@ func (p *process) superviseLink() {
 		if time.Since(p.master.seen) > timeout {
 			p.disconnect(p.master)
 		}
-	case late && p.linkState != linkConnect && !p.loading:
+	case late && p.linkState != linkConnect:
 		p.dropLink()
 		p.linkState = linkConnect
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -193,6 +194,37 @@ func TestSeeds(t *testing.T) {
 		again := begin(t, newModelWorld(t), "a", options{}).Status().RunID
 		if second := s.Status().RunID; second == first || first != again {
 			t.Fatalf("run ids %s, %s after a restart, %s in another world", first, second, again)
+		}
+	})
+}
+
+// TestBootLoads has a replica come back with its file: it refuses what it must until that is loaded, then goes on from there.
+func TestBootLoads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newModelWorld(t)
+		begin(t, w, "a", options{})
+		say(t, w, "a", "SET", "k", "v")
+		b := begin(t, w, "b", options{conf: map[string]string{"replicaof": "127.0.0.1 20001"}, loadsSlowly: true})
+		settle()
+		settle()
+		if err := b.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		if got := say(t, w, "b", "GET", "k"); got != "(error) LOADING Redis is loading the dataset in memory\n" {
+			t.Errorf("while it loads, GET answers %s", got)
+		}
+		if got := say(t, w, "b", "ROLE"); !strings.Contains(got, `"connect"`) {
+			t.Errorf("while it loads, ROLE answers %s", got)
+		}
+		if st := b.Status(); st.LinkUp || st.Keys != 0 {
+			t.Errorf("while it loads: %+v", st)
+		}
+		settle()
+		if st := b.Status(); !st.LinkUp || st.Keys != 1 {
+			t.Errorf("when it has loaded: %+v", st)
+		}
+		if got := say(t, w, "a", "INFO", "stats"); !strings.Contains(got, `sync_full:1\r\nsync_partial_ok:1\r\n`) {
+			t.Errorf("the master says %s", got)
 		}
 	})
 }
