@@ -30,8 +30,8 @@ func PreCheck(s Situation, want config.Addr) *Blocker {
 	case s.Record != nil:
 		return &Blocker{"in-progress", fmt.Sprintf("failover %d is running", s.Record.ID), "wait for its end"}
 	case s.Verdict.ObjectivelyDown || !s.alive(s.Master):
-		return &Blocker{"master-down", fmt.Sprintf("%s is not well: %s", s.Master, s.Verdict.Text),
-			"a switchover is for a healthy master; where it is down, use picket failover " + name}
+		b := MasterDown(name, s.Verdict.Text)
+		return &b
 	case want == s.Master:
 		return &Blocker{"no-target", string(want) + " is the master already", "nothing is to be done"}
 	case want != "" && !slices.Contains(s.Replicas, want):
@@ -52,6 +52,12 @@ func PreCheck(s Situation, want config.Addr) *Blocker {
 		against = append(against, fmt.Sprintf("%s: %s", a, why))
 	}
 	return &Blocker{"no-target", "no replica can take over: " + strings.Join(against, "; "), "mend that, or name another one with --to"}
+}
+
+// MasterDown refuses a switchover.
+func MasterDown(name, why string) Blocker {
+	return Blocker{"master-down", "the master is not well: " + why,
+		"a switchover is for a healthy master; where it is down, use picket failover " + name}
 }
 
 // unready says why a replica can't take over from a healthy master; empty: it can.

@@ -38,7 +38,9 @@ func (a *Agent) Failover(ctx context.Context, master string) error {
 func (a *Agent) order(ctx context.Context, master string, w wish) error {
 	ctx, cancel := context.WithTimeout(ctx, manualTimeout)
 	defer cancel()
-	a.refresh(ctx, master)
+	if err := a.refresh(ctx, master); err != nil && w.healthy {
+		return &blockedError{failover.MasterDown(master, err.Error())}
+	}
 	if err := a.refuse(a.look(), master, w); err != nil {
 		return err
 	}
@@ -59,19 +61,22 @@ func (a *Agent) order(ctx context.Context, master string, w wish) error {
 // refreshLimit bounds a look at all servers; those that do not answer are judged by what is known.
 const refreshLimit = 500 * time.Millisecond
 
-// refresh looks at the servers of a master: while all is well, what is known of them may be a second old.
-func (a *Agent) refresh(ctx context.Context, master string) {
+// refresh looks at the servers of a master: while all is well, what is known of them may be a second old. It fails when the master does not
+// answer.
+func (a *Agent) refresh(ctx context.Context, master string) (err error) {
 	m := a.machine.State().Master(master)
 	if m == nil {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, refreshLimit)
 	defer cancel()
 	var group sync.WaitGroup
-	for _, server := range append([]config.Addr{m.Addr}, m.Replicas...) {
+	group.Go(func() { _, err = a.monitor.Refresh(ctx, m.Addr) })
+	for _, server := range m.Replicas {
 		group.Go(func() { _, _ = a.monitor.Refresh(ctx, server) }) // what it said is in the view
 	}
 	group.Wait()
+	return err
 }
 
 // refuse says why a master cannot be handed over, as it looks from here.

@@ -96,8 +96,13 @@ func TestSwitchover_RefusesWithAReason(t *testing.T) {
 		t.Error(err)
 	}
 	stays(t, c, c.Redis[0].Addr, 300*time.Millisecond)
-	c.Redis[0].Kill()
+	if err := c.Redis[0].Freeze(); err != nil {
+		t.Fatal(err)
+	}
 	refused("use picket failover")
+	if err := c.Redis[0].Thaw(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestSwitchover_IsScheduledAndCancelled(t *testing.T) {
