@@ -134,6 +134,14 @@ func TestRepair(t *testing.T) {
 		server.Last = &o
 		s.View.Servers[a] = server
 	}
+	gated := func(s *Situation, a config.Addr) {
+		set(s, a, func(o *monitor.Observation) { o.Role, o.Master, o.RunID = "slave", Silent, "new" })
+		server := s.View.Servers[a]
+		server.RunSince = start
+		s.View.Servers[a] = server
+		s.View.Servers[oldMaster] = s.View.Servers[replicaA] // no more to repair
+		s.Replicas = []config.Addr{replicaA}
+	}
 	for name, c := range map[string]struct {
 		adjust func(*Situation)
 		want   config.Addr // that is made to follow; empty: nobody
@@ -184,6 +192,18 @@ func TestRepair(t *testing.T) {
 			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 120))
 			s.RunID = ""
 		}, "", 0},
+		"the agreed master behind a gate": {func(s *Situation) {
+			gated(s, replicaB)
+			set(s, replicaA, func(o *monitor.Observation) { o.ReplID, o.At = history, start.Add(time.Second) })
+		}, replicaB, GateOpened},
+		"behind a gate, a replica holds more": {func(s *Situation) {
+			gated(s, replicaB)
+			set(s, replicaA, func(o *monitor.Observation) { o.ReplID, o.Offset, o.At = history, 101, start.Add(time.Second) })
+		}, "", 0},
+		"behind a gate, a replica was not looked at since": {func(s *Situation) {
+			gated(s, replicaB)
+			set(s, replicaA, func(o *monitor.Observation) { o.At = start.Add(-time.Second) })
+		}, "", 0},
 		"a failover runs": {func(s *Situation) {
 			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 120))
 			s.Record = &Record{Phase: Begun}
@@ -194,7 +214,8 @@ func TestRepair(t *testing.T) {
 			switch {
 			case c.want == "" && len(actions) > 0:
 				t.Errorf("does %+v, want nothing", actions)
-			case c.want != "" && (len(actions) != 1 || actions[0].Server != c.want || actions[0].Note != c.note || actions[0].Master != replicaB):
+			case c.want != "" && (len(actions) != 1 || actions[0].Server != c.want || actions[0].Note != c.note ||
+				c.note != GateOpened && actions[0].Master != replicaB):
 				t.Errorf("does %+v, want %s to follow", actions, c.want)
 			}
 		})

@@ -18,6 +18,9 @@ const fresh = 3 * time.Second
 // lost what its replicas hold.
 func Repair(s Situation) []Action {
 	master := s.View.Servers[s.Master]
+	if s.mayOpen(master) {
+		return []Action{{Kind: Promote, Server: s.Master, Note: GateOpened}}
+	}
 	if s.Record != nil || Forbidden(s, false) != nil || !s.alive(s.Master) || master.Last.Loading || stale(s, master) ||
 		master.Last.RunID != s.RunID && !planted(EmptyFollowed) {
 		return nil
@@ -43,6 +46,22 @@ func Repair(s Situation) []Action {
 		actions = append(actions, follow)
 	}
 	return actions
+}
+
+// mayOpen says whether the agreed master was started behind a gate, as a replica of nobody, and no replica holds more than it does: then it may be
+// the master again. A replica that was not looked at since might.
+func (s Situation) mayOpen(master monitor.Server) bool {
+	if s.Record != nil || Forbidden(s, false) != nil || master.State != monitor.Up || master.Last == nil || master.Last.Role != "slave" ||
+		master.Last.Master != Silent || master.Last.Loading || stale(s, master) {
+		return false
+	}
+	for _, a := range s.Replicas {
+		r := s.View.Servers[a]
+		if r.State != monitor.Up || r.Last == nil || !r.Last.At.After(master.RunSince) || monitor.KnowsMore(r.Last, master.Last) {
+			return false
+		}
+	}
+	return true
 }
 
 func stale(s Situation, server monitor.Server) bool { return s.Now.Sub(server.Last.At) > fresh }

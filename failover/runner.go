@@ -49,6 +49,7 @@ const (
 	Reattached                           // a replica of the wrong master was told to follow the right one
 	Blocked
 	ActionFailed
+	GateOpened   // the agreed master was started as a replica of nobody, and is the master again
 	FenceRemoved // from a master that no agent is beside
 )
 

@@ -233,6 +233,7 @@ var did = map[failover.ProgressKind]string{
 	failover.RepointSent: "replica told to follow the new master", failover.RepointSyncing: "replica follows, its link is not up yet",
 	failover.RepointDone: "replica follows the new master", failover.ConvertedToSlave: "stray master made a replica",
 	failover.Reattached: "replica told to follow its master again", failover.ActionFailed: "an action failed",
+	failover.GateOpened:   "the master was started behind a gate, and is the master again",
 	failover.FenceRemoved: "a fence was left on the master, and is removed",
 }
 
