@@ -56,6 +56,26 @@ With --if-local it does so only where the Redis beside the agent is the master, 
 	return cmd
 }
 
+func forgetCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "forget NAME REPLICA",
+		Short: "Forget a replica that is gone for good, so that no failover waits for it",
+		Args:  cobra.ExactArgs(2),
+	}
+	path := configFlag(cmd)
+	agent := cmd.Flags().String("agent", "", "HTTP address of an agent (default: listen.http of the configuration)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		addr, err := httpDoor(*path, *agent)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), guardrailTimeout)
+		defer cancel()
+		return cli.Orders{Agent: addr, Who: operator()}.Forget(ctx, cmd.OutOrStdout(), args[0], config.Addr(args[1]))
+	}
+	return cmd
+}
+
 // masterIsLocal says whether the Redis beside an agent is the master.
 func masterIsLocal(ctx context.Context, agent config.Addr, name string) (bool, error) {
 	p, err := cli.Fetch(ctx, agent)

@@ -109,8 +109,8 @@ type Record struct {
 // Process is one that takes part in a master's group, as agreed: the master's, or a replica's that may have acknowledged writes. A replica
 // that was seen, but has not caught up since, has no RunID: it counts among those that must be asked, and not as an answer.
 type Process struct {
-	Addr  config.Addr
-	RunID string
+	Addr  config.Addr `json:"addr"`
+	RunID string      `json:"run_id"`
 }
 
 // Lessee is who holds the lease of the master that is to be replaced.

@@ -25,12 +25,14 @@ const (
 func (a *Agent) discover(ctx context.Context, term consensus.Term) {
 	tick := time.NewTicker(discoverEvery)
 	defer tick.Stop()
+	dropped := newDropped()
 	for {
+		dropped.follow(a.managed(a.machine.State()), a.now())
 		group, proposeCtx := errgroup.WithContext(ctx)
 		group.SetLimit(proposals)
 		agreed := a.machine.State()
-		wanted := slices.Concat(missing(a.cfg, agreed, a.monitor.View()), gone(agreed, a.node.Status().Members, a.now()), over(agreed, a.now()))
-		wanted = append(wanted, a.processes()...)
+		wanted := slices.Concat(missing(a.cfg, agreed, a.monitor.View(), dropped), gone(agreed, a.node.Status().Members, a.now()), over(agreed, a.now()))
+		wanted = append(wanted, a.processes(dropped)...)
 		for _, c := range wanted {
 			group.Go(func() error { return a.propose(proposeCtx, term, c) })
 		}
@@ -44,11 +46,11 @@ func (a *Agent) discover(ctx context.Context, term consensus.Term) {
 }
 
 // processes lists what is to be registered.
-func (a *Agent) processes() []state.Command {
+func (a *Agent) processes(gone dropped) []state.Command {
 	var commands []state.Command
 	l := a.look()
 	for _, m := range l.masters {
-		for _, p := range unregistered(m, l.view, a.verdict(l, m)) {
+		for _, p := range unregistered(m, l.view, a.verdict(l, m), gone) {
 			commands = append(commands, state.Command{At: l.now.UnixNano(), Register: &state.Register{Master: m.Name, Process: p}})
 		}
 	}

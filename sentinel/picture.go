@@ -83,7 +83,7 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 		Verdict:  a.verdict(l, m),
 		Blocker:  judged.blocker,
 		Replicas: make([]picture.Server, 0, len(m.Replicas)),
-		Failover: m.Failover, Last: m.Last, Foreign: failover.Foreign(l.view, m.Addr, m.Replicas),
+		Failover: m.Failover, Last: m.Last, Processes: m.Processes, Foreign: failover.Foreign(l.view, m.Addr, m.Replicas),
 		Shadow: m.Shadow,
 	}
 	if pause := l.state.Paused(m.Name, l.now); pause != nil {

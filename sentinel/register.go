@@ -1,6 +1,7 @@
 package sentinel
 
 import (
+	"maps"
 	"time"
 
 	"picket/config"
@@ -12,7 +13,7 @@ import (
 // unregistered lists what the leader has to make known about the processes of a master's group. A replica that its master lists may soon
 // acknowledge writes, so it counts among those that must be asked from then on; it counts as an answer when it has caught up with what
 // was written before its process was seen first. Whatever a former process at the address had acknowledged is in it then.
-func unregistered(m *state.Master, view monitor.View, verdict monitor.Verdict) []failover.Process {
+func unregistered(m *state.Master, view monitor.View, verdict monitor.Verdict, gone dropped) []failover.Process {
 	master := view.Servers[m.Addr]
 	if m.Failover != nil && m.Failover.Phase < failover.Switched || master.State != monitor.Up || master.Last == nil ||
 		master.Last.Role != "master" || verdict.Code != monitor.Healthy && verdict.Code != monitor.LoadingMaster {
@@ -23,7 +24,7 @@ func unregistered(m *state.Master, view monitor.View, verdict monitor.Verdict) [
 		list = append(list, failover.Process{Addr: m.Addr, RunID: master.Last.RunID})
 	}
 	for _, r := range master.Last.Replicas {
-		if r.Server.Port() != 0 && m.Process(r.Server) == nil {
+		if r.Server.Port() != 0 && m.Process(r.Server) == nil && !master.Last.At.Before(gone.at[r.Server]) {
 			list = append(list, failover.Process{Addr: r.Server})
 		}
 	}
@@ -33,6 +34,32 @@ func unregistered(m *state.Master, view monitor.View, verdict monitor.Verdict) [
 		}
 	}
 	return list
+}
+
+// dropped is when servers were forgotten: a master's list from before does not make them known again. It belongs to one goroutine.
+type dropped struct {
+	known map[config.Addr]bool
+	at    map[config.Addr]time.Time
+}
+
+func newDropped() dropped { return dropped{map[config.Addr]bool{}, map[config.Addr]time.Time{}} }
+
+// follow notes what is known now.
+func (d dropped) follow(masters []*state.Master, now time.Time) {
+	known := map[config.Addr]bool{}
+	for _, m := range masters {
+		for _, p := range m.Processes {
+			known[p.Addr] = true
+		}
+	}
+	for a := range d.known {
+		if !known[a] {
+			d.at[a] = now
+		}
+	}
+	clear(d.known)
+	maps.Copy(d.known, known)
+	maps.DeleteFunc(d.at, func(_ config.Addr, at time.Time) bool { return now.Sub(at) > time.Minute })
 }
 
 // resumePatience is how long a master that was restarted waits for replicas that can't be compared with it.

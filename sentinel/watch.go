@@ -91,7 +91,7 @@ func over(s *state.State, now time.Time) []state.Command {
 }
 
 // missing lists what the leader has to make known: masters of the file, and replicas that a healthy master lists.
-func missing(cfg *config.Config, s *state.State, view monitor.View) []state.Command {
+func missing(cfg *config.Config, s *state.State, view monitor.View, forgotten dropped) []state.Command {
 	at := view.Now.UnixNano()
 	var commands []state.Command
 	for _, m := range cfg.Masters {
@@ -105,7 +105,7 @@ func missing(cfg *config.Config, s *state.State, view monitor.View) []state.Comm
 			continue
 		}
 		for _, r := range server.Last.Replicas {
-			if r.State == "online" && r.Server.Port() != 0 && s.Owner(r.Server) == nil {
+			if r.State == "online" && r.Server.Port() != 0 && s.Owner(r.Server) == nil && !server.Last.At.Before(forgotten.at[r.Server]) {
 				commands = append(commands, state.Command{At: at, AddReplica: &state.AddReplica{Master: m.Name, Addr: r.Server}})
 			}
 		}

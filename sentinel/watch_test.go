@@ -63,7 +63,7 @@ func TestMissing_IsWhatTheLeaderMakesKnown(t *testing.T) {
 	} {
 		view := monitor.View{Now: time.Unix(1, 0), Servers: map[config.Addr]monitor.Server{"h:1": tc.server}}
 		var got []string
-		for _, c := range missing(cfg, &tc.state, view) {
+		for _, c := range missing(cfg, &tc.state, view, newDropped()) {
 			if m := c.AddMaster; m != nil {
 				got = append(got, fmt.Sprintf("master %s %s %d", m.Name, m.Addr, m.Quorum))
 			} else {

@@ -16,6 +16,8 @@ type Orders interface {
 	Switchover(ctx context.Context, o SwitchoverOrder) error
 	// CancelSwitchover takes back what is ordered for later.
 	CancelSwitchover(ctx context.Context, master, who string) error
+	// Forget drops a replica that is gone for good.
+	Forget(ctx context.Context, master string, server config.Addr) error
 	// Force has a failover of a master begin, or go on, whatever its health.
 	Force(ctx context.Context, o FailoverOrder) error
 }
@@ -45,6 +47,7 @@ func (h orders) route(mux *http.ServeMux, g guard) {
 	mux.HandleFunc("POST /v1/switchover", g.guarded(h.switchover))
 	mux.HandleFunc("DELETE /v1/switchover", g.guarded(h.cancel))
 	mux.HandleFunc("POST /v1/failover", g.guarded(h.failover))
+	mux.HandleFunc("DELETE /v1/masters/{name}/replicas/{server}", g.guarded(h.forget))
 }
 
 func (h orders) switchover(w http.ResponseWriter, r *http.Request) {
@@ -62,6 +65,13 @@ func (h orders) cancel(w http.ResponseWriter, r *http.Request) {
 		master := r.URL.Query().Get("master")
 		h.carryOut(w, r, master, func(ctx context.Context) error { return h.agent.CancelSwitchover(ctx, master, who) })
 	}
+}
+
+func (h orders) forget(w http.ResponseWriter, r *http.Request) {
+	master := r.PathValue("name")
+	h.carryOut(w, r, master, func(ctx context.Context) error {
+		return h.agent.Forget(ctx, master, config.Addr(r.PathValue("server")))
+	})
 }
 
 func (h orders) failover(w http.ResponseWriter, r *http.Request) {

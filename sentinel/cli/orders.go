@@ -33,6 +33,16 @@ func (o Orders) Failover(ctx context.Context, out io.Writer, order api.FailoverO
 	return o.carryOut(ctx, out, "/v1/failover", order, order.Master, false)
 }
 
+// Forget drops a replica that is gone for good.
+func (o Orders) Forget(ctx context.Context, out io.Writer, master string, server config.Addr) error {
+	path := "/v1/masters/" + url.PathEscape(master) + "/replicas/" + url.PathEscape(string(server))
+	if _, err := o.call(ctx, http.MethodDelete, path, nil); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%s is forgotten; if it comes back as a replica of %s, it is known again\n", server, master)
+	return err
+}
+
 // Cancel takes back a switchover that is ordered for later.
 func (o Orders) Cancel(ctx context.Context, out io.Writer, master string) error {
 	path := "/v1/switchover?" + url.Values{"master": {master}, "who": {o.Who}}.Encode()

@@ -107,6 +107,8 @@ type Master struct {
 	Replicas []Server          `json:"replicas"`           // sorted by address
 	Failover *failover.Record  `json:"failover,omitempty"` // running
 	Last     *failover.Record  `json:"last_failover,omitempty"`
+	// Processes are the master's and those of replicas that may have acknowledged writes; without a run id, one has not caught up yet.
+	Processes []failover.Process `json:"processes"`
 	// Scheduled is a switchover that is ordered for later.
 	Scheduled *Scheduled        `json:"scheduled,omitempty"`
 	Paused    *Pause            `json:"paused,omitempty"`  // nothing begins by itself

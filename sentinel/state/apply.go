@@ -51,8 +51,8 @@ func (s *State) apply(c Command, at position) (*State, error) {
 		return s.allowLoss(c, at)
 	case c.Register != nil:
 		return s.register(*c.Register)
-	case c.Unregister != nil:
-		return s.unregister(*c.Unregister)
+	case c.Forget != nil:
+		return s.forgetReplica(c, at)
 	case c.Shadow != nil:
 		return s.shadow(c, at)
 	}
@@ -225,25 +225,29 @@ func (s *State) register(r Register) (*State, error) {
 	return s.withMaster(next), nil
 }
 
-// unregister takes a replica out of those that must be asked. Whoever proposes it has seen that it follows no more, and that the
-// others hold all that it may have acknowledged.
-func (s *State) unregister(r Register) (*State, error) {
+// forgetReplica drops a replica: it need not be asked any more. Whoever proposes it has seen that it follows no more, and that the others hold all
+// that it may have acknowledged.
+func (s *State) forgetReplica(c Command, at position) (*State, error) {
+	r := *c.Forget
 	m, err := s.settled(r)
 	if err != nil {
 		return nil, err
 	}
 	known := m.Process(r.Addr)
 	switch {
-	case known == nil:
-		return nil, nil
 	case r.Addr == m.Addr:
 		return nil, fmt.Errorf("%w: %s is the master", ErrInvalid, r.Addr)
-	case known.RunID != r.RunID:
+	case !m.Owns(r.Addr) && known == nil:
+		return nil, nil
+	case known != nil && known.RunID != r.RunID:
 		return nil, fmt.Errorf("%w: %s was restarted", ErrStale, r.Addr)
 	}
 	next := *m
+	next.Replicas = withoutAddr(m.Replicas, r.Addr)
 	next.Processes = slices.DeleteFunc(slices.Clone(m.Processes), func(p failover.Process) bool { return p.Addr == r.Addr })
-	return s.withMaster(next), nil
+	return s.withMaster(next).withEvent(Event{
+		ID: at.index, Type: ReplicaForgotten, Master: m.Name, Epoch: at.term, At: c.At, Data: EventData{From: m.Addr, Replica: r.Addr},
+	}), nil
 }
 
 // next is the record of the failover after a step.

@@ -25,7 +25,7 @@ type Command struct {
 	Resume        *Resume
 	Acknowledge   *Acknowledgement
 	Register      *Register
-	Unregister    *Register // its RunID is the one that is known
+	Forget        *Register // a replica; its RunID is the one that is known
 	Schedule      *ScheduleSwitchover
 	Cancel        *CancelSwitchover
 	AllowLoss     *AllowLoss

@@ -8,6 +8,7 @@ type EventType string
 const (
 	MasterAdded       EventType = "master.added"
 	ReplicaAdded      EventType = "replica.added"
+	ReplicaForgotten  EventType = "replica.forgotten"
 	AgentRegistered   EventType = "agent.registered"
 	AgentRemoved      EventType = "agent.removed"
 	FailoverBegun     EventType = "failover.begun"

@@ -114,8 +114,8 @@ func command(t *testing.T, d *datadriven.TestData, term uint64) Command {
 		return Command{RegisterAgent: &Agent{ID: text("id"), Host: text("host"), SentinelPort: 26379, Boot: uint64(number("boot"))}}
 	case "register-process":
 		return Command{Register: &Register{text("master"), failover.Process{Addr: addr("addr"), RunID: text("runid")}}}
-	case "unregister-process":
-		return Command{Unregister: &Register{text("master"), failover.Process{Addr: addr("addr"), RunID: text("runid")}}}
+	case "forget-replica":
+		return Command{Forget: &Register{text("master"), failover.Process{Addr: addr("addr"), RunID: text("runid")}}}
 	case "advance":
 		return Command{AdvanceCursor: &Cursor{Endpoint: text("endpoint"), ID: uint64(number("id"))}}
 	case "pause":
@@ -493,7 +493,7 @@ func FuzzCommand(f *testing.F) {
 		{Resume: &Resume{Master: "m"}},
 		{Acknowledge: &Acknowledgement{Master: "m", Failover: 1, Who: "w"}},
 		{Register: &Register{"m", failover.Process{Addr: "h:1", RunID: "r"}}},
-		{Unregister: &Register{"m", failover.Process{Addr: "h:2", RunID: "r"}}},
+		{Forget: &Register{"m", failover.Process{Addr: "h:2", RunID: "r"}}},
 		{Shadow: &Shadow{Kind: ShadowDecided, Master: "m", Old: "h:1", Target: "h:2"}},
 	} {
 		data, err := c.Encode()

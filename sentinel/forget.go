@@ -1,0 +1,89 @@
+package sentinel
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"picket/config"
+	"picket/failover"
+	"picket/monitor"
+	"picket/sentinel/picture"
+	"picket/sentinel/state"
+)
+
+// forgetTries is how often the servers are looked at: while clients write, the others need a moment to hold what the master had.
+const forgetTries = 20
+
+// Forget implements api.Orders: a replica that is gone for good need not be asked at a failover any more. It must not follow the
+// master, and the others must hold all that it may have acknowledged.
+func (a *Agent) Forget(ctx context.Context, master string, server config.Addr) error {
+	if err := a.node.Barrier(ctx); err != nil {
+		return err
+	}
+	var refusal *failover.Blocker
+	for range forgetTries {
+		l := a.look()
+		m := l.master(master)
+		if m == nil {
+			return picture.ErrUnknownMaster
+		}
+		// What the others hold is compared with what the master had before.
+		if _, err := a.monitor.Refresh(ctx, m.Addr); err != nil {
+			return &blockedError{failover.MasterDown(master, err.Error())}
+		}
+		before := a.monitor.View().Servers[m.Addr]
+		for _, r := range m.Replicas {
+			_, _ = a.monitor.Refresh(ctx, r) // one that does not answer is known to be down
+		}
+		view := a.monitor.View()
+		view.Servers[m.Addr] = before
+		if refusal = forgettable(m, view, server); refusal == nil {
+			forget := state.Register{Master: master, Process: failover.Process{Addr: server}}
+			if known := m.Process(server); known != nil {
+				forget.Process = *known
+			}
+			return a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Forget: &forget})
+		}
+		pause(ctx, 10*time.Millisecond)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return &blockedError{*refusal}
+}
+
+// forgettable says why a replica must not be forgotten; nil: it may.
+func forgettable(m *state.Master, view monitor.View, server config.Addr) *failover.Blocker {
+	refuse := func(why, remedy string) *failover.Blocker {
+		return &failover.Blocker{Reason: "in-use", Text: fmt.Sprintf("%s may not be forgotten: %s", server, why), Remedy: remedy}
+	}
+	master := view.Servers[m.Addr]
+	switch gone := view.Servers[server]; {
+	case server == m.Addr:
+		return refuse("it is the master", "hand it over first: picket switchover "+m.Name)
+	case !m.Owns(server) && m.Process(server) == nil:
+		return refuse("it is not known", "picket status lists the replicas")
+	case m.Failover != nil:
+		return refuse("a failover is running", "wait for its end")
+	case master.Last == nil || master.Last.Role != "master":
+		return refuse("the master is not well", "wait until it is")
+	case gone.State == monitor.Up && gone.Last != nil && gone.Last.Master == m.Addr:
+		return refuse("it follows the master", "stop it first")
+	}
+	for _, r := range master.Last.Replicas {
+		if r.Server == server {
+			return refuse("the master still has a connection to it", "stop it, and wait for repl-timeout where its host has vanished")
+		}
+	}
+	for _, p := range m.Registered() {
+		if p.Addr == server {
+			continue
+		}
+		if r := view.Servers[p.Addr]; r.State != monitor.Up || r.Last == nil || r.Last.ReplID != master.Last.ReplID ||
+			r.Last.Offset < master.Last.Offset {
+			return refuse(fmt.Sprintf("%s may lack what it acknowledged", p.Addr), "wait until the other replicas have caught up")
+		}
+	}
+	return nil
+}
