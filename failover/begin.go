@@ -56,6 +56,7 @@ func BeginStep(s Situation, cause Cause) Step {
 	step.OldRunID = s.RunID
 	if old := s.View.Servers[s.Master]; old.Last != nil && old.Last.Role == "master" && old.LastOK.Sub(old.Last.At) <= fresh &&
 		(s.RunID == "" || s.RunID == old.Last.RunID) {
+		step.OldOffset = old.Last.Offset
 		step.OldRunID, step.OldReplID = old.Last.RunID, old.Last.ReplID
 	}
 	if cause == CauseManual {

@@ -3,6 +3,7 @@ package failover
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -156,6 +157,21 @@ func commonHistory(read []*monitor.Observation) string {
 		}
 	}
 	return best
+}
+
+// maxCandidates bounds what is kept of a choice.
+const maxCandidates = 32
+
+// candidates tells what was read of whom, the best first.
+func (c choice) candidates() []Candidate {
+	var list []Candidate
+	for _, o := range c.fit {
+		list = append(list, Candidate{Server: o.Server, Offset: o.Offset})
+	}
+	for _, server := range slices.Sorted(maps.Keys(c.refused)) {
+		list = append(list, Candidate{Server: server, Unfit: c.refused[server]})
+	}
+	return list[:min(len(list), maxCandidates)]
 }
 
 // list tells why nobody was chosen, by server.

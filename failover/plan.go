@@ -200,7 +200,8 @@ func (s Situation) promotion(k Knowledge, read []*monitor.Observation) (*Step, *
 		}
 		c.why += "; writes that were waited for may be lost: " + b.Text
 	}
-	return &Step{Kind: StepPromote, Target: c.best.Server, RunID: c.best.RunID, ReplID: c.best.ReplID, Offset: c.best.Offset, Why: c.why}, nil
+	return &Step{Kind: StepPromote, Target: c.best.Server, RunID: c.best.RunID, ReplID: c.best.ReplID, Offset: c.best.Offset, Why: c.why,
+		Candidates: c.candidates()}, nil
 }
 
 // leased is until when the old master may still take writes, as far as the lease of the agent beside it goes; zero: it does not.

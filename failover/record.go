@@ -19,7 +19,7 @@ func Begin(s Step, index uint64) (*Record, error) {
 	return &Record{
 		ID: index, Master: s.Master, Epoch: s.Epoch, Phase: Begun, Cause: s.Cause, Old: s.Old,
 		Replicas: slices.Clone(s.Replicas), Evidence: s.Evidence, Leaders: []uint64{s.Epoch},
-		DownAt: s.Down, BegunAt: s.At, OldRunID: s.OldRunID, OldReplID: s.OldReplID, AllowLoss: s.AllowLoss, Want: s.Want,
+		DownAt: s.Down, BegunAt: s.At, OldRunID: s.OldRunID, OldReplID: s.OldReplID, OldOffset: s.OldOffset, AllowLoss: s.AllowLoss, Want: s.Want,
 	}, nil
 }
 
@@ -35,6 +35,7 @@ func (r *Record) Apply(s Step, _ uint64) error {
 	case StepPromote:
 		r.Phase, r.PromoteAt = Promoting, s.At
 		r.Target, r.RunID, r.ReplID, r.Offset, r.Why = s.Target, s.RunID, s.ReplID, s.Offset, s.Why
+		r.Candidates, r.Chosen = slices.Clone(s.Candidates), s.Why
 	case StepSwitch:
 		r.Phase, r.SwitchAt = Switched, s.At
 	case StepRepoint:

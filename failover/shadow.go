@@ -25,6 +25,8 @@ func (r readOnly) Do(ctx context.Context, master string, a Action) (*monitor.Obs
 type Imagined struct {
 	Target config.Addr // empty: nobody could be promoted
 	Why    string
+	// Candidates are the replicas that would be looked at, the best first.
+	Candidates []Candidate
 }
 
 // Imagine says what would be done about a master that is down, as if nothing but the guard rails kept anybody from it. The replicas,
@@ -52,7 +54,7 @@ func Imagine(s Situation, last *Record) (Imagined, *Blocker) {
 	if b != nil {
 		return Imagined{Why: b.Text}, nil
 	}
-	return Imagined{Target: promote.Target, Why: promote.Why}, nil
+	return Imagined{Target: promote.Target, Why: promote.Why, Candidates: promote.Candidates}, nil
 }
 
 // Overtaken says whom another coordinator has made the master, ok if somebody else than the one that is agreed here. What is

@@ -7,6 +7,13 @@ import (
 	"picket/monitor"
 )
 
+// Candidate is a replica as it was when a target was chosen.
+type Candidate struct {
+	Server config.Addr
+	Offset int64
+	Unfit  string // why it could not be chosen; empty: it could
+}
+
 // Phase is how far a failover has come. Each is entered by a committed Step.
 type Phase uint8
 
@@ -58,9 +65,11 @@ type Step struct {
 	OldRunID  string // begin: of the old master's process, as last seen; empty: never seen
 	OldReplID string // begin: the history that it wrote
 
-	AllowLoss bool        // begin: somebody accepts that writes are lost that were waited for
-	Want      config.Addr // begin: the replica that is to be promoted, of a healthy master; empty: the best one
-	Reason    string      // abort: what a Blocker's reason says; empty: it was not blocked
+	AllowLoss  bool        // begin: somebody accepts that writes are lost that were waited for
+	Want       config.Addr // begin: the replica that is to be promoted, of a healthy master; empty: the best one
+	Reason     string      // abort: what a Blocker's reason says; empty: it was not blocked
+	OldOffset  int64       // begin: the last one that was seen of the old master
+	Candidates []Candidate // promote: the replicas that were read
 }
 
 // StepKind says what a Step does.
@@ -78,32 +87,35 @@ const (
 
 // Record is the replicated state of one failover: the fold of its steps.
 type Record struct {
-	ID        uint64 // log index of the begin step
-	Master    string
-	Epoch     uint64
-	Phase     Phase
-	Outcome   Outcome // once Ended
-	Cause     Cause
-	Old       config.Addr
-	Replicas  []config.Addr
-	Evidence  string
-	Target    config.Addr
-	RunID     string
-	ReplID    string
-	Offset    int64
-	Why       string
-	Repointed []config.Addr
-	Leaders   []uint64 // terms of the leaders that worked on it, in order
-	DownAt    int64    // Unix nanoseconds, as BegunAt and the others
-	BegunAt   int64
-	PromoteAt int64
-	SwitchAt  int64
-	EndAt     int64
-	OldRunID  string
-	OldReplID string
-	AllowLoss bool
-	Want      config.Addr
-	Reason    string // once Aborted: why, in one word; empty: something failed
+	ID         uint64 // log index of the begin step
+	Master     string
+	Epoch      uint64
+	Phase      Phase
+	Outcome    Outcome // once Ended
+	Cause      Cause
+	Old        config.Addr
+	Replicas   []config.Addr
+	Evidence   string
+	Target     config.Addr
+	RunID      string
+	ReplID     string
+	Offset     int64
+	Why        string
+	Repointed  []config.Addr
+	Leaders    []uint64 // terms of the leaders that worked on it, in order
+	DownAt     int64    // Unix nanoseconds, as BegunAt and the others
+	BegunAt    int64
+	PromoteAt  int64
+	SwitchAt   int64
+	EndAt      int64
+	OldRunID   string
+	OldReplID  string
+	AllowLoss  bool
+	Want       config.Addr
+	OldOffset  int64
+	Candidates []Candidate
+	Chosen     string // why the target was
+	Reason     string // once Aborted: why, in one word; empty: something failed
 }
 
 // Process is one that takes part in a master's group, as agreed: the master's, or a replica's that may have acknowledged writes. A replica

@@ -45,6 +45,7 @@ type Agent struct {
 	store     store
 	ledger    *ledger
 	sidecar   *sidecar
+	diary     *diary
 	shields   shields
 
 	judgement atomic.Pointer[judgement]
@@ -78,6 +79,7 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 	}
 	a.ledger = newLedger(a.now(), cfg.Masters)
 	a.sidecar, a.shields = newSidecar(a), make(shields, maxShields)
+	a.diary = newDiary()
 	a.judgement.Store(&judgement{})
 	a.status.Store(&consensus.Status{})
 	a.metrics = api.NewMetrics(a)
@@ -234,7 +236,7 @@ func (a *Agent) open() (doors, error) {
 	a.herald.door = func(m ...resp.Message) { d.sentinel.Publish(m...) }
 	if a.cfg.Listen.HTTP != "" {
 		d.http, err = api.Listen(api.Config{
-			Addr: string(a.cfg.Listen.HTTP), OpenPort: a.host.Listen, Backend: a, Group: a, Rails: a, Orders: a, Store: a.store, Metrics: a.metrics,
+			Addr: string(a.cfg.Listen.HTTP), OpenPort: a.host.Listen, Backend: a, Group: a, Rails: a, Orders: a, Reasons: a, Store: a.store, Metrics: a.metrics,
 		})
 		if err != nil {
 			return d, errors.Join(err, d.sentinel.Close())

@@ -113,11 +113,16 @@ func paused(l look, m *state.Master) *failover.Pause {
 
 // verdict is the judgement on a master.
 func (a *Agent) verdict(l look, m *state.Master) monitor.Verdict {
+	return monitor.Judge(a.question(l, m), l.view)
+}
+
+// question is what is to be judged of a master.
+func (a *Agent) question(l look, m *state.Master) monitor.Question {
 	agents := len(l.status.Voters())
-	return monitor.Judge(monitor.Question{
+	return monitor.Question{
 		Name: m.Name, Master: m.Addr, Replicas: m.Replicas, Quorum: quorum(a.masters[m.Name], agents), Agents: agents,
 		RunID: m.RunID(), AcceptEmpty: a.masters[m.Name].EmptyMaster == config.EmptyAccept,
-	}, l.view)
+	}
 }
 
 // quorum is how many agents must agree: all, where a group has become smaller than what the file asks for.

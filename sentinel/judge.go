@@ -20,12 +20,13 @@ type judge struct {
 	a         *Agent
 	agenda    *agenda
 	now       judgement
-	watched   *state.State         // whose servers the monitor watches
-	attended  []config.Addr        // and which it looks at closely
-	standing  bool                 // an election that this agent stands in is not decided yet
-	beginning map[string]time.Time // masters whose failover is being begun: not to be tried again before
-	reign     *reign               // nil: this agent does not lead
-	due       time.Time            // a promise ends, for which something waits; zero: none
+	watched   *state.State           // whose servers the monitor watches
+	attended  []config.Addr          // and which it looks at closely
+	standing  bool                   // an election that this agent stands in is not decided yet
+	beginning map[string]time.Time   // masters whose failover is being begun: not to be tried again before
+	reign     *reign                 // nil: this agent does not lead
+	well      map[string]config.Addr // masters that are noted to be well
+	due       time.Time              // a promise ends, for which something waits; zero: none
 }
 
 // judgement is what the judge thinks of the masters, by name. It is immutable once published.
@@ -64,7 +65,7 @@ const beginTimeout = 2 * time.Second
 
 // decide runs the judge until ctx ends.
 func (a *Agent) decide(ctx context.Context) {
-	j := &judge{a: a, agenda: newAgenda(), beginning: map[string]time.Time{}}
+	j := &judge{a: a, agenda: newAgenda(), beginning: map[string]time.Time{}, well: map[string]config.Addr{}}
 	defer close(a.settled)
 	defer j.abdicate()
 	for ctx.Err() == nil {
@@ -119,6 +120,9 @@ func (j *judge) round(ctx context.Context) time.Duration {
 		purpose := j.need(ctx, l, m)
 		j.agenda.set(m.Name, purpose, l.now)
 		suspects = suspects || purpose == "" && j.suspect(l, m)
+	}
+	for _, m := range l.masters {
+		j.explain(l, m)
 	}
 	j.publish()
 	next := j.campaign(ctx, l, suspects)

@@ -29,6 +29,7 @@ type Config struct {
 	Group    Group
 	Rails    Guardrails
 	Orders   Orders
+	Reasons  Reasons
 	Metrics  *Metrics
 }
 
@@ -101,6 +102,7 @@ func routes(cfg Config, kv *kv, guard guard) http.Handler {
 	members{cfg.Backend, cfg.Group}.route(mux, guard)
 	rails{cfg.Backend, cfg.Rails}.route(mux, guard)
 	orders{cfg.Backend, cfg.Orders}.route(mux, guard)
+	reasons{cfg.Backend, cfg.Reasons}.route(mux)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics.registry, promhttp.HandlerOpts{}))
 	all := http.NewServeMux()
 	all.Handle("/", http.MaxBytesHandler(mux, maxBody))

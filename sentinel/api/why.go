@@ -1,0 +1,79 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"picket/config"
+	"picket/failover"
+)
+
+// Reasons explain what is decided.
+type Reasons interface {
+	// Why tells what was decided about a master at a time, and what its last failover was; the zero time is now.
+	Why(master string, at time.Time) (Why, error)
+	// Predict says what would happen if some of a master's servers failed now.
+	Predict(ctx context.Context, master string, servers []config.Addr) (failover.Forecast, error)
+}
+
+// Why is the body of GET /v1/masters/{name}/why.
+type Why struct {
+	Master   string             `json:"master"`
+	Agent    string             `json:"agent"`              // who tells
+	Decision *failover.Decision `json:"decision,omitempty"` // absent: this agent keeps none from so long ago
+	Running  *failover.Record   `json:"failover,omitempty"`
+	Last     *failover.Record   `json:"last_failover,omitempty"`
+}
+
+// Blocked is an element of the body of GET /v1/blocked.
+type Blocked struct {
+	Master  string           `json:"master"`
+	Blocker failover.Blocker `json:"blocker"`
+}
+
+// reasons answers questions.
+type reasons struct {
+	backend Backend
+	agent   Reasons
+}
+
+func (h reasons) route(mux *http.ServeMux) {
+	mux.HandleFunc("GET /v1/masters/{name}/why", h.why)
+	mux.HandleFunc("GET /v1/masters/{name}/plan", h.plan)
+	mux.HandleFunc("GET /v1/blocked", h.blocked)
+}
+
+func (h reasons) why(w http.ResponseWriter, r *http.Request) {
+	var at time.Time
+	if text := r.URL.Query().Get("at"); text != "" {
+		var err error
+		if at, err = time.Parse(time.RFC3339, text); err != nil {
+			problem(w, Problem{Status: http.StatusBadRequest, Detail: "at is no time: write it like 2026-01-02T03:04:05Z"})
+			return
+		}
+	}
+	carryOut(w, r, func(context.Context) (any, error) { return h.agent.Why(r.PathValue("name"), at) })
+}
+
+func (h reasons) plan(w http.ResponseWriter, r *http.Request) {
+	var servers []config.Addr
+	for _, a := range r.URL.Query()["fail"] {
+		servers = append(servers, config.Addr(a))
+	}
+	if len(servers) == 0 {
+		problem(w, Problem{Status: http.StatusBadRequest, Detail: "say which servers fail: ?fail=HOST:PORT&fail=…"})
+		return
+	}
+	carryOut(w, r, func(ctx context.Context) (any, error) { return h.agent.Predict(ctx, r.PathValue("name"), servers) })
+}
+
+func (h reasons) blocked(w http.ResponseWriter, _ *http.Request) {
+	list := []Blocked{}
+	for _, m := range h.backend.Picture().Masters {
+		if m.Blocker != nil {
+			list = append(list, Blocked{m.Name, *m.Blocker})
+		}
+	}
+	reply(w, http.StatusOK, list)
+}
