@@ -9,10 +9,11 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 SIM_TIME ?= 2m# of seeds for the consensus simulator
+WORLD_TIME ?= 4m# of seeds for the simulation of the whole system
 SOAK_COMMITS ?= 10000000# of three nodes with real disks
 ARGS     ?=
 
-.PHONY: build demo test check unit sim planted smoke bench bench-consensus bench-consensus-short soak vuln redis tools clean
+.PHONY: build demo test check unit sim world planted smoke bench bench-consensus bench-consensus-short soak vuln redis tools clean
 
 build: ## the static binary, bin/picket
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/picket .
@@ -32,6 +33,9 @@ unit: tools ## all tests, with the race detector
 
 sim: ## seeds of the consensus simulator for SIM_TIME
 	$(GO) test -timeout 2h ./consensus/sim -run TestSeeds -v -sim.time=$(SIM_TIME)
+
+world: ## seeds of the whole system, on virtual time, for WORLD_TIME
+	$(GO) test -timeout 2h ./sentinel/sim -run TestSeeds -v -world.time=$(WORLD_TIME)
 
 planted: ## the bugs that the simulator must catch, and how many seeds it needs for each
 	$(GO) test -tags planted -timeout 30m ./consensus/sim -run TestPlantedBugs -v

@@ -1,0 +1,40 @@
+package sim
+
+import (
+	"sync"
+	"time"
+
+	"picket/sentinel/sim/model"
+)
+
+// writerCheck: when a server has been promoted, no former master takes a write any more.
+//
+// Nobody can promise that of a server that hung, because it executes what is queued in its sockets before anything else; nor of one whose
+// agent was not there to fence it. A server that starts is seen by its agent a moment later.
+type writerCheck struct {
+	world *world
+
+	mu    sync.Mutex
+	reign reign
+}
+
+// reign is since when a server is the one master.
+type reign struct {
+	machine *machine
+	since   time.Time
+	told    map[*machine]bool // who was found to break it
+}
+
+// happened takes in what a server of the first group does: an agent is beside each of them.
+func (c *writerCheck) happened(m *machine, e model.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := &c.reign
+	switch {
+	case e.Kind == model.Promoted:
+		*r = reign{m, e.At, map[*machine]bool{}}
+	case e.Kind == model.Wrote && r.machine != nil && r.machine != m && !r.told[m] && !c.world.excuses.cover(m, booting, waking, alone):
+		r.told[m] = true
+		c.world.violate("two masters: %s took %q %s after %s had been promoted", e.Addr, e.Command, e.At.Sub(r.since), r.machine.name)
+	}
+}

@@ -1,0 +1,164 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"picket/sentinel/sim/model"
+)
+
+var (
+	worldTime   = flag.Duration("world.time", 0, "how long to play new seeds")
+	worldSeed   = flag.Uint64("world.seed", 0, "play one seed; 0: new ones")
+	worldRepeat = flag.Int("world.repeat", 1, "how often to play it")
+	worldDebug  = flag.Bool("world.debug", false, "have the agents log everything")
+	worldFrom   = flag.Uint64("world.from", 0, "a worker's first seed")
+	worldMost   = flag.Int("world.most", 1<<30, "how many seeds a worker plays at most")
+	worldMild   = flag.Bool("world.mild", false, "only one fault at a time, of which the system must recover at once")
+	worldWorker = flag.Bool("world.worker", false, "this is a worker: it plays seeds for another process")
+)
+
+// result is what a worker tells.
+type result struct {
+	Seeds     int
+	Virtual   time.Duration
+	Counts    Counts
+	Seed      uint64 // that failed; 0: none
+	Violation string
+	Story     string
+}
+
+// TestSeeds plays new seeds for -world.time, in as many processes as there are processors.
+func TestSeeds(t *testing.T) {
+	if *worldSeed != 0 {
+		replay(t)
+		return
+	}
+	if *worldTime == 0 {
+		t.Skip("make world runs it")
+	}
+	base, began := uint64(time.Now().UnixNano()), time.Now()
+	var mu sync.Mutex
+	var sum result
+	var workers sync.WaitGroup
+	for i := range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			r, err := work(fmt.Sprintf("-world.from=%d", base+uint64(i)<<32), fmt.Sprintf("-world.time=%s", *worldTime))
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				t.Error(err)
+			}
+			if r.Seed != 0 {
+				t.Errorf("%sseed %d: %s\nplay it again, some times if need be, with: go test ./sentinel/sim -run TestSeeds -world.seed=%d -world.repeat=20",
+					r.Story, r.Seed, r.Violation, r.Seed)
+			}
+			sum.Seeds += r.Seeds
+			sum.Virtual += r.Virtual
+			sum.Counts.add(r.Counts)
+		})
+	}
+	workers.Wait()
+	t.Logf("%d seeds, %.0f a minute: %s of virtual time, %+v", sum.Seeds, float64(sum.Seeds)/time.Since(began).Minutes(),
+		sum.Virtual.Round(time.Second), sum.Counts)
+}
+
+func replay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range *worldRepeat {
+			if r := Run(Options{Seed: *worldSeed, Debug: *worldDebug}); len(r.Violations) > 0 || *worldDebug {
+				t.Fatalf("%s%s", r.Story, strings.Join(r.Violations, "\n"))
+			}
+		}
+	})
+}
+
+// work has another process play seeds: one bubble after the other would not do, because go-redis shares timers.
+func work(args ...string) (r result, err error) {
+	c := exec.Command(os.Args[0], append([]string{"-test.run=^TestWorker$", "-world.worker", "-test.timeout=30m"}, args...)...)
+	c.Env = append(os.Environ(), "GOMAXPROCS=1")
+	var out, problems bytes.Buffer
+	c.Stdout, c.Stderr = &out, &problems
+	if err := c.Run(); err != nil {
+		return r, fmt.Errorf("a worker ended with %w:\n%s%s", err, out.Bytes(), problems.Bytes())
+	}
+	line, _, _ := bytes.Cut(out.Bytes(), []byte("\n"))
+	if err := json.Unmarshal(line, &r); err != nil {
+		return r, fmt.Errorf("a worker said %q: %w", out.Bytes(), err)
+	}
+	return r, nil
+}
+
+// TestWorker plays seeds until the time is over, or one fails, and prints what became of them as its first line.
+func TestWorker(t *testing.T) {
+	if !*worldWorker {
+		t.Skip("other tests start it")
+	}
+	var over atomic.Bool // the bubble's own clock tells nothing
+	defer time.AfterFunc(*worldTime, func() { over.Store(true) }).Stop()
+	var r result
+	synctest.Test(t, func(*testing.T) {
+		for seed := *worldFrom; !over.Load() && r.Seeds < *worldMost && r.Seed == 0; seed++ {
+			one := Run(Options{Seed: seed, Shape: shape()})
+			r.Seeds++
+			r.Virtual += one.Time
+			r.Counts.add(one.Counts)
+			if len(one.Violations) > 0 {
+				r.Seed, r.Violation, r.Story = seed, strings.Join(one.Violations, "\n"), one.Story
+			}
+		}
+	})
+	line, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println(string(line))
+}
+
+func shape() func(*Shape) {
+	if !*worldMild {
+		return nil
+	}
+	return func(s *Shape) {
+		s.Trap, s.Between, s.Chaos, s.Persistence = 0, 4*time.Second, 8*time.Second, model.AOF
+		s.Master.Durability.Wait = 0
+		s.Faults = map[string]int{"redis-crash": 1, "redis-hang": 1, "agent-kill": 1, "switchover": 1}
+	}
+}
+
+// TestMildSeeds plays what any version must bear.
+func TestMildSeeds(t *testing.T) {
+	r, err := work("-world.from=1", "-world.most=3", "-world.time=1m", "-world.mild")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Seed != 0 {
+		t.Fatalf("%sseed %d: %s", r.Story, r.Seed, r.Violation)
+	}
+	if r.Counts.Switched == 0 || r.Counts.Acknowledged == 0 || r.Counts.Webhooks == 0 {
+		t.Errorf("nothing was tried: %+v", r.Counts)
+	}
+}
+
+func (c *Counts) add(d Counts) {
+	c.Faults += d.Faults
+	c.Traps += d.Traps
+	c.Begun += d.Begun
+	c.Switched += d.Switched
+	c.Aborted += d.Aborted
+	c.Writes += d.Writes
+	c.Acknowledged += d.Acknowledged
+	c.Durable += d.Durable
+	c.Webhooks += d.Webhooks
+}
