@@ -9,7 +9,7 @@ import (
 var eventTypes = []string{
 	"master.added", "replica.added", "replica.forgotten", "agent.registered",
 	"failover.begun", "failover.resumed", "failover.promoting", "failover.switched", "failover.repointed", "failover.ended",
-	"failover.aborted", "failover.acknowledged", "failover.allowed", "switchover.scheduled", "switchover.cancelled", "pause.begun", "pause.ended",
+	"failover.aborted", "failover.acknowledged", "failover.allowed", "failover.divergence", "switchover.scheduled", "switchover.cancelled", "pause.begun", "pause.ended",
 	"shadow.decided", "shadow.compared",
 }
 

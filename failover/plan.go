@@ -67,6 +67,7 @@ type Action struct {
 	Master config.Addr   // to follow
 	For    time.Duration // to hold
 	Note   ProgressKind  // what a finished Follow is reported as
+	Clean  bool          // a finished hand-over: there is nothing that only it holds
 	Fence  int64         // min-replicas-to-write as it was seen last, for BlindFence
 }
 
@@ -308,7 +309,9 @@ func nextRepoint(s Situation, k Knowledge) Move {
 			}
 		case full && syncing >= s.Settings.ParallelSyncs:
 		case k.idle(a, s.Now, retryAfter):
-			move.Actions = append(move.Actions, Action{Kind: Follow, Server: a, Master: r.Target, Note: RepointSent})
+			move.Actions = append(move.Actions, Action{
+				Kind: Follow, Server: a, Master: r.Target, Note: RepointSent, Clean: a == r.Old && r.Cause == CauseManual,
+			})
 			if full {
 				syncing++
 			}

@@ -21,6 +21,8 @@ type Env interface {
 	Commit(ctx context.Context, s Step) error
 	// Register has a server made known as one that may acknowledge writes, before it is told to follow.
 	Register(ctx context.Context, master string, server config.Addr) error
+	// Diverged has it made known what a server had written that is about to be made a replica.
+	Diverged(ctx context.Context, master string, d Divergence) error
 	// Changed is closed when the situation of the master differs from the one at the call.
 	Changed(master string) <-chan struct{}
 	// Report is told of progress that is not in the log (a replica cut, a blocker), for events and logs.
@@ -147,7 +149,7 @@ func (r *Runner) act(ctx context.Context, master string, a Action, results chan<
 	defer cancel()
 	var seen *monitor.Observation
 	var remark string
-	err := r.register(limit, master, a)
+	err := r.prepare(limit, master, a)
 	if err == nil {
 		seen, remark, err = r.redis.Do(limit, master, a)
 	}
@@ -157,12 +159,18 @@ func (r *Runner) act(ctx context.Context, master string, a Action, results chan<
 	}
 }
 
-// register makes a server known before it can acknowledge writes: it must be asked for them at the next failover.
-func (r *Runner) register(ctx context.Context, master string, a Action) error {
+// prepare makes a server known before it can acknowledge writes, for which it must be asked at the next failover; and notes what it loses.
+func (r *Runner) prepare(ctx context.Context, master string, a Action) error {
 	if a.Kind != Follow {
 		return nil
 	}
-	return r.env.Register(ctx, master, a.Server)
+	if err := r.env.Register(ctx, master, a.Server); err != nil {
+		return err
+	}
+	if a.Clean {
+		return nil
+	}
+	return r.part(ctx, master, a)
 }
 
 // wait returns when something may be different.
@@ -267,7 +275,7 @@ func (r *Runner) do(ctx context.Context, master string, a Action) (*monitor.Obse
 	limit, cancel := context.WithTimeout(ctx, actionLimit)
 	defer cancel()
 	var o *monitor.Observation
-	err := r.register(limit, master, a)
+	err := r.prepare(limit, master, a)
 	if err == nil {
 		o, _, err = r.redis.Do(limit, master, a)
 	}

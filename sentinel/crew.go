@@ -70,6 +70,11 @@ func (c crew) Register(ctx context.Context, master string, server config.Addr) e
 	})
 }
 
+// Diverged implements failover.Env.
+func (c crew) Diverged(ctx context.Context, master string, d failover.Divergence) error {
+	return c.a.propose(ctx, c.term, state.Command{At: c.a.now().UnixNano(), Diverged: &state.Diverged{Master: master, Divergence: d}})
+}
+
 // Changed is closed when anything is different.
 func (c crew) Changed(string) <-chan struct{} { return c.a.bell.wait() }
 

@@ -114,6 +114,9 @@ func (h *herald) event(e state.Event) {
 	if d.Offset != 0 {
 		line = line.Int64("offset", d.Offset)
 	}
+	if d.Known {
+		line = line.Int64("bytes", d.Bytes)
+	}
 	if d.ElapsedMS != 0 {
 		line = line.Int64("elapsed_ms", d.ElapsedMS)
 	}

@@ -73,6 +73,9 @@ func (a *Agent) Why(master string, at time.Time) (api.Why, error) {
 		return api.Why{}, picture.ErrUnknownMaster
 	}
 	w := api.Why{Master: master, Agent: a.cfg.Agent.ID, Running: m.Failover, Last: m.Last}
+	if m.Diverged != nil && m.DivergedIn == m.Epoch {
+		w.Diverged = m.Diverged
+	}
 	if at.IsZero() {
 		d := failover.Explain(a.situation(l, m, l.status.Term), string(l.status.Leader), a.judgement.Load().masters[master].blocker)
 		w.Decision = &d

@@ -11,6 +11,7 @@ import (
 
 	"picket/config"
 	"picket/sentinel/lab"
+	"picket/sentinel/state"
 )
 
 // hosts is a cluster whose hosts can be taken off the network.
@@ -81,6 +82,17 @@ func promotion(t *testing.T, servers ...*lab.Redis) (time.Time, *lab.Redis) {
 	return f.at, f.r
 }
 
+// written is a server's replication offset.
+func written(t *testing.T, c *redis.Client) int64 {
+	t.Helper()
+	_, after, _ := strings.Cut(c.Info(t.Context(), "replication").Val(), "master_repl_offset:")
+	var n int64
+	if _, err := fmt.Sscan(after, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func fenceOf(t *testing.T, c *redis.Client) string {
 	t.Helper()
 	return c.ConfigGet(t.Context(), "min-replicas-to-write").Val()["min-replicas-to-write"]
@@ -113,10 +125,25 @@ func TestLease_APartitionedMasterStopsBeforeAnotherIsPromoted(t *testing.T) {
 			if err := inside.Set(t.Context(), "x", "y", 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "NOREPLICAS") {
 				t.Errorf("the fenced master says %v to a write", err)
 			}
+			behind := written(t, inside)
 			healed := time.Now()
 			h.must(h.Heal())
 			settle(t, h.Cluster, next.Addr)
 			t.Logf("one topology %v after the network was whole", time.Since(healed))
+			status, err := h.Agents[1].Status(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			lost := int64(-1)
+			for _, e := range status.Events {
+				if e.Type == state.FailoverDivergence && e.Data.Known {
+					lost = e.Data.Bytes
+				}
+			}
+			part := status.Masters[0].Last.Offset
+			if lost < 1 || lost != behind-part {
+				t.Errorf("%d bytes are reported lost; the old master was at %d, the new one began at %d", lost, behind, part)
+			}
 			if got := fenceOf(t, inside); got != "0" {
 				t.Errorf("the fence stays: %s", got)
 			}

@@ -29,6 +29,8 @@ type Metrics struct {
 	seconds   prometheus.Histogram
 	attempts  *prometheus.CounterVec
 	failures  *prometheus.CounterVec
+	lost      *prometheus.CounterVec
+	unknown   *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics of an agent. The source is asked only when somebody scrapes.
@@ -48,9 +50,15 @@ func NewMetrics(source Source) *Metrics {
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "picket_webhook_failures_total", Help: "Attempts to deliver an event that failed.",
 		}, []string{"endpoint"}),
+		lost: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "picket_lost_bytes_total", Help: "Bytes of the replication stream that former masters had written and the present one has not.",
+		}, []string{"master"}),
+		unknown: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "picket_lost_unknown_total", Help: "Former masters of which nobody can tell what they had written.",
+		}, []string{"master"}),
 	}
 	m.registry.MustRegister(
-		m.failovers, m.seconds, m.attempts, m.failures, scrape{source},
+		m.failovers, m.seconds, m.attempts, m.failures, m.lost, m.unknown, scrape{source},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -65,6 +73,12 @@ func (m *Metrics) Committed(e state.Event) {
 		}
 	case state.FailoverEnded:
 		m.failovers.WithLabelValues(e.Master, string(failover.Done), e.Data.Cause).Inc()
+	case state.FailoverDivergence:
+		if e.Data.Known {
+			m.lost.WithLabelValues(e.Master).Add(float64(e.Data.Bytes))
+		} else {
+			m.unknown.WithLabelValues(e.Master).Inc()
+		}
 	case state.FailoverAborted:
 		m.failovers.WithLabelValues(e.Master, string(failover.Aborted), e.Data.Cause).Inc()
 	}

@@ -24,6 +24,8 @@ type Why struct {
 	Decision *failover.Decision `json:"decision,omitempty"` // absent: this agent keeps none from so long ago
 	Running  *failover.Record   `json:"failover,omitempty"`
 	Last     *failover.Record   `json:"last_failover,omitempty"`
+	// Diverged is what a former master had written behind the back of the present one.
+	Diverged *failover.Divergence `json:"diverged,omitempty"`
 }
 
 // Blocked is an element of the body of GET /v1/blocked.

@@ -68,6 +68,13 @@ func WriteWhy(out io.Writer, w api.Why) error {
 	} else if w.Last != nil {
 		s.failover("last failover", w.Last)
 	}
+	switch d := w.Diverged; {
+	case d == nil:
+	case d.Known:
+		s.add("lost: %d bytes of commands that %s had written behind its back", d.Bytes, d.Server)
+	default:
+		s.add("lost: unknown, on %s: %s", d.Server, d.Why)
+	}
 	return s.write(out)
 }
 

@@ -49,6 +49,8 @@ func (s *State) apply(c Command, at position) (*State, error) {
 		return s.cancel(c, at)
 	case c.AllowLoss != nil:
 		return s.allowLoss(c, at)
+	case c.Diverged != nil:
+		return s.diverged(c, at)
 	case c.Register != nil:
 		return s.register(*c.Register)
 	case c.Forget != nil:
@@ -205,6 +207,26 @@ func (s *State) settled(r Register) (*Master, error) {
 		return nil, fmt.Errorf("%w: failover %d of %s is running", ErrStale, m.Failover.ID, m.Name)
 	}
 	return m, nil
+}
+
+// diverged counts what was lost. A server of which that was said already, and that did not write since, is not counted twice.
+func (s *State) diverged(c Command, at position) (*State, error) {
+	d := *c.Diverged
+	m := s.Master(d.Master)
+	switch {
+	case m == nil:
+		return nil, fmt.Errorf("%w: a divergence from %q, which is not known", ErrInvalid, d.Master)
+	case d.Known && d.Bytes == 0:
+		return nil, nil
+	case m.Diverged != nil && *m.Diverged == d.Divergence && m.DivergedIn == m.Epoch:
+		return nil, nil
+	}
+	next := *m
+	next.Diverged, next.DivergedIn = &d.Divergence, m.Epoch
+	return s.withMaster(next).withEvent(Event{
+		ID: at.index, Type: FailoverDivergence, Master: m.Name, Epoch: at.term, At: c.At,
+		Data: EventData{From: d.Server, To: m.Addr, Known: d.Known, Bytes: d.Bytes, Why: d.Why},
+	}), nil
 }
 
 func (s *State) register(r Register) (*State, error) {

@@ -26,10 +26,17 @@ type Command struct {
 	Acknowledge   *Acknowledgement
 	Register      *Register
 	Forget        *Register // a replica; its RunID is the one that is known
+	Diverged      *Diverged
 	Schedule      *ScheduleSwitchover
 	Cancel        *CancelSwitchover
 	AllowLoss     *AllowLoss
 	Shadow        *Shadow // one that switches makes the entry's term the master's epoch
+}
+
+// Diverged says what a former master had written, and loses.
+type Diverged struct {
+	Master string
+	failover.Divergence
 }
 
 // Register says which process of a master's group serves at an address, see failover.Process.

@@ -22,6 +22,7 @@ const (
 	FailoverAcknowledged EventType = "failover.acknowledged"
 	// FailoverAllowed: an operator accepts that writes may be lost, and it goes on without replicas that it waited for.
 	FailoverAllowed     EventType = "failover.allowed"
+	FailoverDivergence  EventType = "failover.divergence" // a former master had writes that are lost
 	SwitchoverScheduled EventType = "switchover.scheduled"
 	SwitchoverCancelled EventType = "switchover.cancelled" // by an operator, or because it was refused when it was due
 	PauseBegun          EventType = "pause.begun"          // also one that is prolonged
@@ -64,4 +65,6 @@ type EventData struct {
 	// deed was seen; negative: after.
 	Imagined config.Addr `json:"imagined,omitempty"`
 	AheadMS  int64       `json:"ahead_ms,omitempty"`
+	Known    bool        `json:"known,omitempty"` // of a divergence: bytes is exact
+	Bytes    int64       `json:"bytes,omitempty"` // lost
 }

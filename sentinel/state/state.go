@@ -34,8 +34,10 @@ type Master struct {
 	Processes []failover.Process
 	// Shadow is the latest comparison of agents that only watch; nil: none yet.
 	Shadow       *Shadowed
-	ForeignEpoch uint64    // of the latest switch of another coordinator that was followed
-	Scheduled    *Schedule // nil: none
+	ForeignEpoch uint64               // of the latest switch of another coordinator that was followed
+	Diverged     *failover.Divergence // the latest that was found; nil: none
+	DivergedIn   uint64               // epoch
+	Scheduled    *Schedule            // nil: none
 }
 
 // Agent is how an agent can be reached.
