@@ -84,6 +84,20 @@ func (s *servers) client(master string, server config.Addr) (*redis.Client, erro
 	return c, nil
 }
 
+// discard gives a client up that could not connect: it would repeat the error for up to a second without another try, and a server that
+// has just been started must be fenced at once.
+func (s *servers) discard(key clientKey, err error) {
+	if op := (*net.OpError)(nil); !errors.As(err, &op) || op.Op != "dial" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.clients[key]; c != nil {
+		_ = c.Close() // it has no connection
+		delete(s.clients, key)
+	}
+}
+
 func (s *servers) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,6 +144,7 @@ func (s *servers) Do(ctx context.Context, master string, a Action) (*monitor.Obs
 		o, remark, err = transform(ctx, c, a.Server, a.Master.Host(), strconv.Itoa(a.Master.Port()))
 	}
 	if err != nil {
+		s.discard(clientKey{master, a.Server}, err)
 		return nil, remark, fmt.Errorf("%s %s: %w", a.Kind, a.Server, err)
 	}
 	if o != nil {

@@ -100,3 +100,24 @@ func TestFence_IsFoundByAServerThatWakesUp(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestDo_FindsAServerThatWasStartedAgain: a client library that remembers that nobody listened must not keep a server from being fenced.
+func TestDo_FindsAServerThatWasStartedAgain(t *testing.T) {
+	r, servers, _ := newServers(t)
+	read := func() error {
+		_, _, err := servers.Do(t.Context(), "m", failover.Action{Kind: failover.Read, Server: r.Addr})
+		return err
+	}
+	r.Kill()
+	for range 10 {
+		if read() == nil {
+			t.Fatal("a dead server has answered")
+		}
+	}
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := read(); err != nil {
+		t.Errorf("a server that was started is not found: %v", err)
+	}
+}
