@@ -41,7 +41,7 @@ func (r *Runner) part(ctx context.Context, master string, a Action) error {
 		return err
 	}
 	d := Divergence{Server: a.Server, Master: a.Master}
-	if old, _, err = r.redis.Do(ctx, master, Action{Kind: Fence, Server: a.Server}); err != nil {
+	if old, _, err = r.redis.Do(ctx, master, Action{Kind: Fence, Server: a.Server, Quiet: true}); err != nil {
 		d.Why = fmt.Sprintf("it could not be fenced: %v", err)
 		return r.env.Diverged(ctx, master, d)
 	}

@@ -91,14 +91,14 @@ func setFence(ctx context.Context, pipe redis.Pipeliner, is, want fenceSettings)
 
 // fence has a server refuse writes from now on and disconnects its clients, so that they look for their master anew. It returns what
 // the server says behind it.
-func fence(ctx context.Context, c *redis.Client, server config.Addr) (*monitor.Observation, error) {
+func fence(ctx context.Context, c *redis.Client, a Action) (*monitor.Observation, error) {
 	is, err := readFence(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	o, err := commandAndInfo(ctx, c, server, func(pipe redis.Pipeliner) { setFence(ctx, pipe, is, is.fenced()) })
-	if err != nil {
-		return nil, err
+	o, err := commandAndInfo(ctx, c, a.Server, func(pipe redis.Pipeliner) { setFence(ctx, pipe, is, is.fenced()) })
+	if err != nil || a.Quiet {
+		return o, err
 	}
 	// That they may not be disconnected changes nothing about the writes.
 	if err := disconnectClients(ctx, c); err != nil && !isReply(err) {

@@ -68,6 +68,7 @@ type Action struct {
 	For    time.Duration // to hold
 	Note   ProgressKind  // what a finished Follow is reported as
 	Clean  bool          // a finished hand-over: there is nothing that only it holds
+	Quiet  bool          // to fence without disconnecting clients: something is done next that does
 	Fence  int64         // min-replicas-to-write as it was seen last, for BlindFence
 }
 

@@ -128,7 +128,7 @@ func (s *servers) Do(ctx context.Context, master string, a Action) (*monitor.Obs
 	case Hold:
 		o, err = hold(ctx, c, a)
 	case Fence:
-		o, err = fence(ctx, c, a.Server)
+		o, err = fence(ctx, c, a)
 	case BlindFence:
 		o, err = blindFence(ctx, c, a.Server, a.Fence)
 	case Unfence:
