@@ -220,7 +220,7 @@ func (a *Agent) Status(ctx context.Context) (picture.Picture, error) {
 func (c *Cluster) AwaitSettled(limit time.Duration, master config.Addr) error {
 	return Await(limit, "the cluster has settled on master "+string(master), func(ctx context.Context) error {
 		group, ctx := errgroup.WithContext(ctx)
-		group.Go(func() error { return replicated(ctx, c.Redis, master) })
+		group.Go(func() error { return Replicated(ctx, c.Redis, master) })
 		pictures := make([]picture.Picture, len(c.Agents))
 		for i, a := range c.Agents {
 			if a.Running() {
@@ -295,10 +295,9 @@ func (c *Cluster) Sentinels() []string {
 }
 
 // FailoverClient is an ordinary Sentinel-aware client of the cluster that never retries by itself.
-func (c *Cluster) FailoverClient() *redis.Client { return c.FailoverClientOn(nil) }
-
-// FailoverClientOn is such a client on a host.
-func (c *Cluster) FailoverClientOn(h *Host) *redis.Client { return failoverClient(h, c.Sentinels()) }
+func (c *Cluster) FailoverClient() *redis.Client {
+	return redis.NewFailoverClient(FailoverOptions(nil, c.Sentinels()))
+}
 
 // Servers gives the cluster's Redis servers.
 func (c *Cluster) Servers() []*Redis { return c.Redis }

@@ -9,19 +9,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openNamespace opens what stands for a network namespace that iproute2 has made.
-func openNamespace(name string) (*os.File, error) { return os.Open(filepath.Join("/run/netns", name)) }
-
-// inNamespace runs f on a thread that is in the namespace. What f opens stays there.
-func inNamespace(namespace *os.File, f func() error) error {
+// inNamespace runs f on a thread that is in a network namespace of iproute2's. What f opens stays there.
+func inNamespace(name string, f func() error) error {
 	done := make(chan error, 1)
 	go func() { // ends with f; its thread, which nothing else may use after this, ends with it
 		runtime.LockOSThread()
-		if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("enter %s: %w", namespace.Name(), err)
-			return
+		err := enter(name)
+		if err == nil {
+			err = f()
 		}
-		done <- f()
+		done <- err
 	}()
 	return <-done
+}
+
+// enter puts the calling thread into a network namespace.
+func enter(name string) error {
+	namespace, err := os.Open(filepath.Join("/run/netns", name))
+	if err != nil {
+		return err
+	}
+	defer namespace.Close()
+	if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter network namespace %s: %w", name, err)
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -27,9 +28,11 @@ type Network struct {
 type Host struct {
 	ip        string
 	namespace string
-	port      string   // its end at the switch
-	file      *os.File // holds the namespace, to dial from it
+	port      string // its end at the switch
 	http      *http.Client
+
+	dialling sync.RWMutex // held for reading by those who dial, so that Close can wait for them
+	closed   bool
 }
 
 // networks tells apart those of this process.
@@ -59,6 +62,7 @@ func (l *Lab) NewNetwork(n int) (*Network, error) {
 // add plugs another host in.
 func (n *Network) add(namespace string, i int) error {
 	h := &Host{namespace: namespace, ip: fmt.Sprintf("10.0.0.%d", i), port: fmt.Sprintf("port%d", i)}
+	h.http = &http.Client{Transport: &http.Transport{DialContext: h.Dial}}
 	if err := ip("netns", "add", h.namespace); err != nil {
 		return err
 	}
@@ -77,10 +81,7 @@ func (n *Network) add(namespace string, i int) error {
 			return err
 		}
 	}
-	var err error
-	h.file, err = openNamespace(h.namespace)
-	h.http = &http.Client{Transport: &http.Transport{DialContext: h.Dial}}
-	return err
+	return nil
 }
 
 // ip runs iproute2.
@@ -95,13 +96,18 @@ func ip(args ...string) error {
 func (n *Network) Close() error {
 	var errs []error
 	for _, h := range n.Hosts {
-		if h.file != nil {
-			h.http.CloseIdleConnections()
-			errs = append(errs, h.file.Close())
-		}
+		h.close()
 		errs = append(errs, ip("netns", "delete", h.namespace))
 	}
 	return errors.Join(append(errs, ip("netns", "delete", n.hub))...)
+}
+
+// close waits for those who dial. It lets nobody else do so.
+func (h *Host) close() {
+	h.dialling.Lock()
+	defer h.dialling.Unlock()
+	h.closed = true
+	h.http.CloseIdleConnections()
 }
 
 // Unplug takes a host off the switch.
@@ -151,8 +157,13 @@ func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error)
 	if h == nil {
 		return dialer.DialContext(ctx, network, addr)
 	}
+	h.dialling.RLock()
+	defer h.dialling.RUnlock()
+	if h.closed {
+		return nil, net.ErrClosed
+	}
 	var conn net.Conn
-	err := inNamespace(h.file, func() (err error) {
+	err := inNamespace(h.namespace, func() (err error) {
 		conn, err = dialer.DialContext(ctx, network, addr)
 		return err
 	})

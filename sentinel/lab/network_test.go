@@ -36,7 +36,7 @@ func TestNetwork_FaultsAreWhatTheySay(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := Await(10*time.Second, "the replica is fed", func(ctx context.Context) error {
-				return replicated(ctx, servers, master.Addr)
+				return Replicated(ctx, servers, master.Addr)
 			}); err != nil {
 				t.Fatal(err)
 			}

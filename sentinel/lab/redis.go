@@ -161,8 +161,8 @@ func (r *Redis) Feeds(ctx context.Context, n int) error {
 	return nil
 }
 
-// replicated returns nil when every other running server follows master and is fed by it.
-func replicated(ctx context.Context, servers []*Redis, master config.Addr) error {
+// Replicated returns nil when every other running server follows master and is fed by it.
+func Replicated(ctx context.Context, servers []*Redis, master config.Addr) error {
 	var source *Redis
 	followers := 0
 	for _, r := range servers {

@@ -76,10 +76,9 @@ func (l *Lab) addSentinel(g *SentinelGroup, program string, opts ClusterOptions,
 }
 
 // FailoverClient is the same client as a Cluster's.
-func (g *SentinelGroup) FailoverClient() *redis.Client { return g.FailoverClientOn(nil) }
-
-// FailoverClientOn is such a client on a host.
-func (g *SentinelGroup) FailoverClientOn(h *Host) *redis.Client { return failoverClient(h, g.addrs) }
+func (g *SentinelGroup) FailoverClient() *redis.Client {
+	return redis.NewFailoverClient(FailoverOptions(nil, g.addrs))
+}
 
 // Addrs lists the Sentinels' addresses.
 func (g *SentinelGroup) Addrs() []string { return g.addrs }
@@ -94,7 +93,7 @@ func (g *SentinelGroup) AwaitSettled(limit time.Duration, master config.Addr) er
 
 // Settled returns nil when every Sentinel names master, finds nothing down and knows everybody, and every other server follows it.
 func (g *SentinelGroup) Settled(ctx context.Context, master config.Addr) error {
-	if err := replicated(ctx, g.Redis, master); err != nil {
+	if err := Replicated(ctx, g.Redis, master); err != nil {
 		return err
 	}
 	for i := range g.addrs {

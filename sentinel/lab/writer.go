@@ -9,14 +9,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// failoverClient is go-redis' Sentinel client as a careful user sets it up: no command is sent twice, so that what
+// FailoverOptions are of go-redis' Sentinel client on a host as a careful user sets it up: no command is sent twice, so that what
 // was acknowledged is known, and a refused connection is tried again soon, not only after the default of 100 ms.
-func failoverClient(h *Host, sentinels []string) *redis.Client {
-	return redis.NewFailoverClient(&redis.FailoverOptions{
+func FailoverOptions(h *Host, sentinels []string) *redis.FailoverOptions {
+	return &redis.FailoverOptions{
 		MasterName: MasterName, SentinelAddrs: sentinels, Dialer: h.Dial, MaxRetries: -1, DialerRetryTimeout: 10 * time.Millisecond,
 		DialTimeout: 500 * time.Millisecond, ReadTimeout: 3 * time.Second, ContextTimeoutEnabled: true,
 		DisableIdentity: true,
-	})
+	}
 }
 
 // Writer writes one new key after the other, as fast as they are acknowledged, and remembers what was.
@@ -39,7 +39,7 @@ type WriterOptions struct {
 }
 
 // waitLimit is how long a writer's WAIT waits.
-const waitLimit = 500 * time.Millisecond
+const waitLimit = 250 * time.Millisecond
 
 // Ack is one acknowledged write.
 type Ack struct {
