@@ -1,6 +1,7 @@
 # make demo   the main job, shown: three Redis, three agents, a master that dies
 # make test   everything that must hold before a change lands (CI runs this)
 # make bench  failover times beside Redis Sentinel's, in one run
+# make chaos  what is lost beside Redis Sentinel when hosts and networks break
 SHELL := bash
 GO ?= go
 
@@ -13,7 +14,7 @@ WORLD_TIME ?= 4m# of seeds for the simulation of the whole system
 SOAK_COMMITS ?= 10000000# of three nodes with real disks
 ARGS     ?=
 
-.PHONY: build demo test check unit sim world planted smoke bench bench-consensus bench-consensus-short soak vuln redis tools clean
+.PHONY: build demo test check unit sim world planted smoke bench chaos bench-consensus bench-consensus-short soak vuln redis tools clean
 
 build: ## the static binary, bin/picket
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/picket .
@@ -46,6 +47,9 @@ smoke: tools build ## the demonstration and a short benchmark, on the real binar
 
 bench: tools build ## failover times of Picket and Redis Sentinel, side by side
 	$(GO) run ./sentinel/bench --picket bin/picket $(ARGS)
+
+chaos: tools build ## what clients lose when hosts and networks break, beside Redis Sentinel, in a quarter of an hour, as root; ARGS="--short --alone"
+	$(GO) run ./sentinel/chaos --picket bin/picket $(ARGS)
 
 bench-consensus: ## our Raft beside etcd/raft and hashicorp/raft, in some minutes; ARGS="-behind 1000000 -svg docs"
 	cd consensus/bench && $(GO) run . $(ARGS)

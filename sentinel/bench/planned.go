@@ -28,7 +28,7 @@ func (s *system) planned(ctx context.Context) (round, error) {
 		load = append(load, w)
 	}
 	pause(ctx, before)
-	full, err := s.fullSyncs(ctx)
+	full, err := lab.FullSyncs(ctx, s.cluster.Servers())
 	if err != nil {
 		return r, err
 	}
@@ -49,7 +49,7 @@ func (s *system) planned(ctx context.Context) (round, error) {
 	pause(ctx, after)
 	for _, w := range load {
 		w.Stop()
-		r.gaps = append(r.gaps, longest(w.Acked(), start))
+		r.gaps = append(r.gaps, lab.LongestGap(w.Acked(), start))
 	}
 	r.gap = slices.Max(r.gaps)
 	for _, w := range load {
@@ -60,7 +60,7 @@ func (s *system) planned(ctx context.Context) (round, error) {
 	if err := s.cluster.AwaitSettled(patience, s.master.Addr); err != nil {
 		return r, err
 	}
-	now, err := s.fullSyncs(ctx)
+	now, err := lab.FullSyncs(ctx, s.cluster.Servers())
 	r.full = now - full
 	if err != nil {
 		return r, err
@@ -75,34 +75,6 @@ func order(ctx context.Context, sentinel string) error {
 	return lab.Await(patience, "a failover may be ordered", func(context.Context) error {
 		return client.Failover(ctx, lab.MasterName).Err() // Sentinel says NOGOODSLAVE for a while after the last one
 	})
-}
-
-// longest is the longest time without an acknowledged write from then on.
-func longest(acked []lab.Ack, from time.Time) time.Duration {
-	last, gap := from, time.Duration(0)
-	for _, a := range acked {
-		if a.At.After(from) {
-			gap = max(gap, a.At.Sub(last))
-			last = a.At
-		}
-	}
-	return gap
-}
-
-// fullSyncs counts the full resyncs that the servers have given.
-func (s *system) fullSyncs(ctx context.Context) (n int, err error) {
-	for _, r := range s.cluster.Servers() {
-		info, err := r.Info(ctx, "stats")
-		if err != nil {
-			return 0, err
-		}
-		one := 0
-		if _, err := fmt.Sscan(info["sync_full"], &one); err != nil {
-			return 0, fmt.Errorf("sync_full of %s: %w", r.Addr, err)
-		}
-		n += one
-	}
-	return n, nil
 }
 
 // empty makes room for the next round.

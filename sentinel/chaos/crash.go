@@ -11,7 +11,7 @@ func crash(ctx context.Context, f *field) ([]figure, error) {
 	plain, safe := f.write(f.clients(), gently), f.write(f.clients(), waiting)
 	master := f.servers[0]
 	for range f.pace.crashes {
-		if err := f.warm(ctx); err != nil {
+		if err := f.warm(ctx, plain, safe); err != nil {
 			return nil, err
 		}
 		start := time.Now()

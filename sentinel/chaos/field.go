@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -129,19 +130,31 @@ func (f *field) keep() {
 	}
 }
 
+// why asks an agent to explain itself.
+func (f *field) why(ctx context.Context) (string, error) {
+	if f.cluster == nil {
+		return "", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return f.cluster.Agents[0].Run(ctx, "why", lab.MasterName)
+}
+
 func (f *field) host(i int) *lab.Host { return f.network.Hosts[i] }
 
 // clients is the host on which no server runs.
 func (f *field) clients() *lab.Host { return f.network.Hosts[hosts] }
 
-// index of a server is that of its host.
-func (f *field) index(server *lab.Redis) int {
-	for i, r := range f.servers {
-		if r == server {
-			return i
-		}
+// leader is the host whose agent leads; Redis Sentinel has no lasting leader, so that the master's own stands for it.
+func (f *field) leader(ctx context.Context) (int, error) {
+	if f.cluster == nil {
+		return 0, nil
 	}
-	return -1
+	leader, err := f.cluster.Leader(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return slices.Index(f.cluster.Agents, leader), nil
 }
 
 // agreed gives the one master there is: every server that runs follows it and acknowledges its writes, and every agent that runs names it.

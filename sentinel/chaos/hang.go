@@ -13,7 +13,7 @@ func hang(ctx context.Context, f *field) ([]figure, error) {
 	master := f.servers[0]
 	plain, safe := f.write(f.clients(), gently), f.write(f.clients(), waiting)
 	clinging, clingingSafe := f.cling(master, gently), f.cling(master, waiting)
-	if err := f.warm(ctx); err != nil {
+	if err := f.warm(ctx, plain, safe, clinging, clingingSafe); err != nil {
 		return nil, err
 	}
 	start := time.Now()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -41,9 +42,9 @@ func (f *field) add(client *redis.Client, opts lab.WriterOptions) *lab.Writer {
 	return w
 }
 
-// warm waits until all writers write, and a while longer.
-func (f *field) warm(ctx context.Context) error {
-	for _, w := range f.writers {
+// warm waits until these writers write, and a while longer.
+func (f *field) warm(ctx context.Context, writers ...*lab.Writer) error {
+	for _, w := range writers {
 		if _, err := next(ctx, w, time.Now()); err != nil {
 			return err
 		}
@@ -117,11 +118,7 @@ func ackedAfter(w *lab.Writer, t time.Time) int {
 
 // longest is the longest time without an acknowledgement between two instants.
 func longest(w *lab.Writer, from, to time.Time) time.Duration {
-	last, gap := from, time.Duration(0)
-	for _, a := range w.Acked() {
-		if a.At.After(from) && a.At.Before(to) {
-			gap, last = max(gap, a.At.Sub(last)), a.At
-		}
-	}
-	return max(gap, to.Sub(last))
+	acked := w.Acked()
+	within := slices.DeleteFunc(acked, func(a lab.Ack) bool { return a.At.After(to) })
+	return lab.LongestGap(append(within, lab.Ack{At: to}), from)
 }

@@ -10,7 +10,7 @@ func partition(ctx context.Context, f *field) ([]figure, error) {
 	master := f.servers[0]
 	inside := f.cling(master, gently)
 	outside, safe := f.writeAcross(f.clients(), gently), f.writeAcross(f.clients(), waiting)
-	if err := f.warm(ctx); err != nil {
+	if err := f.warm(ctx, inside, outside, safe); err != nil {
 		return nil, err
 	}
 	cut := time.Now()

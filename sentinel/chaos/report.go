@@ -51,10 +51,16 @@ func (o outcome) print(out io.Writer) {
 	for _, f := range o.Figures {
 		fmt.Fprintf(out, "    %-60s %s\n", f.What, f)
 	}
+	for line := range strings.Lines(o.Why) {
+		fmt.Fprint(out, "    | ", line)
+	}
 	if o.Error != "" {
 		fmt.Fprintln(out, "    failed:", o.Error)
 	}
 }
+
+// whyLines is how much picket may say of a master.
+const whyLines = 20
 
 // brokenIn lists Picket's broken promises. That a scenario did not come to its end is one.
 func brokenIn(results []result) []string {
@@ -63,6 +69,9 @@ func brokenIn(results []result) []string {
 		o := r.Outcomes[systems[0].name]
 		if o.Error != "" {
 			broken = append(broken, r.Scenario+": "+o.Error)
+		}
+		if n := strings.Count(o.Why, "\n"); n > whyLines {
+			broken = append(broken, fmt.Sprintf("%s: picket why says it in %d lines, promised: ≤ %d", r.Scenario, n, whyLines))
 		}
 		for _, f := range o.Figures {
 			if !f.kept() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -21,6 +22,14 @@ var scenarios = []scenario{
 	{name: "crash", about: "the master is killed under load", play: crash},
 	{name: "hang", about: "the master is stopped, and wakes", play: hang},
 	{name: "partition", about: "the master's host is cut off, with a client on it", play: partition},
+	{name: "one-way", about: "the master's host hears nobody, then nobody hears it", play: oneWay},
+	{name: "planned", about: "a healthy master is failed over by order, 8 connections writing as fast as they can", play: planned},
+	{name: "wipe", about: "a master without persistence is killed and restarted within 100 ms", play: wipe},
+	{name: "minority", about: "the master dies when one of three agents is left; another one returns", play: minority},
+	{name: "lonely", about: "two of three agents die, the servers are well", play: lonely},
+	{name: "lonely-strict", about: "the same with lease-loss: strict", settings: []string{"lease-loss: strict"}, alone: true, play: lonelyStrict},
+	{name: "alarm", about: "short stops of the master, starved CPUs, frozen agents", play: alarm},
+	{name: "both", about: "the master and the leading agent are killed together", play: both},
 }
 
 // pace is how long faults last, and how often they come.
@@ -29,11 +38,15 @@ type pace struct {
 	crashes int
 	hang    time.Duration
 	cut     time.Duration
+	planned int
+	wipes   int
+	stalls  int           // of the master
+	starved time.Duration // CPUs
 }
 
 var (
-	full  = pace{calm: time.Second, crashes: 3, hang: 5 * time.Second, cut: 15 * time.Second}
-	brief = pace{calm: 300 * time.Millisecond, crashes: 1, hang: 3 * time.Second, cut: 5 * time.Second}
+	full  = pace{calm: time.Second, crashes: 3, hang: 5 * time.Second, cut: 15 * time.Second, planned: 20, wipes: 20, stalls: 10, starved: 5 * time.Second}
+	brief = pace{calm: 300 * time.Millisecond, crashes: 1, hang: 3 * time.Second, cut: 5 * time.Second, planned: 3, wipes: 3, stalls: 3, starved: 2 * time.Second}
 )
 
 // figure is one thing that was counted or measured.
@@ -65,6 +78,7 @@ func (f figure) kept() bool { return f.Must == nil || f.Value <= *f.Must }
 // outcome is how a scenario went on one system.
 type outcome struct {
 	Figures []figure `json:"figures,omitempty"`
+	Why     string   `json:"why,omitempty"`   // what picket says of it
 	Error   string   `json:"error,omitempty"` // it did not come to its end
 }
 
@@ -83,11 +97,7 @@ func (p plan) play(ctx context.Context, s scenario, out io.Writer) result {
 			continue
 		}
 		start := time.Now()
-		figures, err := p.playOn(ctx, s, system)
-		o := outcome{Figures: figures}
-		if err != nil {
-			o.Error = err.Error()
-		}
+		o := p.playOn(ctx, s, system)
 		r.Outcomes[system.name] = o
 		fmt.Fprintf(out, "%s, %s (%.0f s)\n", s.name, system.name, time.Since(start).Seconds())
 		o.print(out)
@@ -95,11 +105,17 @@ func (p plan) play(ctx context.Context, s scenario, out io.Writer) result {
 	return r
 }
 
-func (p plan) playOn(ctx context.Context, s scenario, on system) ([]figure, error) {
+func (p plan) playOn(ctx context.Context, s scenario, on system) outcome {
 	f, err := p.open(filepath.Join(p.dir, s.name, on.dir), s, on)
 	if err != nil {
-		return nil, err
+		return outcome{Error: err.Error()}
 	}
 	defer f.close()
-	return s.play(ctx, f)
+	figures, err := s.play(ctx, f)
+	why, untold := f.why(ctx)
+	o := outcome{Figures: figures, Why: why}
+	if err = errors.Join(err, untold); err != nil {
+		o.Error = err.Error()
+	}
+	return o
 }

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/template"
 	"time"
 
@@ -72,6 +74,7 @@ type Agent struct {
 	Dir                   string // data directory, below it everything it keeps
 	Sentinel, Peers, HTTP config.Addr
 	Local                 config.Addr
+	program, conf         string
 }
 
 //go:embed picket.yaml.tmpl
@@ -155,7 +158,7 @@ func (c *Cluster) AddAgent(id string, local config.Addr) (*Agent, error) {
 
 func (c *Cluster) newAgent(id string, h *Host, local config.Addr) error {
 	l := c.lab
-	a := &Agent{ID: id, Host: h, Local: local, Dir: filepath.Join(l.Dir, id)}
+	a := &Agent{ID: id, Host: h, Local: local, Dir: filepath.Join(l.Dir, id), program: c.opts.Program, conf: filepath.Join(l.Dir, id+".yaml")}
 	for _, port := range []struct {
 		addr  *config.Addr
 		usual int
@@ -169,7 +172,7 @@ func (c *Cluster) newAgent(id string, h *Host, local config.Addr) error {
 		a.HTTP = config.NewAddr("127.0.0.1", httpPort)
 	}
 	a.Process = l.process(id, filepath.Join(l.Dir, id+".log"),
-		h.on(c.opts.Program, "run", "--config", filepath.Join(l.Dir, id+".yaml"))...)
+		h.on(a.program, "run", "--config", a.conf)...)
 	c.Agents = append(c.Agents, a)
 	return nil
 }
@@ -187,7 +190,7 @@ func (c *Cluster) configure(a *Agent) error {
 		"Quorum": c.opts.Hosts/2 + 1, "Options": c.opts, "Secret": c.opts.secret(),
 	})
 	if err == nil {
-		err = os.WriteFile(filepath.Join(c.lab.Dir, a.ID+".yaml"), text.Bytes(), 0o600)
+		err = os.WriteFile(a.conf, text.Bytes(), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("configure %s: %w", a.ID, err)
@@ -213,6 +216,16 @@ func (a *Agent) Status(ctx context.Context) (picture.Picture, error) {
 		return picture.Picture{}, fmt.Errorf("status of %s: %w", a.ID, err)
 	}
 	return p, nil
+}
+
+// Run has the program do something by the agent's configuration, on its host, and gives what it prints.
+func (a *Agent) Run(ctx context.Context, args ...string) (string, error) {
+	command := a.Host.on(append([]string{a.program}, append(args, "--config", a.conf)...)...)
+	out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("picket %s on %s: %w\n%s", strings.Join(args, " "), a.ID, err, out)
+	}
+	return string(out), nil
 }
 
 // AwaitSettled waits until the topology is whole and quiet: every running agent names master, in the same epoch, under

@@ -129,6 +129,22 @@ func (r *Redis) Info(ctx context.Context, section string) (map[string]string, er
 	return fields, nil
 }
 
+// FullSyncs counts the full resyncs that servers have given.
+func FullSyncs(ctx context.Context, servers []*Redis) (n int, err error) {
+	for _, r := range servers {
+		info, err := r.Info(ctx, "stats")
+		if err != nil {
+			return 0, err
+		}
+		one := 0
+		if _, err := fmt.Sscan(info["sync_full"], &one); err != nil {
+			return 0, fmt.Errorf("sync_full of %s: %w", r.Addr, err)
+		}
+		n += one
+	}
+	return n, nil
+}
+
 // Follows returns nil when the server is a replica of master with its link up.
 func (r *Redis) Follows(ctx context.Context, master config.Addr) error {
 	info, err := r.Info(ctx, "replication")

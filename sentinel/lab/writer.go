@@ -147,6 +147,17 @@ func (w *Writer) firstAfter(t time.Time) time.Time {
 	return time.Time{}
 }
 
+// LongestGap is the longest time without an acknowledgement from then on, to the last one.
+func LongestGap(acked []Ack, from time.Time) time.Duration {
+	last, gap := from, time.Duration(0)
+	for _, a := range acked {
+		if a.At.After(from) {
+			gap, last = max(gap, a.At.Sub(last)), a.At
+		}
+	}
+	return gap
+}
+
 // Lost counts the acknowledged writes that the server behind client does not hold.
 func Lost(ctx context.Context, client *redis.Client, acked []Ack) (int, error) {
 	lost := 0
