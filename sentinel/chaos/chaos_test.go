@@ -111,9 +111,13 @@ func TestBroken_NamesThePromise(t *testing.T) {
 		{Scenario: "lost", Outcomes: map[string]outcome{"Picket": {Figures: []figure{count("lost", 1).atMost(0)}}}},
 		{Scenario: "slow", Outcomes: map[string]outcome{"Picket": {Figures: []figure{took("late", 30e6).atMost(20)}}}},
 		{Scenario: "stuck", Outcomes: map[string]outcome{"Picket": {Error: "nobody answers"}}},
-		{Scenario: "theirs", Outcomes: map[string]outcome{"Picket": {}, "Redis Sentinel": {Figures: []figure{count("lost", 9).atMost(0)}}}},
+		{Scenario: "long", Outcomes: map[string]outcome{"Picket": {Why: strings.Repeat("because\n", whyLines+1)}}},
+		{Scenario: "theirs", Outcomes: map[string]outcome{"Redis Sentinel": {Figures: []figure{count("lost", 9).atMost(0)}}}},
 	}
-	want := []string{"lost: lost: 1, promised: 0", "slow: late: 30 ms, promised: ≤ 20 ms", "stuck: nobody answers"}
+	want := []string{
+		"lost: lost: 1, promised: 0", "slow: late: 30 ms, promised: ≤ 20 ms", "stuck: nobody answers",
+		"long: picket why says it in 21 lines, promised: ≤ 20",
+	}
 	if got := brokenIn(results); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -157,7 +157,8 @@ func (f *field) leader(ctx context.Context) (int, error) {
 	return slices.Index(f.cluster.Agents, leader), nil
 }
 
-// agreed gives the one master there is: every server that runs follows it and acknowledges its writes, and every agent that runs names it.
+// agreed gives the one master there is: every server that runs follows it and acknowledges its writes, and every agent that runs
+// names it.
 func (f *field) agreed(ctx context.Context) (*lab.Redis, error) {
 	var master *lab.Redis
 	for _, r := range f.servers {

@@ -53,7 +53,7 @@ var errMaster = errors.New("it says that it is a master")
 func demoted(server *lab.Redis, since time.Time) (time.Duration, error) {
 	client := server.Client()
 	defer client.Close()
-	err := lab.Await(patience, "the woken master is a replica", func(ctx context.Context) error {
+	err := lab.Await(patience, "the old master is a replica", func(ctx context.Context) error {
 		role, err := client.Do(ctx, "ROLE").Slice()
 		if err == nil && role[0] != "slave" {
 			err = errMaster

@@ -22,8 +22,8 @@ func (f *field) write(h *lab.Host, opts lab.WriterOptions) *lab.Writer {
 	return f.add(redis.NewFailoverClient(lab.FailoverOptions(h, f.sentinels())), opts)
 }
 
-// writeAcross is a client for networks that lose hosts. go-redis stays with a Sentinel that it can't reach any more as long as its dial
-// timeout is the first to run out: it must leave room for the read timeout, and for another try.
+// writeAcross is a client for networks that lose hosts. go-redis stays with a Sentinel that it can't reach any more as long as
+// its dial timeout is the first to run out: it must leave room for the read timeout, and for another try.
 func (f *field) writeAcross(h *lab.Host, opts lab.WriterOptions) *lab.Writer {
 	failover := lab.FailoverOptions(h, f.sentinels())
 	failover.ReadTimeout, failover.DialTimeout = 400*time.Millisecond, time.Second

@@ -43,8 +43,8 @@ func lonely(ctx context.Context, f *field) ([]figure, error) {
 	}, err
 }
 
-// stopWithin is how soon after the loss of the majority a strict master must refuse writes: its lease, and as much again and more for a
-// busy machine.
+// stopWithin is how soon after the loss of the majority a strict master must refuse writes: its lease, and twice that for a busy
+// machine.
 const stopWithin = time.Second
 
 // lonelyStrict is the policy by which the lease is all that counts.

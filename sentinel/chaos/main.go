@@ -1,7 +1,7 @@
-// Command chaos breaks hosts and networks under Picket and under Redis Sentinel and counts what their clients lose. Each system gets a
-// field of its own: three hosts with a redis-server and an agent (or a Sentinel) each and one for clients, every one a network namespace at
-// one switch. Every scenario is played on both in turn, with the same clients and the same faults. Every write is accounted for: what was
-// acknowledged and is not on the surviving master is lost.
+// Command chaos breaks hosts and networks under Picket and under Redis Sentinel and counts what their clients lose. Each system
+// gets a field of its own: three hosts with a redis-server and an agent (or a Sentinel) each and one for clients, every one a
+// network namespace at one switch. Every scenario is played on both in turn, with the same clients and the same faults. Every
+// write is accounted for: what was acknowledged and is not on the surviving master is lost.
 //
 // It ends with 1 when Picket breaks one of its promises; what those are is in the report's last column.
 package main
@@ -48,7 +48,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	only := flags.String("only", "", "the scenarios to play, with commas (default: all)")
 	flags.BoolVar(&p.alone, "alone", false, "play on Picket only")
 	short := flags.Bool("short", false, "shorter faults, fewer rounds")
-	flags.StringVar(&p.dir, "dir", "", "where logs and the agents' status stay (default: a temporary directory, which stays when a promise is broken)")
+	flags.StringVar(&p.dir, "dir", "", "where logs and the agents' status stay (default: a temporary directory, which stays when a "+
+		"promise is broken)")
 	flags.StringVar(&p.json, "json", "", "write the figures to this file as JSON")
 	flags.StringVar(&p.markdown, "markdown", "", "write the table to this file for the documentation")
 	if err := flags.Parse(args); err != nil {
@@ -94,7 +95,7 @@ func (p plan) run(ctx context.Context, out io.Writer) error {
 	}
 	fmt.Fprintln(out, "logs:", p.dir)
 	if len(broken) > 0 {
-		return errors.New("Picket broke its word:\n" + strings.Join(broken, "\n"))
+		return errors.New("promises are broken:\n" + strings.Join(broken, "\n"))
 	}
 	return nil
 }

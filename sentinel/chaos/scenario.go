@@ -19,17 +19,20 @@ type scenario struct {
 }
 
 var scenarios = []scenario{
-	{name: "crash", about: "the master is killed under load", play: crash},
-	{name: "hang", about: "the master is stopped, and wakes", play: hang},
-	{name: "partition", about: "the master's host is cut off, with a client on it", play: partition},
-	{name: "one-way", about: "the master's host hears nobody, then nobody hears it", play: oneWay},
-	{name: "planned", about: "a healthy master is failed over by order, 8 connections writing as fast as they can", play: planned},
-	{name: "wipe", about: "a master without persistence is killed and restarted within 100 ms", play: wipe},
-	{name: "minority", about: "the master dies when one of three agents is left; another one returns", play: minority},
-	{name: "lonely", about: "two of three agents die, the servers are well", play: lonely},
-	{name: "lonely-strict", about: "the same with lease-loss: strict", settings: []string{"lease-loss: strict"}, alone: true, play: lonelyStrict},
-	{name: "alarm", about: "short stops of the master, starved CPUs, frozen agents", play: alarm},
-	{name: "both", about: "the master and the leading agent are killed together", play: both},
+	{name: "crash", play: crash, about: "the master is killed under load"},
+	{name: "hang", play: hang, about: "the master is stopped, and wakes"},
+	{name: "partition", play: partition, about: "the master's host is cut off, with a client on it"},
+	{name: "one-way", play: oneWay, about: "the master's host hears nobody, then nobody hears it"},
+	{name: "planned", play: planned, about: "a healthy master is failed over by order, 8 connections writing as fast as they can"},
+	{name: "wipe", play: wipe, about: "a master without persistence is killed and restarted within 100 ms"},
+	{name: "minority", play: minority, about: "the master dies when one of three agents is left; another one returns"},
+	{name: "lonely", play: lonely, about: "two of three agents die, the servers are well"},
+	{
+		name: "lonely-strict", play: lonelyStrict, about: "the same with lease-loss: strict",
+		settings: []string{"lease-loss: strict"}, alone: true,
+	},
+	{name: "alarm", play: alarm, about: "short stops of the master, starved CPUs, frozen agents"},
+	{name: "both", play: both, about: "the master and the leading agent are killed together"},
 }
 
 // pace is how long faults last, and how often they come.
@@ -45,8 +48,14 @@ type pace struct {
 }
 
 var (
-	full  = pace{calm: time.Second, crashes: 3, hang: 5 * time.Second, cut: 15 * time.Second, planned: 20, wipes: 20, stalls: 10, starved: 5 * time.Second}
-	brief = pace{calm: 300 * time.Millisecond, crashes: 1, hang: 3 * time.Second, cut: 5 * time.Second, planned: 3, wipes: 3, stalls: 3, starved: 2 * time.Second}
+	full = pace{
+		calm: time.Second, crashes: 3, hang: 5 * time.Second, cut: 15 * time.Second, planned: 20, wipes: 20, stalls: 10,
+		starved: 5 * time.Second,
+	}
+	brief = pace{
+		calm: 300 * time.Millisecond, crashes: 1, hang: 3 * time.Second, cut: 5 * time.Second, planned: 3, wipes: 3, stalls: 3,
+		starved: 2 * time.Second,
+	}
 )
 
 // figure is one thing that was counted or measured.

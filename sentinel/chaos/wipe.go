@@ -34,11 +34,12 @@ func wipe(ctx context.Context, f *field) ([]figure, error) {
 		restarted := time.Now()
 		err := master.Process.Start()
 		if err == nil {
-			master, _, err = f.settleAfter(ctx, restarted)
+			pause(ctx, time.Second) // what agreed at once may be from before anybody noticed
+			master, _, err = f.settle(restarted)
 		}
 		shrunk := false
 		for _, w := range watches {
-			shrunk = w.close() < keys || shrunk
+			shrunk = w.close() || shrunk
 		}
 		if err != nil {
 			return nil, err
@@ -61,12 +62,6 @@ func wipe(ctx context.Context, f *field) ([]figure, error) {
 	}, ctx.Err()
 }
 
-// settleAfter waits for one topology that stays for a second: the first look may be from before anybody noticed the restart.
-func (f *field) settleAfter(ctx context.Context, since time.Time) (*lab.Redis, time.Duration, error) {
-	pause(ctx, time.Second)
-	return f.settle(since)
-}
-
 func fill(ctx context.Context, master *lab.Redis) error {
 	client := master.Client()
 	defer client.Close()
@@ -87,30 +82,30 @@ func sizeOf(ctx context.Context, r *lab.Redis) (int, error) {
 
 // sizes follows how many keys a server has.
 type sizes struct {
-	stop  context.CancelFunc
-	least chan int // the fewest, when it has stopped
+	stop   context.CancelFunc
+	shrunk chan bool // the answer, when it has stopped
 }
 
 func watchSize(r *lab.Redis) *sizes {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &sizes{stop: stop, least: make(chan int, 1)}
+	s := &sizes{stop: stop, shrunk: make(chan bool, 1)}
 	go func() { // asks until close
 		client := r.Client()
 		defer client.Close()
-		least := keys
+		most, shrunk := int64(0), false
 		for ctx.Err() == nil {
 			if n, err := client.DBSize(ctx).Result(); err == nil {
-				least = min(least, int(n))
+				most, shrunk = max(most, n), shrunk || n < most
 			}
 			pause(ctx, askEvery)
 		}
-		s.least <- least
+		s.shrunk <- shrunk
 	}()
 	return s
 }
 
-// close gives the fewest keys that were seen.
-func (s *sizes) close() int {
+// close says whether there were ever fewer keys than before.
+func (s *sizes) close() bool {
 	s.stop()
-	return <-s.least
+	return <-s.shrunk
 }

@@ -158,7 +158,9 @@ func (c *Cluster) AddAgent(id string, local config.Addr) (*Agent, error) {
 
 func (c *Cluster) newAgent(id string, h *Host, local config.Addr) error {
 	l := c.lab
-	a := &Agent{ID: id, Host: h, Local: local, Dir: filepath.Join(l.Dir, id), program: c.opts.Program, conf: filepath.Join(l.Dir, id+".yaml")}
+	a := &Agent{
+		ID: id, Host: h, Local: local, Dir: filepath.Join(l.Dir, id), program: c.opts.Program, conf: filepath.Join(l.Dir, id+".yaml"),
+	}
 	for _, port := range []struct {
 		addr  *config.Addr
 		usual int

@@ -17,7 +17,8 @@ import (
 // ErrNoNetwork says what a network takes.
 var ErrNoNetwork = errors.New("hosts of their own are network namespaces: they need Linux, iproute2 (the command ip) and root")
 
-// Network is hosts at one switch, each a network namespace. None can be reached from outside, or reaches out. It belongs to one goroutine.
+// Network is hosts at one switch, each a network namespace. None can be reached from outside, or reaches out. Its faults belong to
+// one goroutine.
 type Network struct {
 	Hosts []*Host
 	hub   string         // namespace of the switch

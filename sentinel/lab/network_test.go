@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// TestNetwork_FaultsAreWhatTheySay cuts the only replica off in each direction, and tells by WAIT which of the two hosts still hears.
+// TestNetwork_FaultsAreWhatTheySay cuts the only replica off in each direction, and tells by WAIT which of the two hosts
+// still hears.
 func TestNetwork_FaultsAreWhatTheySay(t *testing.T) {
 	l := newLab(t)
 	n, err := l.NewNetwork(3)

@@ -104,7 +104,8 @@ func (r *Redis) Start() error {
 	})
 }
 
-// Client connects to the server from its own host, so that no fault of the network is in between; it never retries. The caller closes it.
+// Client connects to the server from its own host, so that no fault of the network is in between; it never retries. The caller
+// closes it.
 func (r *Redis) Client() *redis.Client {
 	return redis.NewClient(&redis.Options{
 		Addr: string(r.Addr), Dialer: r.Host.Dial, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: 2 * time.Second,
