@@ -25,6 +25,13 @@ func (c *durableCheck) acknowledged(n int, key string) {
 	c.world.count(func(n *Counts) { n.Durable++ })
 }
 
+// forgive: an operator has accepted that writes are lost.
+func (c *durableCheck) forgive() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.keys[0])
+}
+
 func (c *durableCheck) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -35,7 +35,7 @@ var faults = []fault{
 	{"isolate", "network", 0, 4 * time.Second, false, isolate},
 	{"cut", "network", 0, 4 * time.Second, false, cutPair},
 	{"slow-disk", "disk", 0, 3 * time.Second, false, slowDisk},
-	{"power", "power", bootTime, 4 * time.Second, true, losePower},
+	{"power", "power", time.Second, 4 * time.Second, true, losePower},
 	{"switchover", "operator", 0, 3 * time.Second, false, switchover},
 	{"receiver", "receiver", 0, 3 * time.Second, false, illReceiver},
 }
@@ -108,6 +108,7 @@ func (w *world) heal() {
 	}
 	w.faultsMu.Unlock()
 	w.story.tell("sim", "all faults end")
+	time.Sleep(time.Second) // what was stopped a moment ago needs its time to start
 	for _, key := range keys {
 		w.undo(key)
 	}

@@ -240,7 +240,11 @@ const settleLimit = 40 * time.Second
 
 // settle waits until all is well again, and has the checkers look at what is left.
 func (w *world) settle() {
-	if why := w.await(settleLimit, w.restless); why != "" {
+	o := operator{world: w}
+	if why := w.await(settleLimit, func() string {
+		o.look()
+		return w.restless()
+	}); why != "" {
 		w.violate("the system did not come to rest in %s: %s", settleLimit, why)
 		return
 	}
