@@ -24,7 +24,6 @@ type Post struct {
 	Master   config.Addr // agreed
 	RunID    string      // of the agreed master's process; empty: not known yet
 	Record   *Record     // a failover that runs
-	Contact  bool        // this agent is in touch with a majority
 	Foreign  bool        // another coordinator is heard, beside which nothing may be done
 	// Confirmed is a moment at which this agent knew all that was committed up to then; zero: never.
 	Confirmed time.Time
@@ -198,13 +197,14 @@ func (g *Guard) stray(p Post, o *Orders) {
 	g.stop(p, o, fmt.Sprintf("the master is %s", p.Master))
 }
 
-// replaced: a failover has begun. A hand-over is carried out by the leader, which holds the writers itself.
+// replaced: a failover has begun. A hand-over is carried out by the leader, which holds the writers itself; but it may be lost meanwhile, and
+// the next one goes on when the lease is over.
 func (g *Guard) replaced(p Post, o *Orders) {
 	if p.Record.Cause == CauseDown {
 		g.stop(p, o, "another one is about to be promoted")
 		return
 	}
-	if !p.Contact {
+	if !g.lease.Held(p.Now) {
 		g.policy(p, o)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // posted is a healthy master whose agent has run for long.
 func posted(ms int, adjust ...func(*Post)) Post {
 	p := Post{
-		Now: after(ms), Server: up(masterAt(oldMaster, 100)), Name: "m", Master: oldMaster, RunID: "run-" + string(oldMaster), Contact: true,
+		Now: after(ms), Server: up(masterAt(oldMaster, 100)), Name: "m", Master: oldMaster, RunID: "run-" + string(oldMaster),
 		Settings:  &config.Master{DownAfter: time.Second, Lease: span, LeaseLoss: config.LeaseReplicas},
 		Confirmed: start,
 	}
@@ -90,7 +90,8 @@ func TestGuard(t *testing.T) {
 		"fenced because a failover has begun": {[]Post{posted(10_100, begun(CauseDown, Begun)), posted(10_110, begun(CauseDown, Begun), fenced)},
 			"release"},
 		"a hand-over is the leader's":          {[]Post{posted(10_100, begun(CauseManual, Promoting))}, ""},
-		"a hand-over, and nobody to be heard":  {lost(begun(CauseManual, Begun), func(p *Post) { p.Contact = false }), "prove, fence: its lease ran out"},
+		"a hand-over that outlasts the lease":  {lost(begun(CauseManual, Promoting)), "prove, fence: its lease ran out"},
+		"it lasts, and all replicas follow":    {lost(begun(CauseManual, Begun), proven), "prove"},
 		"it has switched to this server":       {[]Post{posted(10_080, begun(CauseDown, Switched))}, "ask"},
 		"dead":                                 {[]Post{posted(10_010, dead)}, "release"},
 		"dead, told already":                   {[]Post{posted(10_010, dead), posted(10_020, dead)}, ""},

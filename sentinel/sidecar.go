@@ -120,11 +120,10 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 
 // post is what is known of the server now.
 func (s *sidecar) post(now time.Time, m *state.Master) failover.Post {
-	status := s.a.status.Load()
 	view := s.a.monitor.View()
 	p := failover.Post{
 		Now: now, Server: view.Servers[s.a.cfg.Local], Name: m.Name, Settings: s.a.masters[m.Name], Master: m.Addr, RunID: m.RunID(),
-		Record: m.Failover, Contact: status.Leader != "", Confirmed: s.confirmed,
+		Record: m.Failover, Confirmed: s.confirmed,
 	}
 	p.Foreign = len(failover.Feared(view, p.Settings, m.Addr, m.Replicas)) > 0
 	p.Proven = now.Add(failover.ProofFor(p.Settings.Lease))
