@@ -39,11 +39,11 @@ world: ## seeds of the whole system, on virtual time, for WORLD_TIME
 	$(GO) test -timeout 2h ./sentinel/sim -run TestSeeds -v -world.time=$(WORLD_TIME)
 
 planted: ## the bugs that the simulator must catch, and how many seeds it needs for each
-	$(GO) test -tags planted -timeout 30m ./consensus/sim -run TestPlantedBugs -v
+	$(GO) test -tags planted -timeout 30m ./consensus/sim ./failover -run TestPlantedBugs -v
 
 smoke: tools build ## the demonstration and a short benchmark, on the real binary
 	bin/picket demo --once
-	$(GO) run ./sentinel/bench --picket bin/picket --alone --crashes 5 --hangs 2
+	$(GO) run ./sentinel/bench --picket bin/picket --alone --crashes 5 --hangs 2 --switchovers 5
 
 bench: tools build ## failover times of Picket and Redis Sentinel, side by side
 	$(GO) run ./sentinel/bench --picket bin/picket $(ARGS)
