@@ -142,17 +142,22 @@ func unfit(o *monitor.Observation, history string, named bool) string {
 	return "it holds another master's data, or none"
 }
 
-// commonHistory is the replication id of most of the replicas, of the farthest one where they are equally many.
+// commonHistory is the replication id of most of the replicas, of the farthest one where they are equally many. Those that hold nothing
+// count only among themselves: one that was restarted without its data has a history of its own, too.
 func commonHistory(read []*monitor.Observation) string {
-	count, most := map[string]int{}, map[string]int64{}
+	count, most, data := map[string]int{}, map[string]int64{}, map[string]int{}
 	for _, o := range read {
 		count[o.ReplID]++
 		most[o.ReplID] = max(most[o.ReplID], o.Offset)
+		if o.Keys > 0 {
+			data[o.ReplID] = 1
+		}
 	}
 	best := ""
 	for _, o := range read {
 		id := o.ReplID
-		if best == "" || cmp.Or(cmp.Compare(count[id], count[best]), cmp.Compare(most[id], most[best]), cmp.Compare(best, id)) > 0 {
+		if best == "" || cmp.Or(cmp.Compare(data[id], data[best]), cmp.Compare(count[id], count[best]), cmp.Compare(most[id], most[best]),
+			cmp.Compare(best, id)) > 0 {
 			best = id
 		}
 	}

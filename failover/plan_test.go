@@ -389,6 +389,9 @@ func TestChoose(t *testing.T) {
 		"unknown history: that of most": {read: list{
 			change(replica(replicaA, 99), func(o *monitor.Observation) { o.ReplID = "cccc" }), replica(replicaB, 5), replica("10.0.0.4:6379", 4),
 		}, unknown: true, want: replicaB},
+		"unknown history: not that of the empty ones": {read: list{
+			change(replica(replicaA, 9), func(o *monitor.Observation) { o.ReplID, o.Keys = "cccc", 1 }), replica(replicaB, 50), replica("10.0.0.4:6379", 50),
+		}, unknown: true, want: replicaA},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := crashed(nil)
