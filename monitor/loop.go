@@ -77,7 +77,11 @@ func (m *Monitor) take(e event) {
 	m.seen(e.server)
 	var events []Event
 	view := f.view(e.at)
-	if f.target.IsMaster && (connected && !f.Connected || refused.IsZero() && !f.refusedSince.IsZero()) {
+	switch {
+	case !f.target.IsMaster:
+	case refused.IsZero() && !f.refusedSince.IsZero():
+		events = append(events, Event{Kind: MasterRefuses, At: e.at, Server: view})
+	case connected && !f.Connected:
 		events = append(events, Event{Kind: MasterLost, At: e.at, Server: view})
 	}
 	if f.Last != last && f.Last != nil && last != nil {

@@ -38,12 +38,13 @@ type Config struct {
 type EventKind uint8
 
 const (
-	ServerDown   EventKind = iota // this agent finds it down (Sentinel's +sdown)
-	ServerUp                      // it answers again (-sdown)
-	ServerReboot                  // its run id changed
-	RoleChanged                   // INFO reports another role
-	MasterLost                    // the connection to a master broke, or its port refuses: a hint, not a fact
-	StallBegun                    // this agent was late itself (Sentinel's +tilt)
+	ServerDown    EventKind = iota // this agent finds it down (Sentinel's +sdown)
+	ServerUp                       // it answers again (-sdown)
+	ServerReboot                   // its run id changed
+	RoleChanged                    // INFO reports another role
+	MasterLost                     // the connection to a master broke: a hint, not a fact
+	MasterRefuses                  // nobody listens at a master's port: a better one
+	StallBegun                     // this agent was late itself (Sentinel's +tilt)
 	StallEnded
 	ListenRefused // the server does not let this agent hear other coordinators
 )

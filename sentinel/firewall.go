@@ -32,7 +32,8 @@ func (a *Agent) saw(e monitor.Event) {
 	if e.Server.Addr == a.cfg.Local {
 		a.sidecar.offer(func(*sidecar) {}) // have it look
 	}
-	if e.Kind == monitor.MasterLost || e.Kind == monitor.ServerReboot {
+	switch e.Kind {
+	case monitor.MasterLost, monitor.MasterRefuses, monitor.ServerReboot:
 		a.shield(e)
 	}
 	a.herald.seen(e)
