@@ -1,12 +1,27 @@
 package sim
 
-import "picket/sentinel/sim/model"
+import (
+	"sync/atomic"
+
+	"picket/sentinel/sim/model"
+)
 
 // wipeCheck: a replica that holds something, and has its agent beside it, never follows a master that holds nothing.
-type wipeCheck struct{ world *world }
+//
+// A replica that starts, or has no agent, attaches itself to whatever its configuration file names. If that is a master that lost its data,
+// the replica's are gone before anybody could know, and with them what was waited for.
+type wipeCheck struct {
+	world *world
+	over  atomic.Bool // something was lost in a way that nobody can prevent: what follows from it says nothing
+}
 
 func (c *wipeCheck) happened(m *machine, e model.Event) {
-	if e.Kind == model.Replaced && e.Before > 0 && e.After == 0 && !c.world.excuses.cover(m, alone) {
+	switch {
+	case e.Kind != model.Replaced || e.Before <= e.After || c.over.Load():
+	case c.world.excuses.cover(m, alone, booting):
+		c.over.Store(true)
+		c.world.checks.durable.forgive()
+	case e.After == 0:
 		c.world.violate("%s held %d keys and was wiped by %s", e.Addr, e.Before, e.Master)
 	}
 }

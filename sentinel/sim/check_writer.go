@@ -10,7 +10,8 @@ import (
 // writerCheck: when a server has been promoted, no former master takes a write any more.
 //
 // Nobody can promise that of a server that hung, because it executes what is queued in its sockets before anything else; nor of one whose
-// agent was not there to fence it. A server that starts is seen by its agent a moment later.
+// agent was not there to fence it. A server that starts is seen by its agent a moment later, and one that was just promoted may go without a
+// lease for a while.
 type writerCheck struct {
 	world *world
 
@@ -33,7 +34,9 @@ func (c *writerCheck) happened(m *machine, e model.Event) {
 	switch {
 	case e.Kind == model.Promoted:
 		*r = reign{m, e.At, map[*machine]bool{}}
-	case e.Kind == model.Wrote && r.machine != nil && r.machine != m && !r.told[m] && !c.world.excuses.cover(m, booting, waking, alone):
+		c.world.excuses.begin(m, young)
+		c.world.excuses.end(m, young)
+	case e.Kind == model.Wrote && r.machine != nil && r.machine != m && !r.told[m] && !c.world.excuses.cover(m, booting, waking, alone, young):
 		r.told[m] = true
 		c.world.violate("two masters: %s took %q %s after %s had been promoted", e.Addr, e.Command, e.At.Sub(r.since), r.machine.name)
 	}

@@ -14,7 +14,7 @@ type checks struct {
 }
 
 func newChecks(w *world) checks {
-	return checks{&writerCheck{world: w}, newDurableCheck(w), &wipeCheck{w}, newEpochCheck(w), newHookCheck(w)}
+	return checks{&writerCheck{world: w}, newDurableCheck(w), &wipeCheck{world: w}, newEpochCheck(w), newHookCheck(w)}
 }
 
 // redis is told what happens inside a server, with its lock held.

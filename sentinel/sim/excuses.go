@@ -11,11 +11,12 @@ type reason string
 const (
 	booting reason = "boot"  // its agent needs a moment to see that it has started
 	waking  reason = "wake"  // it hung: what is queued in its sockets comes before any fence
+	young   reason = "young" // it was promoted, and has had no time yet for a lease
 	alone   reason = "alone" // its agent does not run, or has just begun to and does not know yet how things are
 )
 
 // lasts is how long a reason holds when its cause is over.
-var lasts = map[reason]time.Duration{booting: 500 * time.Millisecond, waking: 500 * time.Millisecond, alone: 3 * time.Second}
+var lasts = map[reason]time.Duration{booting: 500 * time.Millisecond, waking: 500 * time.Millisecond, alone: 3 * time.Second, young: 2100 * time.Millisecond}
 
 // excuses are the reasons that hold.
 type excuses struct {
