@@ -17,6 +17,8 @@ const (
 	retryAfter = 100 * time.Millisecond
 	// pollEvery separates looks at a server whose state is awaited.
 	pollEvery = 20 * time.Millisecond
+	// persistAfter is how long the new master's file waits for replicas that do not follow yet.
+	persistAfter = time.Second
 )
 
 // Knowledge is what a runner has found out and done itself, since it took the failover over. It is not in the log: a
@@ -34,6 +36,7 @@ type Knowledge struct {
 	Promoted  bool                                 // ROLE of the target says master
 	Told      map[config.Addr]bool                 // told to follow the new master
 	Released  bool                                 // the old master's writers are not held any more
+	Persisted bool                                 // the target has been told to write its role to its file
 	Remarks   []string
 
 	old config.Addr // the master that is replaced
@@ -58,6 +61,7 @@ const (
 	Fence                            // have it refuse writes, disconnect its clients, and read
 	BlindFence                       // the same for one that does not answer
 	Unfence                          // take a fence away, if there is one, and read
+	Persist                          // have it write its role to its configuration file
 )
 
 // Action is one thing to do to one server.
@@ -298,8 +302,11 @@ func nextRepoint(s Situation, k Knowledge) Move {
 			syncing++
 		}
 	}
-	if len(open) == 0 || s.late(k) || s.Verdict.ObjectivelyDown { // down again: the next failover must not wait for this one
+	if s.late(k) || s.Verdict.ObjectivelyDown || len(open) == 0 && s.persisted(k) { // down again: the next failover must not wait for this one
 		return s.commit(Step{Kind: StepEnd, Why: remarks(k, open)})
+	}
+	if !s.persisted(k) && (len(open) == 0 || s.Now.Sub(k.Since) >= persistAfter) && k.idle(r.Target, s.Now, retryAfter) {
+		move.Actions = append(move.Actions, Action{Kind: Persist, Server: r.Target})
 	}
 	for _, a := range open {
 		full := needsFullSync(s, k, a)
@@ -320,6 +327,9 @@ func nextRepoint(s Situation, k Knowledge) Move {
 	}
 	return move
 }
+
+// persisted says whether the new master's file is seen to. That comes last: its disk would have its clients wait, just when they have found it.
+func (s Situation) persisted(k Knowledge) bool { return k.Persisted || s.down(s.Record.Target) }
 
 // needsFullSync is a guess from what was read before the switch: a replica of the same history that is not ahead of the new master gets
 // away with a partial resync.

@@ -175,7 +175,14 @@ func TestNext(t *testing.T) {
 			o.Master, o.LinkUp = replicaB, false
 			k.Seen[replicaA] = o
 		}), "read 10.0.0.2:6379"},
-		"all follow":                 {switched(func(s *Situation, _ *Knowledge) { s.Record.Repointed = []config.Addr{replicaA} }), "end"},
+		"all follow": {switched(func(s *Situation, _ *Knowledge) { s.Record.Repointed = []config.Addr{replicaA} }), "end"},
+		"then the new master's file is seen to": {switched(func(s *Situation, k *Knowledge) {
+			s.Record.Repointed, k.Persisted = []config.Addr{replicaA}, false
+		}), "write down the role of 10.0.0.3:6379"},
+		"which does not wait for long": {switched(func(s *Situation, k *Knowledge) {
+			k.Told[replicaA], k.Busy[replicaA], k.Persisted = true, true, false
+			s.Now = start.Add(persistAfter)
+		}), "write down the role of 10.0.0.3:6379"},
 		"the new master is down too": {switched(func(s *Situation, _ *Knowledge) { s.Verdict.ObjectivelyDown = true }), "end"},
 		"a second address of the new master is left alone": {switched(func(s *Situation, _ *Knowledge) {
 			s.View.Servers[replicaA] = up(masterAt(replicaA, 95))
@@ -208,7 +215,7 @@ func promoting(adjust func(*Situation, *Knowledge)) func(*Situation, *Knowledge)
 
 func switched(adjust func(*Situation, *Knowledge)) func(*Situation, *Knowledge) {
 	return promoting(func(s *Situation, k *Knowledge) {
-		s.Record.Phase, s.Master = Switched, replicaB
+		s.Record.Phase, s.Master, k.Persisted = Switched, replicaB, true
 		s.Replicas = []config.Addr{oldMaster, replicaA}
 		if adjust != nil {
 			adjust(s, k)

@@ -1,12 +1,12 @@
 package failover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -142,6 +142,11 @@ func (s *servers) Do(ctx context.Context, master string, a Action) (*monitor.Obs
 		}
 	case Follow:
 		o, remark, err = transform(ctx, c, a.Server, a.Master.Host(), strconv.Itoa(a.Master.Port()))
+		if err == nil {
+			remark = cmp.Or(persist(ctx, c, a.Server), remark)
+		}
+	case Persist:
+		remark = persist(ctx, c, a.Server)
 	}
 	if err != nil {
 		s.discard(clientKey{master, a.Server}, err)
@@ -157,6 +162,7 @@ func (k ActionKind) String() string {
 	return map[ActionKind]string{
 		Cut: "detach", Read: "read", Promote: "promote", Follow: "re-point", Hold: "hold the writers of", Release: "release the writers of",
 		Fence: "fence", BlindFence: "leave a fence for", Unfence: "take the fence from",
+		Persist: "write down the role of",
 	}[k]
 }
 
@@ -207,43 +213,37 @@ func parse(server config.Addr, info *redis.StringCmd) (*monitor.Observation, err
 	return &o, nil
 }
 
-// transform changes whom a server follows and disconnects its clients, so that they look for their master anew, in one transaction;
-// INFO behind it confirms the role. That the configuration file can't be rewritten is a remark, not a failure: the server may have none.
+// transform changes whom a server follows, takes its fence away, and disconnects its clients, so that they look for their master anew.
+// It waits for no disk, because clients may wait for it.
 func transform(ctx context.Context, c *redis.Client, server config.Addr, host, port string) (*monitor.Observation, string, error) {
-	// The new role comes first, and the file is rewritten without a fence: it must not come back at a restart.
 	is, err := readFence(ctx, c)
 	if err != nil && !lacksCommand(err) {
 		return nil, "", err
 	}
-	tx := c.TxPipeline()
-	follow := tx.Do(ctx, "REPLICAOF", host, port)
-	setFence(ctx, tx, is, is.unfenced())
-	rewrite := tx.Do(ctx, "CONFIG", "REWRITE")
-	tx.Do(ctx, "CLIENT", "KILL", "TYPE", "normal")
-	tx.Do(ctx, "CLIENT", "KILL", "TYPE", "pubsub")
-	info := tx.Info(ctx)
-	_, err = tx.Exec(ctx)
-	var reply redis.Error
-	if err != nil && !errors.As(err, &reply) {
+	o, err := commandAndInfo(ctx, c, server, func(pipe redis.Pipeliner) {
+		pipe.Do(ctx, "REPLICAOF", host, port) // comes first: without its fence a master would take writes
+		setFence(ctx, pipe, is, is.unfenced())
+	})
+	if err != nil {
 		return nil, "", err
 	}
-	if err != nil && strings.HasPrefix(err.Error(), "EXECABORT") {
-		// Something in it is renamed or forbidden. What matters is allowed, most likely.
-		o, err := commandAndInfo(ctx, c, server, command("REPLICAOF", host, port))
-		return o, fmt.Sprintf("%s allows no CONFIG REWRITE or CLIENT KILL: its file is not rewritten, its clients stay connected", server), err
-	}
-	if follow.Err() != nil {
-		return nil, "", follow.Err()
-	}
-	remark := ""
-	if err := rewrite.Err(); err != nil {
-		remark = fmt.Sprintf("%s did not rewrite its configuration file (%v): after a restart it will not know its role", server, err)
-	}
-	// Writers that were held for a hand-over get their answer now: that this is a replica. Servers older than 6.2 don't know the command,
-	// and have held nobody.
-	if host != "NO" {
+	if o.Role == "slave" {
+		// Writers that were held for a hand-over are told that this is a replica, so that they know that nothing was written; then they are
+		// disconnected. Servers older than 6.2 don't know the command, and have held nobody.
 		_ = c.Do(ctx, "CLIENT", "UNPAUSE").Err()
 	}
-	o, err := parse(server, info)
-	return o, remark, err
+	if err := disconnectClients(ctx, c); err != nil && !isReply(err) {
+		return nil, "", err
+	} else if err != nil {
+		return o, fmt.Sprintf("the clients of %s stay connected (%v)", server, err), nil
+	}
+	return o, "", nil
+}
+
+// persist has a server write its role to its configuration file. That it can't is a remark, not a failure: it may have none.
+func persist(ctx context.Context, c *redis.Client, server config.Addr) (remark string) {
+	if err := c.ConfigRewrite(ctx).Err(); err != nil {
+		return fmt.Sprintf("%s did not rewrite its configuration file (%v): after a restart it will not know its role", server, err)
+	}
+	return ""
 }

@@ -3,6 +3,7 @@ package failover_test
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,31 @@ func TestFence_OnARealServer(t *testing.T) {
 	do(failover.Action{Kind: failover.Follow, Master: failover.Silent})
 	if value := client.ConfigGet(ctx, "min-replicas-to-write").Val()["min-replicas-to-write"]; value != "0" {
 		t.Errorf("a replica keeps %s %s", "min-replicas-to-write", value)
+	}
+}
+
+func TestPersist_IsWhatWritesTheFileOfANewMaster(t *testing.T) {
+	r, servers, _ := newServers(t)
+	follows := func(a failover.Action) bool {
+		t.Helper()
+		a.Server = r.Addr
+		if _, _, err := servers.Do(t.Context(), "m", a); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.ReadFile(r.Conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(string(file), "\nreplicaof ")
+	}
+	if !follows(failover.Action{Kind: failover.Follow, Master: failover.Silent}) {
+		t.Error("a replica does not know its role after a restart")
+	}
+	if !follows(failover.Action{Kind: failover.Promote}) {
+		t.Error("a promotion waits for the file")
+	}
+	if follows(failover.Action{Kind: failover.Persist}) {
+		t.Error("a master does not know its role after a restart")
 	}
 }
 

@@ -70,6 +70,7 @@ func NewRunner(env Env, redis Redis) *Runner { return &Runner{env: env, redis: r
 // finished is an action that has come to its end.
 type finished struct {
 	action Action
+	began  time.Time
 	seen   *monitor.Observation
 	remark string
 	err    error
@@ -147,6 +148,7 @@ func (r *Runner) committed(s Situation, k *Knowledge, step Step) {
 func (r *Runner) act(ctx context.Context, master string, a Action, results chan<- finished) {
 	limit, cancel := context.WithTimeout(ctx, actionLimit)
 	defer cancel()
+	began := r.env.Now()
 	var seen *monitor.Observation
 	var remark string
 	err := r.prepare(limit, master, a)
@@ -154,7 +156,7 @@ func (r *Runner) act(ctx context.Context, master string, a Action, results chan<
 		seen, remark, err = r.redis.Do(limit, master, a)
 	}
 	select {
-	case results <- finished{a, seen, remark, err}:
+	case results <- finished{a, began, seen, remark, err}:
 	case <-ctx.Done():
 	}
 }
@@ -213,9 +215,11 @@ func (r *Runner) learn(f finished, master string, k *Knowledge) {
 		k.Read[a.Server] = f.seen
 		r.env.Report(Progress{Master: master, Kind: ServerCut, Server: a.Server})
 	case Hold:
-		k.HeldAt, k.Held = now, nil
+		k.HeldAt, k.Held = f.began, nil // the pause may run from then on
 	case Release:
 		k.Released = true
+	case Persist:
+		k.Persisted = true
 	case Read:
 		if a.Server == k.old {
 			k.Held = append(k.Held, f.seen)

@@ -104,6 +104,7 @@ type watchedRedis struct {
 func (r watchedRedis) Do(ctx context.Context, master string, action failover.Action) (o *monitor.Observation, remark string, err error) {
 	names := map[failover.ActionKind]string{
 		failover.Cut: "cut", failover.Promote: "promotion", failover.Follow: "follow", failover.Hold: "hold", failover.Release: "release",
+		failover.Persist: "rewrite",
 	}
 	name, counts := names[action.Kind]
 	if !counts { // it only looks
