@@ -55,6 +55,7 @@ type Guard struct {
 	looked   time.Time // the latest Next
 	woke     time.Time // this agent found that it had been late itself
 	released string    // why there is no lease on purpose; empty: there should be one
+	leased   bool      // it has been held since
 }
 
 // stand is what a lease is for: one process in one office.
@@ -126,7 +127,7 @@ func (g *Guard) note(p Post) {
 		if g.post.runID != now.runID {
 			g.released = ""
 		}
-		g.post, g.since = now, p.Now
+		g.post, g.since, g.leased = now, p.Now, false
 	}
 }
 
@@ -224,7 +225,7 @@ func (g *Guard) hold(p Post, o *Orders) {
 		g.policy(p, o)
 		return
 	}
-	g.released = ""
+	g.released, g.leased = "", true
 	o.Look = earlier(o.Look, g.lease.Until())
 	if g.lease.Until().Sub(p.Now) < span/2 {
 		g.prove(p, o) // so that the proofs are there when it runs out
@@ -271,8 +272,12 @@ func (g *Guard) policy(p Post, o *Orders) {
 // young says whether there was no time yet for a lease: this agent has just started or has just come to itself, or the process was
 // promoted a moment ago.
 func (g *Guard) young(p Post) bool {
-	return p.Now.Sub(g.began) < grace || p.Now.Sub(g.woke) < ProofFor(p.Settings.Lease) ||
-		p.Now.Sub(g.since) < grace && !g.turned.IsZero()
+	if p.Now.Sub(g.woke) < ProofFor(p.Settings.Lease) {
+		return true
+	}
+	// A promotion is no reason to go on for as long as it takes others to find the new master down.
+	promoted := !g.turned.IsZero() && p.Now.Sub(g.since) < min(grace, p.Settings.DownAfter/2)
+	return !g.leased && (promoted || p.Now.Sub(g.began) < grace)
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -109,7 +109,7 @@ func TestGuard(t *testing.T) {
 			p.Record = &Record{Cause: CauseDown, Phase: Promoting, Target: oldMaster}
 		})}, ""},
 		"just promoted, no lease yet":   {[]Post{posted(10_000, slave), posted(10_350, strict)}, "ask"},
-		"promoted, and never a lease":   {append([]Post{posted(10_000, slave)}, every(10_050, 12_400, strict)...), "ask, fence: its lease ran out"},
+		"promoted, and never a lease":   {append([]Post{posted(10_000, slave)}, every(10_050, 10_600, strict)...), "ask, fence: its lease ran out"},
 		"a replica":                     {[]Post{posted(10_010, slave)}, "release"},
 		"a replica with a fence":        {[]Post{posted(10_010, slave, fenced)}, "release, unfence"},
 		"a fence, and leases are off":   {[]Post{posted(10_010, off, fenced)}, "unfence"},
@@ -131,6 +131,19 @@ func TestGuard(t *testing.T) {
 				t.Errorf("looks again at %v, which is past", got.Look)
 			}
 		})
+	}
+}
+
+func TestGuard_AFirstLeaseThatWasLostIsNoBeginning(t *testing.T) {
+	g := NewGuard(start)
+	p := posted(10)
+	g.Next(p)
+	g.Lease().Answered(g.Lease().Ask(p.Now), "a", []string{"a"}, span)
+	for _, p := range every(60, 300) {
+		g.Next(p)
+	}
+	if got := fmt.Sprint(g.Next(posted(320))); !strings.Contains(got, "fence: its lease ran out") {
+		t.Errorf("right after its first lease: %q", got)
 	}
 }
 

@@ -379,6 +379,10 @@ func TestChoose(t *testing.T) {
 			want: replicaB},
 		"then the zone": {read: list{replica(replicaA, 10), replica(replicaB, 10)},
 			zones: map[config.Addr]string{oldMaster: "z", replicaA: "y", replicaB: "z"}, want: replicaB},
+		"history unknown, an empty one is no match for data": {read: list{
+			change(replica(replicaA, 0), func(o *monitor.Observation) { o.ReplID, o.Keys = "old", 140 }),
+			change(replica(replicaB, 1), func(o *monitor.Observation) { o.ReplID = "wiped" }),
+		}, unknown: true, want: replicaA, refused: string(replicaB)},
 		"then the address":          {read: list{replica(replicaB, 10), replica(replicaA, 10)}, want: replicaA},
 		"an empty master's replica": {read: list{replica(replicaA, 0)}, want: replicaA},
 		"priority 0":                {read: list{change(replica(replicaA, 10), func(o *monitor.Observation) { o.Priority = 0 })}, refused: "replica-priority is 0"},

@@ -47,7 +47,7 @@ func (a *Agent) shield(e monitor.Event) {
 	}
 	s := a.machine.State()
 	m := s.Owner(e.Server.Addr)
-	if m == nil || m.Addr != e.Server.Addr || m.Failover != nil || a.masters[m.Name] == nil ||
+	if m == nil || m.Addr != e.Server.Addr || m.Failover != nil && m.Failover.Phase < failover.Switched || a.masters[m.Name] == nil ||
 		a.masters[m.Name].EmptyMaster == config.EmptyAccept || paused(look{state: s, now: a.now()}, m) != nil ||
 		len(failover.Feared(a.monitor.View(), a.masters[m.Name], m.Addr, m.Replicas)) > 0 {
 		return
