@@ -157,8 +157,7 @@ func (f *field) leader(ctx context.Context) (int, error) {
 	return slices.Index(f.cluster.Agents, leader), nil
 }
 
-// agreed gives the one master there is: every server that runs follows it and acknowledges its writes, and every agent that runs
-// names it.
+// agreed gives the one master there is: every server that runs follows it with its link up, and every agent that runs names it.
 func (f *field) agreed(ctx context.Context) (*lab.Redis, error) {
 	var master *lab.Redis
 	for _, r := range f.servers {
@@ -179,8 +178,12 @@ func (f *field) agreed(ctx context.Context) (*lab.Redis, error) {
 	if master == nil {
 		return nil, errors.New("no server is a master")
 	}
-	if err := lab.Replicated(ctx, f.servers, master.Addr); err != nil {
-		return nil, err
+	for _, r := range f.servers {
+		if r != master && r.Running() {
+			if err := r.Follows(ctx, master.Addr); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return master, f.named(ctx, master.Addr)
 }
@@ -221,11 +224,17 @@ func (f *field) sentinels() []string {
 	return addrs
 }
 
-// settle waits for one consistent topology and says how long that took.
+// settle waits for one consistent topology, says how long that took, and waits on until the master takes writes and each replica has
+// acknowledged one. That it does for the first time up to a second later, which is no coordinator's doing.
 func (f *field) settle(since time.Time) (master *lab.Redis, took time.Duration, err error) {
-	err = lab.Await(patience, "there is one master, and all agree on it", func(ctx context.Context) (err error) {
+	if err = lab.Await(patience, "there is one master, and all agree on it", func(ctx context.Context) (err error) {
 		master, err = f.agreed(ctx)
 		return err
+	}); err != nil {
+		return nil, 0, err
+	}
+	took = time.Since(since)
+	return master, took, lab.Await(patience, "the replicas acknowledge a write", func(ctx context.Context) error {
+		return lab.Replicated(ctx, f.servers, master.Addr)
 	})
-	return master, time.Since(since), err
 }
