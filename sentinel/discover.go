@@ -32,6 +32,7 @@ func (a *Agent) discover(ctx context.Context, term consensus.Term) {
 		group.SetLimit(proposals)
 		agreed := a.machine.State()
 		wanted := slices.Concat(missing(a.cfg, agreed, a.monitor.View(), dropped), gone(agreed, a.node.Status().Members, a.now()), over(agreed, a.now()))
+		a.compare(ctx)
 		wanted = append(wanted, a.processes(dropped)...)
 		for _, c := range wanted {
 			group.Go(func() error { return a.propose(proposeCtx, term, c) })

@@ -1,8 +1,11 @@
 package sentinel
 
 import (
+	"context"
 	"maps"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"picket/config"
 	"picket/failover"
@@ -75,6 +78,43 @@ func resumes(m *state.Master, master monitor.Server, view monitor.View) bool {
 		}
 	}
 	return true
+}
+
+// compare looks at masters with replicas that are yet to be registered, and after that at these: what a replica holds is compared with
+// what its master had before. The looks that come once a second may come in the other order for ever.
+func (a *Agent) compare(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, discoverEvery)
+	defer cancel()
+	var group errgroup.Group // one for each master; the time limit ends them
+	group.SetLimit(proposals)
+	view := a.monitor.View()
+	for _, m := range a.managed(a.machine.State()) {
+		replicas := unproven(m, view)
+		if len(replicas) == 0 {
+			continue
+		}
+		group.Go(func() error {
+			if _, err := a.monitor.Refresh(ctx, m.Addr); err != nil {
+				return nil // it is known to be down
+			}
+			for _, r := range replicas {
+				_, _ = a.monitor.Refresh(ctx, r) // what it said is in the view
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // never fails
+}
+
+// unproven lists the replicas that are yet to be registered, and answer.
+func unproven(m *state.Master, view monitor.View) []config.Addr {
+	var list []config.Addr
+	for _, p := range m.Registered() {
+		if r := view.Servers[p.Addr]; r.State == monitor.Up && r.Last != nil && r.Last.RunID != p.RunID {
+			list = append(list, p.Addr)
+		}
+	}
+	return list
 }
 
 // caughtUp says whether a replica holds all that its master had when the replica's process was there already.

@@ -44,20 +44,12 @@ func (a *Agent) targets(s *state.State) []monitor.Target {
 	return targets
 }
 
-// attended lists the servers to look at closely: those of masters that fail over or are not well, and replicas that are yet to be registered.
+// attended lists the servers to look at closely: those of masters that fail over or are not well.
 func attended(masters []*state.Master, judged map[string]judged, view monitor.View) []config.Addr {
 	var servers []config.Addr
 	for _, m := range masters {
 		if m.Failover != nil || unsure(m, view) || judged[m.Name].verdict.Code != monitor.Healthy {
 			servers = append(append(servers, m.Addr), m.Replicas...)
-			continue
-		}
-		for _, p := range m.Registered() {
-			if last := view.Servers[p.Addr].Last; last != nil && last.RunID != p.RunID {
-				// It is compared with an older look at its master, see caughtUp. When both are looked at equally seldom, and it always
-				// just before its master, there is no such look most of the time, and it might not count as an answer for minutes.
-				servers = append(servers, p.Addr)
-			}
 		}
 	}
 	slices.Sort(servers)

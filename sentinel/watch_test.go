@@ -87,21 +87,6 @@ func TestAttended_AreTheServersOfMastersThatAreNotWell(t *testing.T) {
 	}
 }
 
-func TestAttended_AreReplicasThatAreYetToBeRegistered(t *testing.T) {
-	s := []*state.Master{{
-		Name: "well", Addr: "h:1", Replicas: []config.Addr{"h:2", "h:3", "h:4", "h:5"},
-		Processes: []failover.Process{{Addr: "h:1", RunID: "of the master"}, {Addr: "h:2"}, {Addr: "h:3", RunID: "known"}, {Addr: "h:4", RunID: "former"}, {Addr: "h:5"}},
-	}}
-	seen := func(runID string) monitor.Server { return monitor.Server{Last: &monitor.Observation{RunID: runID}} }
-	view := monitor.View{Servers: map[config.Addr]monitor.Server{
-		"h:1": seen("of the master"), "h:2": seen("new"), "h:3": seen("known"), "h:4": seen("new"), "h:5": {},
-	}}
-	judged := map[string]judged{"well": {verdict: monitor.Verdict{Code: monitor.Healthy}}}
-	if got, want := attended(s, judged, view), []config.Addr{"h:2", "h:4"}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
 func TestIdentity_DefaultsToTheListOfAgents(t *testing.T) {
 	cfg := &config.Config{
 		Agent: config.Agent{ID: "b", Zone: "z"}, Local: "h:1", Agents: []config.Peer{{ID: "a", Address: "x:1"}, {ID: "b", Address: "y:26380"}},
