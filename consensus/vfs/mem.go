@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -207,11 +208,13 @@ func (m *Mem) ReadDir(op, dir string) ([]string, error) {
 	}
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(m.names)) {
-		if filepath.Dir(name) == filepath.Clean(dir) {
-			names = append(names, filepath.Base(name))
+		if below, ok := strings.CutPrefix(name, filepath.Clean(dir)+"/"); ok {
+			first, _, _ := strings.Cut(below, "/")
+			names = append(names, first)
 		}
 	}
-	return names, nil
+	slices.Sort(names) // a directory's files need not stand where its name does
+	return slices.Compact(names), nil
 }
 
 // MkdirAll has nothing to make: a directory is where its files are.

@@ -3,6 +3,7 @@ package vfs
 import (
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -57,5 +58,24 @@ func TestOS_WritesAndLocks(t *testing.T) {
 	}
 	if err := lock.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestReadDir_ListsDirectoriesToo, in memory as on a disk.
+func TestReadDir_ListsDirectoriesToo(t *testing.T) {
+	for name, fs := range map[string]FS{"disk": OS{}, "memory": NewMem()} {
+		dir := t.TempDir()
+		if err := fs.MkdirAll("", filepath.Join(dir, "b")); err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{"b/2", "b.x", "a", "b/1"} {
+			if err := WriteAtomic(fs, "", filepath.Join(dir, file), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := fs.ReadDir("", dir)
+		if want := []string{"a", "b", "b.x"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, want)
+		}
 	}
 }
