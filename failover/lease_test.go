@@ -135,7 +135,6 @@ type leaseWorld struct {
 	campaign  int // when the latest one began; 0: none
 	votes     map[int]bool
 	appended  map[int]bool
-	won       int // when
 	promoted  bool
 	violation string
 }

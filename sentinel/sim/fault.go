@@ -40,15 +40,6 @@ var faults = []fault{
 	{"receiver", "receiver", 0, 3 * time.Second, false, illReceiver},
 }
 
-func faultNamed(name string) fault {
-	for _, f := range faults {
-		if f.name == name {
-			return f
-		}
-	}
-	panic("sim: there is no fault " + name)
-}
-
 // loses says whether a fault may cost a server data.
 func (w *world) loses(f fault) bool {
 	return f.lossy || f.part == "redis" && f.name != "redis-hang" && w.shape.Persistence != model.AOF
