@@ -82,7 +82,11 @@ func (s *system) round(ctx context.Context, f fault) (round, error) {
 	}
 	r.gap = next.Sub(start)
 	old := s.master
-	if s.master, err = s.promoted(limit, old.Addr); err != nil {
+	// A connection may be closed just then: clients are disconnected when a server changes its role.
+	if err := lab.Await(10*time.Second, "one server is the master", func(ctx context.Context) (err error) {
+		s.master, err = s.promoted(ctx, old.Addr)
+		return err
+	}); err != nil {
 		return r, err
 	}
 	if r.rejoin, err = s.bringBack(f, old); err != nil {
