@@ -32,8 +32,7 @@ func (a *Agent) discover(ctx context.Context, term consensus.Term) {
 		group.SetLimit(proposals)
 		agreed := a.machine.State()
 		wanted := slices.Concat(missing(a.cfg, agreed, a.monitor.View(), dropped), gone(agreed, a.node.Status().Members, a.now()), over(agreed, a.now()))
-		a.compare(ctx)
-		wanted = append(wanted, a.processes(dropped)...)
+		wanted = append(wanted, a.processes(ctx, dropped)...)
 		for _, c := range wanted {
 			group.Go(func() error { return a.propose(proposeCtx, term, c) })
 		}
@@ -47,9 +46,10 @@ func (a *Agent) discover(ctx context.Context, term consensus.Term) {
 }
 
 // processes lists what is to be registered.
-func (a *Agent) processes(gone dropped) []state.Command {
+func (a *Agent) processes(ctx context.Context, gone dropped) []state.Command {
 	var commands []state.Command
 	l := a.look()
+	a.compare(ctx, l.masters, l.view)
 	for _, m := range l.masters {
 		for _, p := range unregistered(m, l.view, a.verdict(l, m), gone) {
 			commands = append(commands, state.Command{At: l.now.UnixNano(), Register: &state.Register{Master: m.Name, Process: p}})

@@ -3,6 +3,7 @@ package sentinel
 import (
 	"context"
 	"maps"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -80,30 +81,60 @@ func resumes(m *state.Master, master monitor.Server, view monitor.View) bool {
 	return true
 }
 
-// compare looks at masters with replicas that are yet to be registered, and after that at these: what a replica holds is compared with
-// what its master had before. The looks that come once a second may come in the other order for ever.
-func (a *Agent) compare(ctx context.Context) {
+// compare looks at masters with replicas that are yet to be registered, and after that at these, and puts what they said into the
+// view: what a replica holds is compared with what its master had before. The looks that come once a second may come in the other
+// order for ever.
+func (a *Agent) compare(ctx context.Context, masters []*state.Master, view monitor.View) {
 	ctx, cancel := context.WithTimeout(ctx, discoverEvery)
 	defer cancel()
+	var mu sync.Mutex // guards said
+	said := map[config.Addr]*monitor.Observation{}
 	var group errgroup.Group // one for each master; the time limit ends them
 	group.SetLimit(proposals)
-	view := a.monitor.View()
-	for _, m := range a.managed(a.machine.State()) {
+	for _, m := range masters {
 		replicas := unproven(m, view)
 		if len(replicas) == 0 {
 			continue
 		}
 		group.Go(func() error {
-			if _, err := a.monitor.Refresh(ctx, m.Addr); err != nil {
+			before, err := a.monitor.Refresh(ctx, m.Addr)
+			if err != nil {
 				return nil // it is known to be down
 			}
 			for _, r := range replicas {
-				_, _ = a.monitor.Refresh(ctx, r) // what it said is in the view
+				if now := a.reach(ctx, r, before.Offset); now != nil {
+					mu.Lock()
+					said[m.Addr], said[r] = before, now
+					mu.Unlock()
+				}
 			}
 			return nil
 		})
 	}
 	_ = group.Wait() // never fails
+	for addr, o := range said {
+		if s := view.Servers[addr]; s.Last != nil && s.Last.RunID == o.RunID { // else it is not known yet since when that process is there
+			s.Last = o
+			view.Servers[addr] = s
+		}
+	}
+}
+
+// reachTries is how often a replica is looked at: while clients write, it needs a moment to hold what the master had.
+const reachTries = 5
+
+// reach looks at a replica until it holds so much. It gives the last look; nil: it does not answer.
+func (a *Agent) reach(ctx context.Context, replica config.Addr, offset int64) *monitor.Observation {
+	for n := 0; ; n++ {
+		o, err := a.monitor.Refresh(ctx, replica)
+		if err != nil {
+			return nil
+		}
+		if o.Offset >= offset || n == reachTries {
+			return o
+		}
+		pause(ctx, 5*time.Millisecond)
+	}
 }
 
 // unproven lists the replicas that are yet to be registered, and answer.
