@@ -174,6 +174,8 @@ func nextChoose(s Situation, k Knowledge) Move {
 			move.Blocker = blocker
 		case s.Now.Before(until):
 			move.Until = earlier(move.Until, until)
+		case planted(PromoteFirst) && !k.Promoted:
+			return Move{Actions: []Action{{Kind: Promote, Server: step.Target}}}
 		default:
 			return s.commit(*step)
 		}
@@ -212,7 +214,7 @@ func (s Situation) promotion(k Knowledge, read []*monitor.Observation) (*Step, *
 
 // leased is until when the old master may still take writes, as far as the lease of the agent beside it goes; zero: it does not.
 func (s Situation) leased(k Knowledge) time.Time {
-	if s.Lessee.Agent == "" || s.Settings.LeaseLoss == config.LeaseOff {
+	if s.Lessee.Agent == "" || s.Settings.LeaseLoss == config.LeaseOff || planted(LeaseIgnored) {
 		return time.Time{}
 	}
 	var until time.Time

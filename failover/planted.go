@@ -16,5 +16,6 @@ const (
 	RestartedCounts      // a replica that was restarted since counts as if it remembered
 	PriorityFirst        // the priority goes before the offset although writes are waited for
 	PromoteFirst         // the target is promoted before that is committed
+	LeaseIgnored         // nobody waits for the end of the old master's lease
 	EmptyFollowed        // replicas are attached to a master that has lost its data
 )

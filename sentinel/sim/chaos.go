@@ -107,6 +107,7 @@ func (t *traps) spring(step string) (plan, bool) {
 // heard takes in what an agent logs.
 func (w *world) heard(m *machine, s said) {
 	w.checks.epochs.said(m, s)
+	w.checks.steps.said(s)
 	switch s.Message {
 	case "failover.begun":
 		w.count(func(c *Counts) { c.Begun++ })

@@ -25,6 +25,7 @@ var (
 	worldDebug  = flag.Bool("world.debug", false, "have the agents log everything")
 	worldFrom   = flag.Uint64("world.from", 0, "a worker's first seed")
 	worldMost   = flag.Int("world.most", 1<<30, "how many seeds a worker plays at most")
+	worldBug    = flag.String("world.bug", "", "a mistake that a worker makes, in a binary that can")
 	worldMild   = flag.Bool("world.mild", false, "only one fault at a time, of which the system must recover at once")
 	worldWorker = flag.Bool("world.worker", false, "this is a worker: it plays seeds for another process")
 )
@@ -108,9 +109,10 @@ func TestWorker(t *testing.T) {
 	var over atomic.Bool // the bubble's own clock tells nothing
 	defer time.AfterFunc(*worldTime, func() { over.Store(true) }).Stop()
 	var r result
+	shape := shape()
 	synctest.Test(t, func(*testing.T) {
 		for seed := *worldFrom; !over.Load() && r.Seeds < *worldMost && r.Seed == 0; seed++ {
-			one := Run(Options{Seed: seed, Shape: shape()})
+			one := Run(Options{Seed: seed, Shape: shape})
 			r.Seeds++
 			r.Virtual += one.Time
 			r.Counts.add(one.Counts)
@@ -128,7 +130,7 @@ func TestWorker(t *testing.T) {
 
 func shape() func(*Shape) {
 	if !*worldMild {
-		return nil
+		return plant(*worldBug)
 	}
 	return func(s *Shape) {
 		s.Trap, s.Between, s.Chaos, s.Persistence = 0, 4*time.Second, 8*time.Second, model.AOF

@@ -81,6 +81,7 @@ func (w *world) machine(i int) *machine {
 	process := m.host.Process()
 	for n := range w.shape.Masters {
 		args := map[string]string{"repl-diskless-sync-delay": "0"}
+		args["replica-priority"] = []string{"100", "100", "10"}[w.random.IntN(3)]
 		if i > 0 {
 			args["replicaof"] = fmt.Sprintf("10.0.0.1 %d", redisPort+n)
 		}
@@ -201,6 +202,8 @@ func (m *machine) restless(n int) (master config.Addr, why string) {
 		return "", fmt.Sprintf("a failover is not over: %+v; blocked by %+v", *is.Failover, is.Blocker)
 	case len(is.Replicas) != len(m.world.machines)-1:
 		return "", fmt.Sprintf("%d replicas are known", len(is.Replicas))
+	case is.Server.Last != nil && is.Server.Last.Fence != 0:
+		return "", fmt.Sprintf("the master has min-replicas-to-write %d, which is a fence", is.Server.Last.Fence)
 	case is.Verdict.Code != "Healthy":
 		return "", fmt.Sprintf("the verdict is %s: %s; blocked by %+v", is.Verdict.Code, is.Verdict.Text, is.Blocker)
 	}

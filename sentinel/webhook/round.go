@@ -59,6 +59,9 @@ func (r *round) enter(ctx context.Context) bool {
 // committed with the next one that it did, or after a while.
 func (r *round) pass(ctx context.Context, e state.Event) bool {
 	if r.Wants(string(e.Type), e.Master) {
+		if planted(CursorFirst) {
+			return r.commit(ctx, e) && r.deliver(ctx, e)
+		}
 		return r.deliver(ctx, e) && r.commit(ctx, e)
 	}
 	r.seen = e.ID

@@ -1,0 +1,6 @@
+//go:build !planted
+
+package sim
+
+// plant knows no mistakes in a binary that can have none.
+func plant(string) func(*Shape) { return nil }

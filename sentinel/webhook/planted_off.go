@@ -1,0 +1,5 @@
+//go:build !planted
+
+package webhook
+
+func planted(Bug) bool { return false }
