@@ -39,7 +39,7 @@ world: ## seeds of the whole system, on virtual time, for WORLD_TIME
 	$(GO) test -timeout 2h ./sentinel/sim -run TestSeeds -v -world.time=$(WORLD_TIME)
 
 planted: ## the bugs that the simulator must catch, and how many seeds it needs for each
-	$(GO) test -tags planted -timeout 30m ./consensus/sim ./failover -run TestPlantedBugs -v
+	$(GO) test -tags planted -timeout 30m ./consensus/sim ./failover ./sentinel/sim -run TestPlantedBugs -v
 
 smoke: tools build ## the demonstration and a short benchmark, on the real binary
 	bin/picket demo --once

@@ -108,6 +108,7 @@ func (t *traps) spring(step string) (plan, bool) {
 func (w *world) heard(m *machine, s said) {
 	w.checks.epochs.said(m, s)
 	w.checks.steps.said(s)
+	w.checks.writer.said(s)
 	switch s.Message {
 	case "failover.begun":
 		w.count(func(c *Counts) { c.Begun++ })

@@ -26,6 +26,15 @@ type reign struct {
 	told    map[*machine]bool // who was found to break it
 }
 
+// said takes in what an agent tells: a failover that was given up leaves the master as it was, whoever had been promoted.
+func (c *writerCheck) said(s said) {
+	if s.Message == "failover.aborted" && s.Master == masterName(0) {
+		c.mu.Lock()
+		c.reign = reign{}
+		c.mu.Unlock()
+	}
+}
+
 // happened takes in what a server of the first group does: an agent is beside each of them.
 func (c *writerCheck) happened(m *machine, e model.Event) {
 	c.mu.Lock()
