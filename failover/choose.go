@@ -38,20 +38,13 @@ func choose(s Situation, read []*monitor.Observation) choice {
 	if len(fit) == 0 {
 		return c
 	}
-	zone := s.Zone[s.Record.Old]
 	byPriority := s.Settings.Prefer == config.PreferPriority && s.Settings.Durability.Wait == 0 || planted(PriorityFirst)
 	slices.SortFunc(fit, func(a, b *monitor.Observation) int {
 		first := 0
 		if byPriority {
 			first = cmp.Compare(a.Priority, b.Priority)
 		}
-		return cmp.Or(
-			first,
-			cmp.Compare(b.Offset, a.Offset),
-			cmp.Compare(a.Priority, b.Priority),
-			cmp.Compare(away(s.Zone[a.Server], zone), away(s.Zone[b.Server], zone)),
-			cmp.Compare(a.Server, b.Server),
-		)
+		return cmp.Or(first, cmp.Compare(b.Offset, a.Offset), s.prefer(a, b))
 	})
 	c.best, c.fit = fit[0], fit
 	c.why = fmt.Sprintf("it holds the most, offset %d, of %d replicas read", c.best.Offset, len(read))
@@ -64,6 +57,16 @@ func choose(s Situation, read []*monitor.Observation) choice {
 		c.why += "; the old master's history was never seen, so that of most replicas counts"
 	}
 	return c
+}
+
+// prefer orders replicas that hold the same.
+func (s Situation) prefer(a, b *monitor.Observation) int {
+	home := s.Zone[s.Record.Old]
+	return cmp.Or(
+		cmp.Compare(a.Priority, b.Priority),
+		cmp.Compare(away(s.Zone[a.Server], home), away(s.Zone[b.Server], home)),
+		cmp.Compare(a.Server, b.Server),
+	)
 }
 
 const reasonMissing = "quorum-missing"

@@ -123,21 +123,9 @@ func unfence(ctx context.Context, c *redis.Client, server config.Addr) (*monitor
 	return commandAndInfo(ctx, c, server, func(pipe redis.Pipeliner) { setFence(ctx, pipe, is, is.unfenced()) })
 }
 
-// hold has a server keep its writers waiting, and fences it: when the wait runs out they are refused, and nothing is written. A server whose
-// settings may not be changed is held by the pause alone.
+// hold has a server keep its writers waiting, for a while.
 func hold(ctx context.Context, c *redis.Client, a Action) (*monitor.Observation, error) {
-	is, err := readFence(ctx, c)
-	if err != nil && !lacksCommand(err) {
-		return nil, err
-	}
-	fenced := is.fenced()
-	if err != nil {
-		fenced = is
-	}
-	return commandAndInfo(ctx, c, a.Server, func(pipe redis.Pipeliner) {
-		pipe.Do(ctx, "CLIENT", "PAUSE", strconv.FormatInt(a.For.Milliseconds(), 10), "WRITE")
-		setFence(ctx, pipe, is, fenced)
-	})
+	return commandAndInfo(ctx, c, a.Server, command("CLIENT", "PAUSE", strconv.FormatInt(a.For.Milliseconds(), 10), "WRITE"))
 }
 
 // letGo has the writers go on: first the fence is taken away, so that none of those that wait is refused.

@@ -53,6 +53,7 @@ type Guard struct {
 	asked    time.Time // the latest round
 	proved   time.Time // the latest Prove
 	looked   time.Time // the latest Next
+	fencedAt time.Time // the server was first seen with the fence that it has; zero: it has none
 	woke     time.Time // this agent found that it had been late itself
 	released string    // why there is no lease on purpose; empty: there should be one
 	leased   bool      // it has been held since
@@ -89,7 +90,9 @@ func (g *Guard) Next(p Post) Orders {
 	switch {
 	case last == nil || p.Settings.LeaseLoss == config.LeaseOff:
 		g.lease.Drop()
-		o.Unfence = last != nil && g.fenced(p) && g.office(p) && last.Role == "master"
+		if last != nil && g.fenced(p) && g.office(p) && last.Role == "master" {
+			g.open(p, &o)
+		}
 	case p.Server.State == monitor.Down:
 		g.down(p, &o)
 	case last.Role != "master":
@@ -113,6 +116,12 @@ func (g *Guard) note(p Post) {
 		g.woke = p.Now
 	}
 	g.looked = p.Now
+	switch fenced := p.Server.Last != nil && g.fenced(p); {
+	case !fenced:
+		g.fencedAt = time.Time{}
+	case g.fencedAt.IsZero():
+		g.fencedAt = p.Now
+	}
 	now := stand{server: p.Server.Addr, office: p.Server.Addr == p.Master}
 	if last := p.Server.Last; last != nil {
 		now.runID = last.RunID
@@ -184,6 +193,10 @@ func (g *Guard) stray(p Post, o *Orders) {
 	if p.Record != nil && p.Record.Target == p.Server.Addr {
 		return // it is on its way into office
 	}
+	if left := grace - p.Now.Sub(g.since); left > 0 && p.Record != nil && p.Record.HandOver && p.Record.OldRunID == p.Server.Last.RunID {
+		o.Look = earlier(o.Look, p.Now.Add(left))
+		return // it has been fenced, and is about to be told whom to follow; its clients are told, too
+	}
 	if p.Foreign {
 		return // the other coordinator may have promoted it, and would not understand a fence
 	}
@@ -231,10 +244,15 @@ func (g *Guard) hold(p Post, o *Orders) {
 		g.prove(p, o) // so that the proofs are there when it runs out
 	}
 	if g.fenced(p) && !planted(FenceLeft) {
-		// Since the lease is held nothing was decided against the server; what was decided before must be known here.
-		o.Unfence = g.office(p) && p.Confirmed.After(g.lease.Since())
-		o.Confirm = !o.Unfence
+		g.open(p, o)
 	}
+}
+
+// open takes the fence of a master away. Since the lease is held no failover was decided; what was decided before must be known here, and also
+// what was committed before the fence was seen: a hand-over needs no end of the lease, and is in the log before it fences.
+func (g *Guard) open(p Post, o *Orders) {
+	o.Unfence = g.office(p) && p.Confirmed.After(g.lease.Since()) && p.Confirmed.After(g.fencedAt)
+	o.Confirm = !o.Unfence
 }
 
 // prove has the replicas asked, often enough for their word never to be stale.

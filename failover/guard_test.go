@@ -69,6 +69,10 @@ func TestGuard(t *testing.T) {
 		return func(p *Post) { p.Record = &Record{Cause: cause, Phase: phase, Old: oldMaster, Target: replicaA} }
 	}
 	elsewhere := func(p *Post) { p.Master = replicaA }
+	handed := func(p *Post) {
+		elsewhere(p)
+		p.Record = &Record{Cause: CauseManual, Phase: Switched, HandOver: true, OldRunID: p.Server.Last.RunID, Target: replicaA}
+	}
 	confirmed := func(p *Post) { p.Confirmed = p.Now.Add(-time.Millisecond) }
 	lost := func(adjust ...func(*Post)) []Post { return []Post{posted(10_200), posted(10_310, adjust...)} }
 	for name, c := range map[string]struct {
@@ -85,7 +89,8 @@ func TestGuard(t *testing.T) {
 		"lost and fenced already":            {lost(strict, fenced), "ask"},
 		"lost and fenced, all follow again":  {lost(fenced, proven), "ask, prove, unfence"},
 		"held again, not sure yet":           {[]Post{posted(10_100, fenced, func(p *Post) { p.Confirmed = time.Time{} })}, "ask, confirm"},
-		"held again and sure":                {[]Post{posted(10_100, fenced, confirmed)}, "ask, unfence"},
+		"held again and sure":                {[]Post{posted(10_070, fenced), posted(10_100, fenced, confirmed)}, "ask, unfence"},
+		"sure before the fence was seen":     {[]Post{posted(10_070, confirmed), posted(10_100, fenced, confirmed)}, "ask, confirm"},
 		"held, but a failover has begun":     {[]Post{posted(10_100, begun(CauseDown, Begun))}, "fence: another one is about"},
 		"fenced because a failover has begun": {[]Post{posted(10_100, begun(CauseDown, Begun)), posted(10_110, begun(CauseDown, Begun), fenced)},
 			"release"},
@@ -103,20 +108,24 @@ func TestGuard(t *testing.T) {
 		"restarted":                            {[]Post{posted(10_080, reborn)}, "fence: it was restarted"},
 		"restarted and fenced":                 {[]Post{posted(10_080, reborn), posted(10_090, reborn, fenced)}, "release"},
 		"not the master any more":              {[]Post{posted(10_080, elsewhere)}, "fence: the master is"},
+		"handed over, not told yet":            {[]Post{posted(10_080, handed)}, ""},
+		"handed over, restarted":               {[]Post{posted(10_080, handed, reborn)}, "fence: the master is"},
+		"handed over, and never told":          {[]Post{posted(10_080, handed), posted(12_090, handed)}, "fence: the master is"},
 		"just promoted, not known here yet":    {[]Post{posted(10_000, slave), posted(10_010, elsewhere)}, "confirm"},
 		"promoted long ago, by somebody else":  {[]Post{posted(10_000, slave), posted(10_010, elsewhere), posted(12_020, elsewhere)}, "fence: the master is"},
 		"on its way into office": {[]Post{posted(10_080, elsewhere, func(p *Post) {
 			p.Record = &Record{Cause: CauseDown, Phase: Promoting, Target: oldMaster}
 		})}, ""},
-		"just promoted, no lease yet":   {[]Post{posted(10_000, slave), posted(10_350, strict)}, "ask"},
-		"promoted, and never a lease":   {append([]Post{posted(10_000, slave)}, every(10_050, 10_600, strict)...), "ask, fence: its lease ran out"},
-		"a replica":                     {[]Post{posted(10_010, slave)}, "release"},
-		"a replica with a fence":        {[]Post{posted(10_010, slave, fenced)}, "release, unfence"},
-		"a fence, and leases are off":   {[]Post{posted(10_010, off, fenced)}, "unfence"},
-		"the agent was late itself":     {[]Post{posted(13_000)}, "ask, prove"},
-		"late, and nothing has come":    {[]Post{posted(13_000), posted(13_090), posted(13_170)}, "ask, prove, fence: its lease ran out"},
-		"the master is not known yet":   {[]Post{posted(10_080, func(p *Post) { p.RunID = "" })}, "ask"},
-		"nothing was seen of it so far": {[]Post{posted(10_010, func(p *Post) { p.Server.Last = nil })}, ""},
+		"just promoted, no lease yet":    {[]Post{posted(10_000, slave), posted(10_350, strict)}, "ask"},
+		"promoted, and never a lease":    {append([]Post{posted(10_000, slave)}, every(10_050, 10_600, strict)...), "ask, fence: its lease ran out"},
+		"a replica":                      {[]Post{posted(10_010, slave)}, "release"},
+		"a replica with a fence":         {[]Post{posted(10_010, slave, fenced)}, "release, unfence"},
+		"a fence, and leases are off":    {[]Post{posted(10_010, off, fenced)}, "confirm"},
+		"leases are off, and it is sure": {[]Post{posted(10_010, off, fenced), posted(10_020, off, fenced, confirmed)}, "unfence"},
+		"the agent was late itself":      {[]Post{posted(13_000)}, "ask, prove"},
+		"late, and nothing has come":     {[]Post{posted(13_000), posted(13_090), posted(13_170)}, "ask, prove, fence: its lease ran out"},
+		"the master is not known yet":    {[]Post{posted(10_080, func(p *Post) { p.RunID = "" })}, "ask"},
+		"nothing was seen of it so far":  {[]Post{posted(10_010, func(p *Post) { p.Server.Last = nil })}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := old()

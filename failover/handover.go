@@ -2,68 +2,65 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"picket/config"
 	"picket/monitor"
 )
 
-// A healthy master is handed over without losing a write: its writers are held by CLIENT PAUSE, and it is fenced as well, so that a
-// pause that runs out is harmless whatever becomes of the leader; when a replica has everything, that one is promoted. Nothing is cut
-// before, so giving up leaves everything as it was.
+// A healthy master is handed over without losing a write. The target is agreed on while it is close behind, before anybody has to wait. Then
+// the master's writers are held by CLIENT PAUSE; when the target has everything the master is fenced, so that a pause that runs out is
+// harmless whatever becomes of the leader; when the target still has everything it is promoted. The fence comes that late because a
+// fenced server does not hold writers: it refuses them. Nothing is cut before, so giving up leaves everything as it was.
 //
-// The server's own FAILOVER command leaves a gap of about a second: it waits for the replicas' next acknowledgement.
+// The server's own FAILOVER command leaves a gap of about a second: it waits for the replicas' next acknowledgement. It is for services
+// that allow nothing else.
 
 const (
 	// holdFor is how long writers are held at most; the hand-over is given up well before.
 	holdFor    = 3 * time.Second
 	holdGiveUp = holdFor / 2
+	// nativeFor is how long a master tries to hand over by itself.
+	nativeFor = 5 * time.Second
 	// warmLag is how many bytes a replica may be behind for the writers to be held: what it must still be sent while they wait.
 	warmLag = 256 << 10
 	// pollHeld separates looks at the servers while writers wait.
 	pollHeld = time.Millisecond
 )
 
-// nextHandOver waits for a replica that is close behind, holds the writers, and waits until it has everything.
+// nextHandOver waits for a replica that is close behind, and has it agreed on.
 func nextHandOver(s Situation, k Knowledge) Move {
-	deadline := k.Since.Add(s.Settings.FailoverTimeout / 2)
-	if !k.HeldAt.IsZero() {
-		deadline = k.HeldAt.Add(holdGiveUp)
+	if n := len(k.Held); n > 0 && k.Held[n-1].Fence < 0 && s.Settings.Switchover != config.SwitchoverNative {
+		return s.commit(Step{Kind: StepAbort, Why: "the master can't be fenced: the user needs CONFIG GET and CONFIG SET"})
 	}
-	switch {
-	case !s.Now.Before(deadline):
-		return s.rollBack(k, deadline, "no replica caught up with the master in time")
-	case k.HeldAt.IsZero() && s.warm(k):
-		if k.idle(s.Record.Old, s.Now, retryAfter) || k.Tried[s.Record.Old].Err == nil && !k.Busy[s.Record.Old] {
-			return Move{Actions: []Action{{Kind: Hold, Server: s.Record.Old, For: holdFor}}}
-		}
-		return Move{Until: s.Now.Add(pollHeld)}
+	if o, lag := s.warm(k); o != nil {
+		return s.commit(Step{Kind: StepPromote, Target: o.Server, RunID: o.RunID, ReplID: o.ReplID, Offset: o.Offset, HandOver: true,
+			Native: s.Settings.Switchover == config.SwitchoverNative, Why: fmt.Sprintf("the master hands over to it; it is %d bytes behind", lag)})
 	}
-	if c := caughtUp(s, k); c != nil {
-		return s.commit(Step{Kind: StepPromote, Target: c.Server, RunID: c.RunID, ReplID: c.ReplID, Offset: c.Offset,
-			Why: fmt.Sprintf("it holds all that the master wrote, offset %d", c.Offset)})
+	if s.Now.Sub(k.Since) >= s.Settings.FailoverTimeout/2 {
+		return s.commit(Step{Kind: StepAbort, Why: "no replica caught up with the master in time"})
 	}
-	move := Move{Until: s.Now.Add(pollHeld)}
-	for _, a := range append(s.candidates(), s.Record.Old) {
-		if !s.down(a) && k.idle(a, s.Now, pollHeld) {
-			move.Actions = append(move.Actions, Action{Kind: Read, Server: a})
-		}
-	}
-	return move
+	return s.poll(k, pollEvery, append(s.wanted(), s.Record.Old)...)
 }
 
-// warm says whether a replica that may be chosen is so close behind that the writers will not wait for long.
-func (s Situation) warm(k Knowledge) bool {
+// warm gives the best of the replicas that are so close behind that the writers will not wait for long, and how far it is behind.
+func (s Situation) warm(k Knowledge) (best *monitor.Observation, lag int64) {
 	if len(k.Held) == 0 {
-		return false
+		return nil, 0
 	}
 	master := k.Held[len(k.Held)-1]
+	var near []*monitor.Observation
 	for _, a := range s.wanted() {
 		if o := k.Seen[a]; o != nil && o.ReplID == master.ReplID && master.Offset-o.Offset <= warmLag && unfit(o, master.ReplID, a == s.Record.Want) == "" {
-			return true
+			near = append(near, o)
 		}
 	}
-	return false
+	if len(near) == 0 {
+		return nil, 0
+	}
+	best = slices.MinFunc(near, s.prefer)
+	return best, max(0, master.Offset-best.Offset)
 }
 
 // wanted are the replicas that may be chosen.
@@ -74,52 +71,93 @@ func (s Situation) wanted() []config.Addr {
 	return s.candidates()
 }
 
-// caughtUp gives the best replica that holds everything. The master must have been read twice without having moved: a script that
-// was running when the hold began may still have written.
-func caughtUp(s Situation, k Knowledge) *monitor.Observation {
-	n := len(k.Held)
-	if k.HeldAt.IsZero() || n < 2 || k.Held[n-1].Offset != k.Held[n-2].Offset {
-		return nil
-	}
-	var full []*monitor.Observation
-	for _, a := range s.wanted() {
-		if o := k.Seen[a]; o != nil && o.Offset == k.Held[n-1].Offset && o.ReplID == k.Held[n-1].ReplID {
-			full = append(full, o)
+// poll reads servers again and again.
+func (s Situation) poll(k Knowledge, every time.Duration, servers ...config.Addr) Move {
+	move := Move{Until: s.Now.Add(every)}
+	for _, a := range servers {
+		if !s.down(a) && k.idle(a, s.Now, every) {
+			move.Actions = append(move.Actions, Action{Kind: Read, Server: a})
 		}
 	}
-	return choose(s, full).best
+	return move
 }
 
-// holds says whether the chosen replica still holds all that the old master has, which must not have taken a write since; if that is not
-// sure, it gives what is to be done.
-func (s Situation) holds(k Knowledge) (move Move, unsafe bool) {
+// nextHeld holds the writers, waits until the target has everything, fences the master, and promotes the target, which is a replica as yet.
+// A successor begins anew; what it finds held or fenced stays so.
+func nextHeld(s Situation, k Knowledge, target *monitor.Observation) Move {
 	old := s.Record.Old
-	if !k.HeldAt.IsZero() && s.Now.Sub(k.HeldAt) < holdGiveUp {
-		return Move{}, false // it is this leader that holds them
-	}
-	if len(k.Held) == 0 && !s.late(k) {
-		if k.idle(old, s.Now, retryAfter) {
-			return Move{Actions: []Action{{Kind: Read, Server: old}}}, true
-		}
-		return Move{Until: s.Now.Add(retryAfter)}, true
-	}
-	if n := len(k.Held); n > 0 {
-		if _, _, fenced := Fenced(k.Held[n-1].Fence); fenced && k.Held[n-1].Offset == s.Record.Offset && k.Held[n-1].ReplID == s.Record.ReplID {
-			return Move{}, false
-		}
-	}
-	return s.rollBack(k, k.Since, "the old master may have taken writes since"), true
-}
-
-// rollBack lets the writers go on, and gives the hand-over up. A server that can't be reached loses its fence by the agent beside it.
-func (s Situation) rollBack(k Knowledge, since time.Time, why string) Move {
-	old := s.Record.Old
-	last, tried := k.Tried[old]
 	switch {
+	case caughtUp(k, target) && k.fenced():
+		return Move{Actions: []Action{{Kind: Promote, Server: s.Record.Target}}}
+	case s.Verdict.ObjectivelyDown:
+		return s.died()
+	case !k.idle(old, s.Now, k.pause(old)):
+		return Move{Until: s.Now.Add(retryAfter)}
+	case k.HeldAt.IsZero():
+		return Move{Actions: []Action{{Kind: Hold, Server: old, For: holdFor}}}
+	case caughtUp(k, target):
+		return Move{Actions: []Action{{Kind: Fence, Server: old, Quiet: true}}}
+	}
+	return s.poll(k, pollHeld, old, s.Record.Target)
+}
+
+// caughtUp says whether the target holds everything. The master must have been read twice without having moved: what is not a client's, as
+// a module's timer, is not held.
+func caughtUp(k Knowledge, target *monitor.Observation) bool {
+	n := len(k.Held)
+	return n >= 2 && k.Held[n-1].Offset == k.Held[n-2].Offset && target.Offset == k.Held[n-1].Offset && target.ReplID == k.Held[n-1].ReplID
+}
+
+// fenced says whether the old master was fenced when it was read last.
+func (k Knowledge) fenced() bool {
+	if len(k.Held) == 0 {
+		return false
+	}
+	_, _, fenced := Fenced(k.Held[len(k.Held)-1].Fence)
+	return fenced
+}
+
+// overdue says whether writers have been held for too long, and nobody can have been promoted.
+func (s Situation) overdue(k Knowledge, target *monitor.Observation) bool {
+	since := k.Since
+	if !k.HeldAt.IsZero() {
+		since = k.HeldAt
+	}
+	promotable := k.fenced() || len(s.Record.Leaders) > 1 // by this leader, or by an earlier one
+	return !s.Record.Native && s.Now.Sub(since) >= holdGiveUp && (target == nil && !promotable || target != nil && target.Role == "slave")
+}
+
+// nextNative has the master hand over by its own command, and waits until their roles say that it has.
+func nextNative(s Situation, k Knowledge) Move {
+	old := s.Record.Old
+	switch n := len(k.Held); {
+	case s.Verdict.ObjectivelyDown:
+		return s.died()
+	case k.HeldAt.IsZero():
+		if k.idle(old, s.Now, k.pause(old)) {
+			return Move{Actions: []Action{{Kind: HandOver, Server: old, Master: s.Record.Target, For: nativeFor}}}
+		}
+	case s.Now.Sub(k.HeldAt) > nativeFor+time.Second && n > 0 && k.Held[n-1].Role == "master":
+		return s.rollBack(k, fmt.Sprintf("the master could not hand over to %s in %s", s.Record.Target, nativeFor))
+	}
+	return s.poll(k, pollEvery, old, s.Record.Target)
+}
+
+// died gives a hand-over up at once: the replicas are not cut, and the lease may last; the next failover sees to both.
+func (s Situation) died() Move {
+	return s.commit(Step{Kind: StepAbort, Why: "the master died before another one was promoted"})
+}
+
+// rollBack lets the writers go on, and gives the failover up. A server that can't be reached loses its fence by the agent beside it.
+func (s Situation) rollBack(k Knowledge, why string) Move {
+	old := s.Record.Old
+	switch {
+	case !s.Record.HandOver, k.Released:
+		return s.commit(Step{Kind: StepAbort, Why: why})
 	case k.Busy[old]:
 		return Move{Until: s.Now.Add(retryAfter)}
-	case !k.Released && (!tried || last.At.Before(since) || last.Err == nil):
-		return Move{Actions: []Action{{Kind: Release, Server: old}}}
+	case s.Record.Native:
+		return Move{Actions: []Action{{Kind: Recall, Server: old}}}
 	}
-	return s.commit(Step{Kind: StepAbort, Why: why})
+	return Move{Actions: []Action{{Kind: Release, Server: old}}}
 }

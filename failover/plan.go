@@ -30,12 +30,12 @@ type Knowledge struct {
 	Tried     map[config.Addr]Attempt              // the latest finished action on a server
 	Read      map[config.Addr]*monitor.Observation // replicas that were cut and read
 	FirstRead time.Time
-	HeldAt    time.Time                            // the old master's writers are held since
-	Held      []*monitor.Observation               // the old master, as read while held; the latest two
+	HeldAt    time.Time                            // the old master's writers are held since, or it hands over by itself
+	Held      []*monitor.Observation               // the old master, as read lately; the latest two
 	Seen      map[config.Addr]*monitor.Observation // replicas, as read while the master was held, or after they were told to follow
 	Promoted  bool                                 // ROLE of the target says master
 	Told      map[config.Addr]bool                 // told to follow the new master
-	Released  bool                                 // the old master's writers are not held any more
+	Released  bool                                 // it was tried to let the old master's writers go on
 	Persisted bool                                 // the target has been told to write its role to its file
 	Remarks   []string
 
@@ -62,14 +62,16 @@ const (
 	BlindFence                       // the same for one that does not answer
 	Unfence                          // take a fence away, if there is one, and read
 	Persist                          // have it write its role to its configuration file
+	HandOver                         // have it make Master, one of its replicas, the master by its own means
+	Recall                           // give that up
 )
 
 // Action is one thing to do to one server.
 type Action struct {
 	Kind   ActionKind
 	Server config.Addr
-	Master config.Addr   // to follow
-	For    time.Duration // to hold
+	Master config.Addr   // to follow, or to hand over to
+	For    time.Duration // to hold, or to hand over
 	Note   ProgressKind  // what a finished Follow is reported as
 	Clean  bool          // a finished hand-over: there is nothing that only it holds
 	Quiet  bool          // to fence without disconnecting clients: something is done next that does
@@ -251,28 +253,35 @@ func noCandidate(why string) *Blocker {
 func nextPromote(s Situation, k Knowledge) Move {
 	r := s.Record
 	target := k.seen(r.Target)
-	pause := retryAfter
-	if k.Tried[r.Target].Err == nil {
-		pause = 0 // it was only read
-	}
+	replica := target != nil && target.Role == "slave"
 	switch {
-	case k.Promoted:
+	case k.Promoted, r.Native && target != nil && target.Role == "master" && target.RunID == r.RunID:
 		return s.commit(Step{Kind: StepSwitch, Target: r.Target})
 	case target != nil && target.RunID != r.RunID:
-		return s.commit(Step{Kind: StepAbort, Why: fmt.Sprintf("%s, which had been chosen, was restarted", r.Target)})
-	case s.late(k) && (s.down(r.Target) || target != nil && target.Role == "slave"):
+		return s.rollBack(k, fmt.Sprintf("%s, which had been chosen, was restarted", r.Target))
+	case s.late(k) && (s.down(r.Target) || replica):
 		// It may have been promoted, but no client was told. When it comes back as a master it is a stray, and is made a replica.
-		return s.commit(Step{Kind: StepAbort, Why: fmt.Sprintf("%s, which had been chosen, could not be promoted", r.Target)})
-	case !k.idle(r.Target, s.Now, pause):
+		return s.rollBack(k, fmt.Sprintf("%s, which had been chosen, could not be promoted", r.Target))
+	case r.HandOver && s.overdue(k, target):
+		return s.rollBack(k, fmt.Sprintf("%s did not catch up with the master in time", r.Target))
+	case !k.idle(r.Target, s.Now, k.pause(r.Target)):
 		return Move{Until: s.Now.Add(retryAfter)}
 	case target == nil:
 		return Move{Actions: []Action{{Kind: Read, Server: r.Target}}}
-	case r.Cause == CauseManual && target.Role == "slave" && s.alive(r.Old):
-		if move, unsafe := s.holds(k); unsafe {
-			return move
-		}
+	case r.Native && replica:
+		return nextNative(s, k)
+	case r.HandOver && replica:
+		return nextHeld(s, k, target)
 	}
 	return Move{Actions: []Action{{Kind: Promote, Server: r.Target}}}
+}
+
+// pause is how long a server is left alone after the last attempt: only what failed needs one.
+func (k Knowledge) pause(a config.Addr) time.Duration {
+	if k.Tried[a].Err == nil {
+		return 0
+	}
+	return retryAfter
 }
 
 // seen is what this runner read last from a replica; nil: nothing, or something went wrong since.
@@ -293,7 +302,7 @@ func nextRepoint(s Situation, k Knowledge) Move {
 		if slices.Contains(r.Repointed, a) || s.same(a, r.RunID) {
 			continue
 		}
-		if o := k.Seen[a]; o != nil && k.Told[a] && o.Role == "slave" && o.Master == r.Target && o.LinkUp {
+		if o := k.Seen[a]; o != nil && (k.Told[a] || r.Native) && o.Role == "slave" && o.Master == r.Target && o.LinkUp {
 			return s.commit(Step{Kind: StepRepoint, Replica: a})
 		}
 		if s.down(a) && !(a == r.Old && r.Cause == CauseManual && !k.Told[a]) {
@@ -313,14 +322,14 @@ func nextRepoint(s Situation, k Knowledge) Move {
 	for _, a := range open {
 		full := needsFullSync(s, k, a)
 		switch {
-		case k.Told[a]:
+		case k.Told[a], r.Native && k.Tried[a].Err != nil: // which may have been told by nobody else than its former master
 			if k.idle(a, s.Now, pollEvery) {
 				move.Actions = append(move.Actions, Action{Kind: Read, Server: a})
 			}
 		case full && syncing >= s.Settings.ParallelSyncs:
 		case k.idle(a, s.Now, retryAfter):
 			move.Actions = append(move.Actions, Action{
-				Kind: Follow, Server: a, Master: r.Target, Note: RepointSent, Clean: a == r.Old && r.Cause == CauseManual,
+				Kind: Follow, Server: a, Master: r.Target, Note: RepointSent, Clean: a == r.Old && r.HandOver,
 			})
 			if full {
 				syncing++
@@ -334,13 +343,13 @@ func nextRepoint(s Situation, k Knowledge) Move {
 func (s Situation) persisted(k Knowledge) bool { return k.Persisted || s.down(s.Record.Target) }
 
 // needsFullSync is a guess from what was read before the switch: a replica of the same history that is not ahead of the new master gets
-// away with a partial resync.
+// away with a partial resync. After a hand-over nobody is ahead.
 func needsFullSync(s Situation, k Knowledge, a config.Addr) bool {
 	o := k.Read[a]
 	if o == nil {
 		o = s.View.Servers[a].Last
 	}
-	return o == nil || o.ReplID != s.Record.ReplID || o.Offset > s.Record.Offset
+	return o == nil || o.ReplID != s.Record.ReplID || o.Offset > s.Record.Offset && !s.Record.HandOver
 }
 
 func remarks(k Knowledge, open []config.Addr) string {

@@ -249,109 +249,151 @@ func TestNext_HandOver(t *testing.T) {
 	manual := func(adjust func(*Situation, *Knowledge)) func(*Situation, *Knowledge) {
 		return func(s *Situation, k *Knowledge) {
 			s.Record.Cause = CauseManual
-			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 100))
-			adjust(s, k)
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 10_000_000))
+			if adjust != nil {
+				adjust(s, k)
+			}
 		}
 	}
-	held := func(s *Situation, k *Knowledge, offsets ...int64) {
-		k.HeldAt = start
-		for _, o := range offsets {
-			k.Held = append(k.Held, masterAt(oldMaster, o))
-		}
+	// near has the replicas so many bytes behind the master.
+	near := func(k *Knowledge, lagA, lagB int64) {
+		k.Held = []*monitor.Observation{masterAt(oldMaster, 10_000_000)}
+		k.Seen[replicaA], k.Seen[replicaB] = replica(replicaA, 10_000_000-lagA), replica(replicaB, 10_000_000-lagB)
 	}
-	warm := func(k *Knowledge, lagA, lagB int64) {
-		master := masterAt(oldMaster, 10_000_000)
-		k.Held = []*monitor.Observation{master}
-		k.Seen[replicaA], k.Seen[replicaB] = replica(replicaA, master.Offset-lagA), replica(replicaB, master.Offset-lagB)
-	}
+	const readAll = "read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"
 	for name, c := range map[string]struct {
 		adjust func(*Situation, *Knowledge)
 		want   string
 	}{
-		"all are read first": {manual(func(*Situation, *Knowledge) {}), "read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
-		"writers are held when a replica is close behind": {manual(func(s *Situation, k *Knowledge) {
-			warm(k, 0, 0)
-		}), "hold the writers of 10.0.0.1:6379"},
-		"not before": {manual(func(s *Situation, k *Knowledge) { warm(k, warmLag+1, warmLag+1) }),
-			"read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
-		"the named one must be": {manual(func(s *Situation, k *Knowledge) {
-			s.Record.Want = replicaA
-			warm(k, warmLag+1, 0)
-		}), "read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
-		"the named one is promoted, whatever its priority": {manual(func(s *Situation, k *Knowledge) {
-			s.Record.Want = replicaA
-			held(s, k, 100, 100)
-			k.Seen[replicaA], k.Seen[replicaB] = barred(replica(replicaA, 100)), replica(replicaB, 100)
-		}), "promote 10.0.0.2:6379"},
-		"nobody was ever close behind": {manual(func(s *Situation, k *Knowledge) {
-			k.Released = true
-			s.Now = start.Add(s.Settings.FailoverTimeout / 2)
-		}), "abort"},
-		"then all are read": {manual(func(s *Situation, k *Knowledge) { held(s, k) }),
-			"read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
-		"nobody has everything": {manual(func(s *Situation, k *Knowledge) {
-			held(s, k, 100, 100)
-			k.Seen[replicaA], k.Seen[replicaB] = replica(replicaA, 90), replica(replicaB, 99)
-		}), "read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
-		"the master still moves": {manual(func(s *Situation, k *Knowledge) {
-			held(s, k, 99, 100)
-			k.Seen[replicaB] = replica(replicaB, 100)
-		}), "read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
-		"one has everything": {manual(func(s *Situation, k *Knowledge) {
-			held(s, k, 100, 100)
-			k.Seen[replicaB] = replica(replicaB, 100)
+		"all are read first":                    {manual(nil), readAll},
+		"one that is close behind is agreed on": {manual(func(_ *Situation, k *Knowledge) { near(k, 1, 1+warmLag) }), "promote 10.0.0.2:6379"},
+		"not one that is not":                   {manual(func(_ *Situation, k *Knowledge) { near(k, warmLag+1, warmLag+1) }), readAll},
+		"a few bytes do not matter, the priority does": {manual(func(_ *Situation, k *Knowledge) {
+			near(k, 0, 100)
+			k.Seen[replicaB].Priority = 1
 		}), "promote 10.0.0.3:6379"},
-		"too long: writers go on": {manual(func(s *Situation, k *Knowledge) {
-			held(s, k, 100, 100)
-			s.Now = start.Add(holdGiveUp)
-		}), "release the writers of 10.0.0.1:6379"},
-		"and nothing has changed": {manual(func(s *Situation, k *Knowledge) {
-			held(s, k, 100, 100)
-			k.Released = true
-			s.Now = start.Add(holdGiveUp)
+		"nor one that can't be": {manual(func(_ *Situation, k *Knowledge) {
+			near(k, 0, 0)
+			k.Seen[replicaA], k.Seen[replicaB].Syncing = barred(k.Seen[replicaA]), true
+		}), readAll},
+		"the named one is waited for": {manual(func(s *Situation, k *Knowledge) {
+			s.Record.Want = replicaA
+			near(k, warmLag+1, 0)
+		}), "read 10.0.0.2:6379, read 10.0.0.1:6379"},
+		"and is agreed on, whatever its priority": {manual(func(s *Situation, k *Knowledge) {
+			s.Record.Want = replicaA
+			near(k, 10, 0)
+			k.Seen[replicaA] = barred(k.Seen[replicaA])
+		}), "promote 10.0.0.2:6379"},
+		"nobody was ever close behind": {manual(func(s *Situation, _ *Knowledge) { s.Now = start.Add(s.Settings.FailoverTimeout / 2) }), "abort"},
+		"a master that can't be fenced is not handed over": {manual(func(_ *Situation, k *Knowledge) {
+			near(k, 0, 0)
+			k.Held[0].Fence = -1
 		}), "abort"},
+		"but may do it by itself": {manual(func(s *Situation, k *Knowledge) {
+			near(k, 0, 0)
+			k.Held[0].Fence, s.Settings.Switchover = -1, config.SwitchoverNative
+		}), "promote 10.0.0.2:6379"},
 		"one agent's bad moment is no failover": {manual(func(s *Situation, k *Knowledge) {
 			s.View.Servers[oldMaster] = monitor.Server{Addr: oldMaster, State: monitor.Unknown}
-			warm(k, 0, 0)
-		}), "hold the writers of 10.0.0.1:6379"},
-		"the hold may have run out": {promoting(func(s *Situation, k *Knowledge) {
-			s.Record.Cause = CauseManual
-			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 95))
-			k.HeldAt, k.Released = start.Add(-holdFor), true
-			k.Held = append(k.Held, masterAt(oldMaster, 95))
-		}), "abort"},
-		"it has, behind a fence": {promoting(func(s *Situation, k *Knowledge) {
-			s.Record.Cause = CauseManual
-			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 95))
-			o := masterAt(oldMaster, 95)
-			o.Fence = fenceBase
-			k.Held = append(k.Held, o)
-		}), "promote 10.0.0.3:6379"},
-		"the old master has written behind its back": {promoting(func(s *Situation, k *Knowledge) {
-			s.Record.Cause = CauseManual
-			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 96))
-			o := masterAt(oldMaster, 96)
-			o.Fence = fenceBase
-			k.Held = append(k.Held, o)
-		}), "release the writers of 10.0.0.1:6379"},
-		"a successor looks at the old master first": {promoting(func(s *Situation, k *Knowledge) {
-			s.Record.Cause = CauseManual
-			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 95))
-		}), "read 10.0.0.1:6379"},
-		"it has not": {promoting(func(s *Situation, k *Knowledge) {
-			s.Record.Cause = CauseManual
-			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 95))
-			k.HeldAt = start
-		}), "promote 10.0.0.3:6379"},
+			near(k, 0, 0)
+		}), "promote 10.0.0.2:6379"},
 		"a master that is not there is failed over": {manual(func(s *Situation, _ *Knowledge) {
 			s.Verdict.ObjectivelyDown = true
 			s.View.Servers[oldMaster] = down(masterAt(oldMaster, 100))
 		}), "detach 10.0.0.2:6379, detach 10.0.0.3:6379"},
-		"after the switch the old master follows too": {switched(func(s *Situation, k *Knowledge) {
-			s.Record.Cause = CauseManual
+		"after the switch the old master follows at once": {switched(func(s *Situation, k *Knowledge) {
+			s.Record.Cause, s.Record.HandOver = CauseManual, true
+			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 200)) // since the target was chosen
+			s.View.Servers[replicaA] = up(replica(replicaA, 200))
+		}), "re-point 10.0.0.1:6379, re-point 10.0.0.2:6379"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, k := crashed(c.adjust)
+			if got := show(Next(s, k)); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestNext_Held is about the time in which writers wait.
+func TestNext_Held(t *testing.T) {
+	type adjust = func(*Situation, *Knowledge)
+	with := func(list ...adjust) adjust {
+		return promoting(func(s *Situation, k *Knowledge) {
+			s.Record.Cause, s.Record.HandOver, s.Record.Leaders = CauseManual, true, []uint64{7}
 			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 95))
-			s.Record.Repointed = []config.Addr{replicaA}
-		}), "re-point 10.0.0.1:6379"},
+			for _, f := range list {
+				f(s, k)
+			}
+		})
+	}
+	held := func(offsets ...int64) adjust {
+		return func(_ *Situation, k *Knowledge) {
+			k.HeldAt = start
+			for _, o := range offsets {
+				k.hold(masterAt(oldMaster, o))
+			}
+		}
+	}
+	fenced := func(_ *Situation, k *Knowledge) { k.Held[len(k.Held)-1].Fence = fenceBase }
+	at := func(offset int64) adjust {
+		return func(_ *Situation, k *Knowledge) { k.Seen[replicaB] = replica(replicaB, offset) }
+	}
+	role := func(s *Situation, k *Knowledge) {
+		k.Seen[replicaB] = masterAt(replicaB, 100)
+		k.Seen[replicaB].RunID = s.Record.RunID
+	}
+	lost := func(_ *Situation, k *Knowledge) {
+		delete(k.Read, replicaB)
+		delete(k.Seen, replicaB)
+		k.Tried[replicaB] = Attempt{At: start, Err: errors.New("timeout")}
+	}
+	late := func(s *Situation, _ *Knowledge) { s.Now = start.Add(holdGiveUp) }
+	dead := func(s *Situation, _ *Knowledge) { s.Verdict.ObjectivelyDown = true }
+	resumed := func(s *Situation, _ *Knowledge) { s.Record.Leaders = []uint64{6, 7} }
+	released := func(_ *Situation, k *Knowledge) { k.Released = true }
+	native := func(s *Situation, _ *Knowledge) { s.Record.Native = true }
+	const readBoth = "read 10.0.0.1:6379, read 10.0.0.3:6379"
+	for name, c := range map[string]struct {
+		adjust adjust
+		want   string
+	}{
+		"writers are held":                          {with(), "hold the writers of 10.0.0.1:6379"},
+		"then both are read":                        {with(held(100)), readBoth},
+		"one look at the master is not enough":      {with(held(100), at(100)), readBoth},
+		"it still moves":                            {with(held(99, 100), at(100)), readBoth},
+		"the target lacks something":                {with(held(100, 100), at(99)), readBoth},
+		"it has everything: the master is fenced":   {with(held(100, 100), at(100)), "fence 10.0.0.1:6379"},
+		"it still has: it is promoted":              {with(held(100, 100), at(100), fenced), "promote 10.0.0.3:6379"},
+		"a write came in between":                   {with(held(100, 101), at(100), fenced), readBoth},
+		"an earlier leader's fence is as good":      {with(resumed, held(100, 100), at(100), fenced), "promote 10.0.0.3:6379"},
+		"which does not mean that all has arrived":  {with(resumed, held(100, 100), at(99), fenced), readBoth},
+		"another history":                           {with(held(100, 100), at(100), func(_ *Situation, k *Knowledge) { k.Seen[replicaB].ReplID = "cccc" }), readBoth},
+		"too long: writers go on":                   {with(held(100, 100), late), "release the writers of 10.0.0.1:6379"},
+		"and nothing has changed":                   {with(held(100, 100), late, released), "abort"},
+		"the target is lost":                        {with(held(100, 100), lost), "wait"},
+		"nobody has promoted it: writers go on":     {with(held(100, 100), lost, late), "release the writers of 10.0.0.1:6379"},
+		"this leader may have: no way back":         {with(held(100, 100), fenced, lost, late), "read 10.0.0.3:6379"},
+		"an earlier one may have: no way back":      {with(resumed, held(100, 100), lost, late), "read 10.0.0.3:6379"},
+		"it has been promoted":                      {with(resumed, role, late), "promote 10.0.0.3:6379"},
+		"the target was restarted: writers go on":   {with(held(100), func(s *Situation, _ *Knowledge) { s.Record.RunID = "before" }), "release the writers of 10.0.0.1:6379"},
+		"the master dies":                           {with(held(100), dead), "abort"},
+		"it dies when nothing can be lost any more": {with(held(100, 100), at(100), fenced, dead), "promote 10.0.0.3:6379"},
+		"by itself":                              {with(native), "hand over 10.0.0.1:6379"},
+		"by itself: it takes its time":           {with(native, held(100), late), readBoth},
+		"by itself: the target says that it has": {with(native, held(100), role), "switch 10.0.0.3:6379"},
+		"by itself: it could not": {with(native, held(100), func(s *Situation, _ *Knowledge) {
+			s.Settings.FailoverTimeout = time.Hour
+			s.Now = start.Add(2 * nativeFor)
+		}), "end the hand-over of 10.0.0.1:6379"},
+		"by itself: it could not, nothing is left": {with(native, held(100), released, func(s *Situation, _ *Knowledge) {
+			s.Settings.FailoverTimeout = time.Hour
+			s.Now = start.Add(2 * nativeFor)
+		}), "abort"},
+		"by itself: the master dies":      {with(native, held(100), dead), "abort"},
+		"by itself: the target is silent": {with(native, lost), "wait"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, k := crashed(c.adjust)

@@ -36,6 +36,7 @@ func (r *Record) Apply(s Step, _ uint64) error {
 		r.Phase, r.PromoteAt = Promoting, s.At
 		r.Target, r.RunID, r.ReplID, r.Offset, r.Why = s.Target, s.RunID, s.ReplID, s.Offset, s.Why
 		r.Candidates, r.Chosen = slices.Clone(s.Candidates), s.Why
+		r.HandOver, r.Native = s.HandOver, s.Native
 	case StepSwitch:
 		r.Phase, r.SwitchAt = Switched, s.At
 	case StepRepoint:

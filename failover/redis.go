@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -135,6 +136,10 @@ func (s *servers) Do(ctx context.Context, master string, a Action) (*monitor.Obs
 		o, err = unfence(ctx, c, a.Server)
 	case Release:
 		err = letGo(ctx, c)
+	case HandOver:
+		err = handOver(ctx, c, a)
+	case Recall:
+		err = recall(ctx, c)
 	case Promote:
 		o, remark, err = transform(ctx, c, a.Server, "NO", "ONE")
 		if err == nil && o.Role != "master" {
@@ -162,7 +167,7 @@ func (k ActionKind) String() string {
 	return map[ActionKind]string{
 		Cut: "detach", Read: "read", Promote: "promote", Follow: "re-point", Hold: "hold the writers of", Release: "release the writers of",
 		Fence: "fence", BlindFence: "leave a fence for", Unfence: "take the fence from",
-		Persist: "write down the role of",
+		Persist: "write down the role of", HandOver: "hand over", Recall: "end the hand-over of",
 	}[k]
 }
 
@@ -242,8 +247,30 @@ func transform(ctx context.Context, c *redis.Client, server config.Addr, host, p
 
 // persist has a server write its role to its configuration file. That it can't is a remark, not a failure: it may have none.
 func persist(ctx context.Context, c *redis.Client, server config.Addr) (remark string) {
-	if err := c.ConfigRewrite(ctx).Err(); err != nil {
+	err := c.ConfigRewrite(ctx).Err()
+	if err != nil && !isReply(err) {
+		err = c.ConfigRewrite(ctx).Err() // the connection may have been among those that were just closed
+	}
+	if err != nil {
 		return fmt.Sprintf("%s did not rewrite its configuration file (%v): after a restart it will not know its role", server, err)
 	}
 	return ""
+}
+
+// handOver has a master give its office to a replica by its own means.
+func handOver(ctx context.Context, c *redis.Client, a Action) error {
+	err := c.Do(ctx, "FAILOVER", "TO", a.Master.Host(), a.Master.Port(), "TIMEOUT", a.For.Milliseconds()).Err()
+	if err != nil && strings.Contains(err.Error(), "already in progress") {
+		return nil // an earlier leader has ordered it
+	}
+	return err
+}
+
+// recall ends a hand-over that may be under way.
+func recall(ctx context.Context, c *redis.Client) error {
+	err := c.Do(ctx, "FAILOVER", "ABORT").Err()
+	if err != nil && strings.Contains(err.Error(), "No failover in progress") {
+		return nil
+	}
+	return err
 }

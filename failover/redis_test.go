@@ -3,6 +3,7 @@ package failover_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -71,6 +72,37 @@ func TestFence_OnARealServer(t *testing.T) {
 	do(failover.Action{Kind: failover.Follow, Master: failover.Silent})
 	if value := client.ConfigGet(ctx, "min-replicas-to-write").Val()["min-replicas-to-write"]; value != "0" {
 		t.Errorf("a replica keeps %s %s", "min-replicas-to-write", value)
+	}
+}
+
+// TestFollow_AnswersHeldWriters: who waits while a master is handed over learns that nothing was written, and that it must go elsewhere.
+func TestFollow_AnswersHeldWriters(t *testing.T) {
+	r, servers, client := newServers(t)
+	do := func(a failover.Action) {
+		t.Helper()
+		a.Server = r.Addr
+		if _, _, err := servers.Do(t.Context(), "m", a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(failover.Action{Kind: failover.Hold, For: time.Minute})
+	writer := redis.NewClient(&redis.Options{Addr: string(r.Addr), MaxRetries: -1, ReadTimeout: 10 * time.Second})
+	defer writer.Close()
+	answer := make(chan error)
+	go func() { answer <- writer.Set(t.Context(), "k", "v", 0).Err() }() // ends when the server is released, at the latest when it is killed
+	err := lab.Await(5*time.Second, "the writer waits", func(ctx context.Context) error {
+		list, err := client.ClientList(ctx).Result()
+		if err == nil && !strings.Contains(list, "cmd=set") {
+			err = fmt.Errorf("it does not: %s", list)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(failover.Action{Kind: failover.Follow, Master: failover.Silent})
+	if err := <-answer; err == nil || !strings.HasPrefix(err.Error(), "READONLY") {
+		t.Errorf("a writer that was held is answered %v", err)
 	}
 }
 

@@ -204,6 +204,7 @@ func (r *Runner) learn(f finished, master string, k *Knowledge) {
 	if f.err != nil {
 		delete(k.Seen, a.Server) // look again before anything is done to it
 		delete(k.Read, a.Server)
+		k.Released = k.Released || a.Kind == Release || a.Kind == Recall // a hand-over that is given up waits for no server
 		r.env.Report(Progress{Master: master, Kind: ActionFailed, Server: a.Server, Err: f.err})
 		return
 	}
@@ -215,17 +216,18 @@ func (r *Runner) learn(f finished, master string, k *Knowledge) {
 		k.Read[a.Server] = f.seen
 		r.env.Report(Progress{Master: master, Kind: ServerCut, Server: a.Server})
 	case Hold:
-		k.HeldAt, k.Held = f.began, nil // the pause may run from then on
-	case Release:
+		k.HeldAt, k.Held = f.began, []*monitor.Observation{f.seen} // the pause may run from then on
+	case HandOver:
+		k.HeldAt, k.Held = f.began, nil
+	case Fence:
+		k.hold(f.seen)
+	case Release, Recall:
 		k.Released = true
 	case Persist:
 		k.Persisted = true
 	case Read:
 		if a.Server == k.old {
-			k.Held = append(k.Held, f.seen)
-			if len(k.Held) > 2 {
-				k.Held = k.Held[1:]
-			}
+			k.hold(f.seen)
 		} else {
 			r.follows(f, master, k)
 		}
@@ -237,6 +239,11 @@ func (r *Runner) learn(f finished, master string, k *Knowledge) {
 		k.Told[a.Server], k.Seen[a.Server] = true, f.seen
 		r.env.Report(Progress{Master: master, Kind: a.Note, Server: a.Server})
 	}
+}
+
+// hold notes what the old master said.
+func (k *Knowledge) hold(o *monitor.Observation) {
+	k.Held = append(k.Held[max(0, len(k.Held)-1):], o)
 }
 
 // follows reports the first sight of a replica that follows the new master, its link not yet up.

@@ -70,6 +70,8 @@ type Step struct {
 	Reason     string      // abort: what a Blocker's reason says; empty: it was not blocked
 	OldOffset  int64       // begin: the last one that was seen of the old master
 	Candidates []Candidate // promote: the replicas that were read
+	HandOver   bool        // promote: the old master lives, and hands over
+	Native     bool        // promote: it does so by its own command
 }
 
 // StepKind says what a Step does.
@@ -116,6 +118,8 @@ type Record struct {
 	Candidates []Candidate
 	Chosen     string // why the target was
 	Reason     string // once Aborted: why, in one word; empty: something failed
+	HandOver   bool   // once Promoting: the old master lives, and hands over
+	Native     bool   // by its own command
 }
 
 // Process is one that takes part in a master's group, as agreed: the master's, or a replica's that may have acknowledged writes. A replica

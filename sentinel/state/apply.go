@@ -183,6 +183,9 @@ func (s *State) step(c Command, at position) (*State, error) {
 		next.Failover, next.Last = nil, record
 	case step.Kind == failover.StepSwitch:
 		next.move(failover.Process{Addr: record.Target, RunID: record.RunID}, step.Epoch)
+		if record.HandOver {
+			next.Processes = with(next.Processes, failover.Process{Addr: record.Old}, processKey) // it follows at once
+		}
 	}
 	return s.withMaster(next).withEvent(event(step, record, &next, at)), nil
 }
@@ -192,7 +195,7 @@ func (m *Master) move(to failover.Process, epoch uint64) {
 	old := m.Addr
 	m.Addr, m.Epoch = to.Addr, epoch
 	m.Replicas = withAddr(withoutAddr(m.Replicas, to.Addr), old)
-	// Nobody follows the new master yet who is not known; the old one will be registered before it does.
+	// Nobody follows the new master yet who is not known; an old one that is dead is registered when it is back.
 	m.Processes = slices.DeleteFunc(slices.Clone(m.Processes), func(p failover.Process) bool { return p.Addr == old })
 	m.Processes = with(m.Processes, to, processKey)
 }

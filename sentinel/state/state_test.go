@@ -88,7 +88,7 @@ func command(t *testing.T, d *datadriven.TestData, term uint64) Command {
 	step := failover.Step{
 		Master: text("master"), Epoch: epoch, At: number("at"), Cause: failover.Cause(text("cause")), Old: addr("old"),
 		Evidence: text("evidence"), Down: number("down"), Target: addr("target"), RunID: text("runid"), ReplID: text("replid"),
-		Offset: number("offset"), Why: text("why"), Replica: addr("replica"),
+		Offset: number("offset"), Why: text("why"), Replica: addr("replica"), HandOver: d.HasArg("hand-over"),
 	}
 	if list := text("replicas"); list != "" {
 		for a := range strings.SplitSeq(list, "+") {
@@ -128,6 +128,10 @@ func command(t *testing.T, d *datadriven.TestData, term uint64) Command {
 			Kind: kinds[text("kind")], Master: text("master"), Old: addr("old"), Target: addr("target"), Why: text("why"),
 			Evidence: text("evidence"), Down: number("down"), Epoch: uint64(number("foreign")), RunID: text("runid"),
 		}}
+	case "schedule":
+		return Command{At: number("at"), Schedule: &ScheduleSwitchover{text("master"), Schedule{addr("to"), number("due"), text("who")}}}
+	case "cancel":
+		return Command{At: number("at"), Cancel: &CancelSwitchover{text("master"), number("due"), text("who"), text("why")}}
 	case "acknowledge":
 		return Command{Acknowledge: &Acknowledgement{Master: text("master"), Failover: uint64(number("failover")), Who: text("who")}}
 	case "nothing":
