@@ -179,3 +179,43 @@ func TestDo_FindsAServerThatWasStartedAgain(t *testing.T) {
 		t.Errorf("a server that was started is not found: %v", err)
 	}
 }
+
+// TestHandOver_ByTheServersOwnCommand: the roles change, and an order that is repeated, or taken back too late, does no harm.
+func TestHandOver_ByTheServersOwnCommand(t *testing.T) {
+	if _, err := lab.FindRedis(); err != nil {
+		t.Skip(err)
+	}
+	l := lab.New(t.TempDir())
+	t.Cleanup(l.Close)
+	old, err := l.StartRedis(lab.RedisOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := l.StartRedis(lab.RedisOptions{ReplicaOf: old.Addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := config.DefaultMaster()
+	servers := failover.NewRedis(map[string]*config.Master{"m": &m}, nil, time.Now)
+	t.Cleanup(func() { _ = servers.Close() })
+	if err := lab.Await(10*time.Second, "it follows", func(ctx context.Context) error { return target.Follows(ctx, old.Addr) }); err != nil {
+		t.Fatal(err)
+	}
+	order := failover.Action{Kind: failover.HandOver, Server: old.Addr, Master: target.Addr, For: 5 * time.Second}
+	do := func(ctx context.Context) error { _, _, err := servers.Do(ctx, "m", order); return err }
+	if err := lab.Await(10*time.Second, "the target counts as online", do); err != nil {
+		t.Fatal(err)
+	}
+	if err := do(t.Context()); err != nil {
+		t.Errorf("ordered again: %v", err)
+	}
+	if err := lab.Await(10*time.Second, "the roles change", func(ctx context.Context) error { return old.Follows(ctx, target.Addr) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := servers.Do(t.Context(), "m", failover.Action{Kind: failover.Recall, Server: old.Addr}); err != nil {
+		t.Errorf("taken back too late: %v", err)
+	}
+	if err := old.Follows(t.Context(), target.Addr); err != nil {
+		t.Errorf("taken back too late: %v", err)
+	}
+}

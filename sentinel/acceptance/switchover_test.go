@@ -105,6 +105,27 @@ func TestSwitchover_RefusesWithAReason(t *testing.T) {
 	}
 }
 
+// TestSwitchover_Native has the master hand over by its own command.
+func TestSwitchover_Native(t *testing.T) {
+	t.Parallel()
+	_, c := start(t, func(o *lab.ClusterOptions) { o.Settings = []string{"switchover: native"} })
+	full, to := syncs(t, c), c.Redis[2].Addr
+	w := lab.StartWriter(c.FailoverClient(), "native", lab.WriterOptions{})
+	t.Cleanup(w.Stop)
+	out, err := picketRun(t, "switchover", lab.MasterName, "--agent", string(c.Agents[1].HTTP), "--to", string(to))
+	if err != nil || !strings.Contains(out, string(to)+" is the master") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	settle(t, c, to)
+	w.Stop()
+	if lost, err := lab.Lost(t.Context(), c.Redis[2].Client(), w.Acked()); err != nil || lost > 0 || len(w.Acked()) < 100 {
+		t.Errorf("%d of %d acknowledged writes are lost (%v)", lost, len(w.Acked()), err)
+	}
+	if now := syncs(t, c); now != full {
+		t.Errorf("%d full resyncs", now-full)
+	}
+}
+
 func TestSwitchover_IsScheduledAndCancelled(t *testing.T) {
 	t.Parallel()
 	_, c := start(t, nil)

@@ -1,0 +1,101 @@
+package sentinel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"picket/config"
+	"picket/failover"
+	"picket/monitor"
+)
+
+// stalling does something before writers are held.
+type stalling struct {
+	failover.Redis
+	before func()
+}
+
+func (r stalling) Do(ctx context.Context, master string, a failover.Action) (*monitor.Observation, string, error) {
+	if a.Kind == failover.Hold {
+		r.before()
+	}
+	return r.Redis.Do(ctx, master, a)
+}
+
+// TestHandOver_ThatIsGivenUpChangesNothing has all replicas hang just before the writers are held, behind the master by a write. The writers wait
+// for a while, are not refused, and go on.
+func TestHandOver_ThatIsGivenUpChangesNothing(t *testing.T) {
+	t.Parallel()
+	var g *group
+	hang := func() {
+		client := g.servers[0].Client()
+		defer client.Close()
+		for _, r := range g.servers[1:] {
+			if err := r.Freeze(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := client.Set(t.Context(), "ahead", "of all replicas", 0).Err(); err != nil {
+			t.Error(err)
+		}
+	}
+	g = newGroup(t, func(a *Agent) {
+		a.redis = stalling{a.redis, hang}
+		a.masters[master].LeaseLoss = config.LeaseOff // without a replica's word, the agent beside the master would fence it
+	})
+	old := g.servers[0]
+	writer := redis.NewClient(&redis.Options{Addr: string(old.Addr), MaxRetries: -1, ReadTimeout: patience})
+	defer writer.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	longest := make(chan time.Duration)
+	go func() { longest <- writeUntil(ctx, t, writer) }() // ends with ctx; its result is waited for
+	if err := g.members[1].running().Failover(t.Context(), master); err != nil {
+		t.Fatal(err)
+	}
+	g.await("the hand-over is given up", func(context.Context) error {
+		last := g.pictures()[0].Masters[0].Last
+		if last == nil || last.Outcome != failover.Aborted {
+			return fmt.Errorf("last is %+v", last)
+		}
+		return nil
+	})
+	for _, r := range g.servers[1:] {
+		if err := r.Thaw(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.settle(old.Addr)
+	stop()
+	if wait := <-longest; wait < 500*time.Millisecond || wait > 3*time.Second {
+		t.Errorf("the longest write took %s: it was to be held, until the hand-over was given up", wait)
+	}
+	for _, r := range g.servers {
+		client := r.Client()
+		if got := client.ConfigGet(t.Context(), "min-replicas-to-write").Val()["min-replicas-to-write"]; got != "0" {
+			t.Errorf("%s keeps a fence: %s", r.Name, got)
+		}
+		_ = client.Close() // nothing is under way
+	}
+	if addr := g.pictures()[0].Masters[0].Server.Addr; addr != old.Addr {
+		t.Errorf("the master is %s", addr)
+	}
+}
+
+// writeUntil writes until ctx ends, without an error, and gives how long the longest write took.
+func writeUntil(ctx context.Context, t *testing.T, client *redis.Client) (longest time.Duration) {
+	for n := 0; ctx.Err() == nil; n++ {
+		start := time.Now()
+		if err := client.Set(ctx, fmt.Sprint("written:", n), "", 0).Err(); err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("a writer is told %v", err)
+			return longest
+		}
+		longest = max(longest, time.Since(start))
+		time.Sleep(time.Millisecond) // leaves the cores to the servers
+	}
+	return longest
+}
