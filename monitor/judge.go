@@ -21,11 +21,14 @@ func Judge(q Question, v View) Verdict {
 	}
 	switch {
 	case !known || own.State == Unknown || own.State == Down && looking(q, v, own):
-		verdict.Code = UnknownMaster
+		verdict.Code, verdict.Rule = UnknownMaster, NotSeen
+		if known && own.State == Down {
+			verdict.Rule = ReplicaNotSeen
+		}
 		verdict.Text = "this agent has not seen the master yet, or was late itself and looks again"
 	case verdict.reborn(q, v, own):
 	case len(verdict.Down) == 0:
-		verdict.Code, verdict.Text = alive(own)
+		verdict.Code, verdict.Rule, verdict.Text = alive(own)
 	case own.State != Down || len(verdict.Down) < q.Quorum:
 		verdict.suspected(q, speak)
 	default:
@@ -44,7 +47,7 @@ func (d *Verdict) reborn(q Question, v View, own Server) bool {
 	if code == "" {
 		return false
 	}
-	d.Code, d.Text, d.Since, d.ObjectivelyDown = code, text, own.RunSince, true
+	d.Code, d.Rule, d.Text, d.Since, d.ObjectivelyDown = code, ReplicaHasMore, text, own.RunSince, true
 	return true
 }
 
@@ -60,28 +63,28 @@ func looking(q Question, v View, master Server) bool {
 }
 
 // alive tells how a master is that nobody finds down.
-func alive(s Server) (Code, string) {
+func alive(s Server) (Code, Rule, string) {
 	switch {
 	case s.Last != nil && s.Last.Loading:
-		return LoadingMaster, "the master answers, but still loads its data"
+		return LoadingMaster, AnswersLoading, "the master answers, but still loads its data"
 	case s.Last != nil && s.Last.Role != "master":
-		return RoleMismatch, fmt.Sprintf("the server at %s says that it is a replica of %s", s.Addr, s.Last.Master)
+		return RoleMismatch, AnswersReplica, fmt.Sprintf("the server at %s says that it is a replica of %s", s.Addr, s.Last.Master)
 	}
-	return Healthy, "the master answers"
+	return Healthy, Answers, "the master answers"
 }
 
 func (d *Verdict) suspected(q Question, speak int) {
-	d.Code = SuspectedMaster
+	d.Code, d.Rule = SuspectedMaster, BelowQuorum
 	d.Text = fmt.Sprintf("%s find %s down, %d are needed", agents(d.Down), q.Master, q.Quorum)
 	if speak < q.Quorum {
-		d.Code = NoQuorum
+		d.Code, d.Rule = NoQuorum, TooFewAgents
 		d.Text += fmt.Sprintf(", and only %d of %d speak: start the other agents, or mend the network between them", speak, q.Agents)
 	}
 }
 
 func (d *Verdict) down(q Question, own Server) {
 	if len(d.Life) > 0 {
-		d.Code = UnreachableMaster
+		d.Code, d.Rule = UnreachableMaster, ReplicaIsFed
 		d.Text = fmt.Sprintf("%s find %s down, but replica %s %s: the agents are cut off from it, not its replicas; mend the network "+
 			"between the agents and the master", agents(d.Down), q.Master, d.Life[0].Replica, d.Life[0].Text)
 		return
@@ -89,16 +92,16 @@ func (d *Verdict) down(q Question, own Server) {
 	d.ObjectivelyDown = true
 	switch own.Evidence {
 	case Refused:
-		d.Code = DeadMaster
+		d.Code, d.Rule = DeadMaster, QuorumRefused
 		d.Text = fmt.Sprintf("%s find %s dead: connections are refused", agents(d.Down), q.Master)
 	case WrongRole:
-		d.Code = RoleMismatch
+		d.Code, d.Rule = RoleMismatch, QuorumWrongRole
 		d.Text = fmt.Sprintf("%s find that %s is no master any more: it says it is a replica of %s", agents(d.Down), q.Master, own.Last.Master)
 	case BadReply:
-		d.Code = HungMaster
+		d.Code, d.Rule = HungMaster, QuorumBadReply
 		d.Text = fmt.Sprintf("%s get no valid answer from %s: %s", agents(d.Down), q.Master, own.Text)
 	default:
-		d.Code = HungMaster
+		d.Code, d.Rule = HungMaster, QuorumSilent
 		d.Text = fmt.Sprintf("%s have no answer from %s for %s", agents(d.Down), q.Master, own.DownAfter)
 	}
 }

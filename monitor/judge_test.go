@@ -51,6 +51,12 @@ func change(v View, a config.Addr, f func(*Server)) View {
 }
 
 func TestJudge(t *testing.T) {
+	rules := map[string]Rule{
+		"all is well": Answers, "refused for two of three": QuorumRefused, "hung for all": QuorumSilent, "down here only": BelowQuorum,
+		"nobody else speaks": TooFewAgents, "not looked yet": NotSeen, "not watched": NotSeen, "a replica was not looked at yet": ReplicaNotSeen,
+		"loads": AnswersLoading, "says it is a replica": AnswersReplica, "has said so for long": QuorumWrongRole,
+		"no valid answer": QuorumBadReply, "a replica received bytes since": ReplicaIsFed,
+	}
 	dead := func() View { return picture(Down, Refused, time.Second, Down, Up) }
 	hung := func() View { return picture(Down, TimedOut, 1100*time.Millisecond, Down, Down) }
 	for name, c := range map[string]struct {
@@ -117,6 +123,9 @@ func TestJudge(t *testing.T) {
 			got := Judge(Question{Name: "m", Master: theMaster, Replicas: []config.Addr{aReplica}, Quorum: 2, Agents: 3}, c.view)
 			if got.Code != c.code || got.ObjectivelyDown != c.down || !strings.Contains(got.Text, c.text) {
 				t.Errorf("got %s, objectively down %v, %q; want %s, %v, %q", got.Code, got.ObjectivelyDown, got.Text, c.code, c.down, c.text)
+			}
+			if rule := rules[name]; rule != "" && got.Rule != rule || got.Rule == "" {
+				t.Errorf("by rule %q, want %q", got.Rule, rule)
 			}
 		})
 	}

@@ -16,6 +16,11 @@ const (
 	Down
 )
 
+// String is the word for it that all doors use.
+func (s State) String() string {
+	return [...]string{Unknown: "unknown", Up: "up", Down: "down"}[min(s, Down)]
+}
+
 // Evidence is why.
 type Evidence uint8
 
@@ -28,6 +33,14 @@ const (
 	BadReply             // answers, but nothing valid (NOAUTH, ERR …), over down-after
 	WrongRole            // the master reports that it is a replica, over down-after
 )
+
+// String is the word for it that all doors use.
+func (e Evidence) String() string {
+	return [...]string{
+		NoEvidence: "none", Answered: "answered", Refused: "refused", TimedOut: "timed-out", Unreachable: "unreachable", BadReply: "bad-reply",
+		WrongRole: "wrong-role",
+	}[min(e, WrongRole)]
+}
 
 // Opinion is one agent's word on one server. It expires unless refreshed.
 type Opinion struct {
@@ -131,6 +144,34 @@ const (
 	UnknownMaster     Code = "UnknownMaster"   // this agent has not looked yet, or stalled
 )
 
+// Codes of findings, see Finding: none of them leads to a failover.
+const (
+	MultiMaster      Code = "MultiMaster"      // more than one server says that it is the master
+	DiskErrorMaster  Code = "DiskErrorMaster"  // the master can't write its data
+	ReplicaLinkDown  Code = "ReplicaLinkDown"  // a replica has lost its master
+	ReplicaOfUnknown Code = "ReplicaOfUnknown" // a replica follows a server that is none of the group's
+	AgentDown        Code = "AgentDown"        // an agent is not heard
+)
+
+// Rule names what a judgement rests on. Names never change meaning.
+type Rule string
+
+const (
+	NotSeen         Rule = "not-seen"           // this agent has not looked at the master yet, or was late itself
+	ReplicaNotSeen  Rule = "replica-not-seen"   // a replica that might prove the master's life was not looked at yet
+	ReplicaHasMore  Rule = "replica-has-more"   // the master is another process than the agreed one, and a replica holds what it lacks
+	Answers         Rule = "answers"            // nobody finds it down, and it answers as a master
+	AnswersLoading  Rule = "answers-loading"    // nobody finds it down; it loads its data
+	AnswersReplica  Rule = "answers-as-replica" // nobody finds it down yet, but it says that it is a replica
+	BelowQuorum     Rule = "below-quorum"       // fewer agents than the quorum find it down
+	TooFewAgents    Rule = "too-few-agents"     // fewer agents than the quorum say anything
+	ReplicaIsFed    Rule = "replica-is-fed"     // a quorum finds it down, but a replica has received something since
+	QuorumRefused   Rule = "quorum-refused"     // a quorum finds it down; connections are refused
+	QuorumSilent    Rule = "quorum-silent"      // a quorum has no answer for down-after
+	QuorumBadReply  Rule = "quorum-bad-reply"   // a quorum has no valid answer for down-after
+	QuorumWrongRole Rule = "quorum-wrong-role"  // a quorum finds that it is a replica for down-after
+)
+
 // Question is what is to be judged: one master, as the replicated state and the configuration know it.
 type Question struct {
 	Name     string
@@ -158,4 +199,5 @@ type Verdict struct {
 	Life            []Proof   // vetoes
 	Since           time.Time // earliest Down here; zero if none
 	Text            string    // one sentence for people, with the remedy where there is one
+	Rule            Rule      // that the judgement rests on
 }
