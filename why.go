@@ -44,9 +44,10 @@ func planCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 	}
 	failed := cmd.Flags().StringSlice("fail", nil, "a server, as HOST:PORT; may be given more than once")
+	silent := cmd.Flags().StringSlice("fail-agent", nil, "an agent that fails with them, by its id; may be given more than once")
 	_ = cmd.MarkFlagRequired("fail") // it exists
 	question(cmd, func(ctx context.Context, r cli.Reasons, args []string) (any, func(io.Writer) error, error) {
-		f, err := r.Plan(ctx, args[0], *failed)
+		f, err := r.Plan(ctx, args[0], *failed, *silent)
 		return f, func(out io.Writer) error { return cli.WritePlan(out, args[0], f) }, err
 	})
 	return cmd

@@ -14,6 +14,9 @@ const afterAbort = time.Second
 // OrderedByHand is the evidence of a failover that somebody asked for.
 const OrderedByHand = "ordered by hand"
 
+// maxWitnesses bounds how many agents' opinions a failover keeps.
+const maxWitnesses = 16
+
 // MayBegin says what keeps a failover from beginning; nil: nothing. last is the latest one that has ended, nil if there was
 // none. It is a pure function.
 func MayBegin(s Situation, cause Cause, last *Record) *Blocker {
@@ -49,7 +52,7 @@ func MayBegin(s Situation, cause Cause, last *Record) *Blocker {
 func BeginStep(s Situation, cause Cause) Step {
 	step := Step{
 		Kind: StepBegin, Master: s.Settings.Name, Epoch: s.Epoch, At: s.Now.UnixNano(), Cause: cause, Old: s.Master,
-		Replicas: s.Replicas,
+		Replicas: s.Replicas, Agent: s.View.Self,
 	}
 	// What was seen long ago, or when it was no master yet, says nothing about the history that it wrote last.
 	// A process that took the place of the agreed one has a history of its own.
@@ -66,7 +69,10 @@ func BeginStep(s Situation, cause Cause) Step {
 		}
 		return step
 	}
-	step.Evidence = s.Verdict.Text
+	step.Evidence, step.Code, step.Rule = s.Verdict.Text, s.Verdict.Code, s.Verdict.Rule
+	for _, o := range s.View.Opinions[s.Master][:min(len(s.View.Opinions[s.Master]), maxWitnesses)] {
+		step.Seen = append(step.Seen, Witness{o.Agent, o.State.String(), o.Evidence.String(), s.Now.Add(-o.Age).UnixNano()})
+	}
 	if !s.Verdict.Since.IsZero() {
 		step.Down = s.Verdict.Since.UnixNano()
 	}

@@ -85,11 +85,7 @@ func (s Situation) missing(c choice) *Blocker {
 		i := slices.IndexFunc(c.fit, func(o *monitor.Observation) bool { return o.Server == p.Addr })
 		switch {
 		case i < 0:
-			why := c.refused[p.Addr]
-			if why == "" {
-				why = "it was not reached"
-			}
-			absent = append(absent, fmt.Sprintf("%s: %s", p.Addr, why))
+			absent = append(absent, fmt.Sprintf("%s: %s", p.Addr, c.refused[p.Addr]))
 		case p.RunID == c.fit[i].RunID || planted(RestartedCounts):
 			answers++
 		case p.RunID == "":
@@ -174,7 +170,7 @@ const maxCandidates = 32
 func (c choice) candidates() []Candidate {
 	var list []Candidate
 	for _, o := range c.fit {
-		list = append(list, Candidate{Server: o.Server, Offset: o.Offset})
+		list = append(list, Candidate{Server: o.Server, Offset: o.Offset, ReadAt: o.At.UnixNano()})
 	}
 	for _, server := range slices.Sorted(maps.Keys(c.refused)) {
 		list = append(list, Candidate{Server: server, Unfit: c.refused[server]})

@@ -10,49 +10,61 @@ import (
 
 // Decision is what was made of what was seen of a master, at one moment, by one agent.
 type Decision struct {
-	At       time.Time    `json:"at"`
-	Epoch    uint64       `json:"epoch"`
-	Leader   string       `json:"leader"` // agent; empty: unknown
-	Master   config.Addr  `json:"master"`
-	Code     monitor.Code `json:"code"` // of the diagnosis: the rule that fired
-	Text     string       `json:"text"`
-	Verdict  string       `json:"verdict"` // healthy, suspected, in-progress, blocked or failover
-	Blocker  *Blocker     `json:"blocker,omitempty"`
-	Opinions []Word       `json:"opinions"`
-	Replicas []Sight      `json:"replicas"`
+	At      time.Time    `json:"at"`
+	Epoch   uint64       `json:"epoch"`
+	Leader  string       `json:"leader"` // agent; empty: unknown
+	Master  config.Addr  `json:"master"`
+	Code    monitor.Code `json:"code"` // the diagnosis
+	Rule    monitor.Rule `json:"rule"` // that it rests on
+	Text    string       `json:"text"`
+	Verdict string       `json:"verdict"`         // healthy, suspected, failover, blocked or in-progress
+	Phase   Phase        `json:"phase,omitempty"` // of the failover that runs
+	Blocker *Blocker     `json:"blocker,omitempty"`
+	Servers []Sight      `json:"servers"` // the master first
+	// Outlook is who would be promoted, by what was seen last; absent: the master is not down, or somebody was chosen.
+	Outlook *Imagined `json:"outlook,omitempty"`
 }
 
-// Word is an agent's opinion of the master.
-type Word struct {
-	Agent string        `json:"agent"`
-	State string        `json:"state"` // up, down or unknown
-	Age   time.Duration `json:"age"`   // since when, in nanoseconds
-}
-
-// Sight is a replica as this agent saw it.
+// Sight is a server as it was seen.
 type Sight struct {
-	Server config.Addr   `json:"server"`
-	State  string        `json:"state"`
-	LinkUp bool          `json:"link_up"`
-	Offset int64         `json:"offset"`
-	Age    time.Duration `json:"age"` // of the observation, in nanoseconds; negative: there is none
+	Server   config.Addr   `json:"server"`
+	State    string        `json:"state"`
+	Evidence string        `json:"evidence"`
+	For      time.Duration `json:"for"`      // since it is in that state, in nanoseconds
+	Opinions []Word        `json:"opinions"` // of all agents
+	// Of the latest INFO:
+	Age      time.Duration `json:"age"` // in nanoseconds; negative: there is none, and nothing below is known
+	Role     string        `json:"role,omitempty"`
+	LinkUp   bool          `json:"link_up"`
+	Offset   int64         `json:"offset"`
+	Lag      int64         `json:"lag"` // bytes behind the master; -1: unknown
+	Priority int           `json:"priority"`
+	Zone     string        `json:"zone,omitempty"`
 }
 
-// States are the words for what a server is found to be.
-var States = map[monitor.State]string{monitor.Unknown: "unknown", monitor.Up: "up", monitor.Down: "down"}
+// Word is an agent's opinion of a server.
+type Word struct {
+	Agent    string        `json:"agent"`
+	State    string        `json:"state"`
+	Evidence string        `json:"evidence"`
+	Age      time.Duration `json:"age"` // since when it holds, in nanoseconds
+}
 
-// Explain tells what a situation leads to, and why. blocker is what keeps a failover from beginning, if anything does. It is a pure
-// function.
+// Explain tells what a situation leads to, and why. blocker is what keeps a failover from beginning or from going on, if anything
+// does. It is a pure function.
 func Explain(s Situation, leader string, blocker *Blocker) Decision {
 	d := Decision{
-		At: s.Now, Epoch: s.Epoch, Leader: leader, Master: s.Master, Code: s.Verdict.Code, Text: s.Verdict.Text, Blocker: blocker,
-		Opinions: []Word{}, Replicas: []Sight{},
+		At: s.Now, Epoch: s.Epoch, Leader: leader, Master: s.Master, Code: s.Verdict.Code, Rule: s.Verdict.Rule, Text: s.Verdict.Text,
+		Blocker: blocker, Servers: []Sight{s.sight(s.Master)},
+	}
+	for _, a := range s.Replicas {
+		d.Servers = append(d.Servers, s.sight(a))
 	}
 	switch {
-	case s.Record != nil:
-		d.Verdict = "in-progress"
 	case blocker != nil:
 		d.Verdict = "blocked"
+	case s.Record != nil:
+		d.Verdict = "in-progress"
 	case s.Verdict.ObjectivelyDown:
 		d.Verdict = "failover"
 	case s.Verdict.Code == monitor.Healthy:
@@ -60,18 +72,40 @@ func Explain(s Situation, leader string, blocker *Blocker) Decision {
 	default:
 		d.Verdict = "suspected"
 	}
-	for _, o := range s.View.Opinions[s.Master] {
-		d.Opinions = append(d.Opinions, Word{o.Agent, States[o.State], o.Age})
+	if s.Record != nil {
+		d.Phase = s.Record.Phase
 	}
-	for _, a := range s.Replicas {
-		server := s.View.Servers[a]
-		sight := Sight{Server: a, State: States[server.State], Age: -1}
-		if o := server.Last; o != nil {
-			sight.LinkUp, sight.Offset, sight.Age = o.LinkUp, o.Offset, s.Now.Sub(o.At)
-		}
-		d.Replicas = append(d.Replicas, sight)
+	if s.Verdict.ObjectivelyDown && d.Phase <= Begun {
+		outlook := s.outlook(0)
+		d.Outlook = &outlook
 	}
 	return d
+}
+
+func (s Situation) sight(a config.Addr) Sight {
+	server := s.View.Servers[a]
+	sight := Sight{
+		Server: a, State: server.State.String(), Evidence: server.Evidence.String(), Opinions: []Word{}, Age: -1, Lag: -1, Zone: s.Zone[a],
+	}
+	if !server.Since.IsZero() {
+		sight.For = s.Now.Sub(server.Since)
+	}
+	for _, o := range s.View.Opinions[a] {
+		sight.Opinions = append(sight.Opinions, Word{o.Agent, o.State.String(), o.Evidence.String(), o.Age})
+	}
+	if o := server.Last; o != nil {
+		sight.Age, sight.Role, sight.LinkUp, sight.Offset, sight.Priority = s.Now.Sub(o.At), o.Role, o.LinkUp, o.Offset, o.Priority
+		sight.Lag = Lacks(s.View.Servers[s.Master].Last, o)
+	}
+	return sight
+}
+
+// Lacks is how many bytes of what a master had a replica did not have, when each was seen last; -1: unknown.
+func Lacks(master, replica *monitor.Observation) int64 {
+	if master == nil || replica == nil || master.Role != "master" || replica.Role != "slave" {
+		return -1
+	}
+	return max(0, master.Offset-replica.Offset)
 }
 
 // Same says whether two decisions differ in nothing that matters.
@@ -82,84 +116,71 @@ func (d Decision) Same(other Decision) bool {
 		}
 		return b.Reason
 	}
-	return d.Code == other.Code && d.Verdict == other.Verdict && d.Master == other.Master && reason(d.Blocker) == reason(other.Blocker)
+	return d.Code == other.Code && d.Rule == other.Rule && d.Verdict == other.Verdict && d.Phase == other.Phase && d.Master == other.Master &&
+		reason(d.Blocker) == reason(other.Blocker)
 }
 
-// Forecast is what would happen if some servers failed now.
-type Forecast struct {
-	Failed   []config.Addr `json:"failed"`
-	Decision Decision      `json:"decision"`
-	// Target would be promoted; empty: nobody.
-	Target     config.Addr `json:"target,omitempty"`
-	Why        string      `json:"why"`
-	Candidates []Candidate `json:"candidates,omitempty"`
-	// Lost is how many bytes the target lacks of what the master had when it was seen last; -1: unknown.
-	Lost int64 `json:"lost"`
-	// Within is about how long clients would wait for the new master, in nanoseconds; 0: for ever, or not at all.
-	Within time.Duration `json:"within"`
+// Doubted says why a master that some find down is not failed over, where people can do something about it; nil: it is not down for
+// anybody, or the other agents simply find it up. It is a pure function.
+func Doubted(v monitor.Verdict) *Blocker {
+	switch v.Rule {
+	case monitor.TooFewAgents:
+		return &Blocker{"no-quorum", fmt.Sprintf("only %d of the %d agents that are needed find it down, and the others say nothing", len(v.Down), v.Quorum),
+			"start the other agents, or mend the network between them"}
+	case monitor.ReplicaIsFed:
+		return &Blocker{"replica-is-fed", fmt.Sprintf("replica %s %s: the agents are cut off from the master, not its replicas",
+			v.Life[0].Replica, v.Life[0].Text), "mend the network between the agents and the master"}
+	}
+	return nil
 }
 
-// steps is about how long an election, the cut, the promotion and the commits between them take.
-const steps = 20 * time.Millisecond
-
-// Predict runs the decisions on a picture in which some servers refuse connections: whether there would be a failover, to whom, and what would be
-// lost. Agents beside the failed servers live on. It is a pure function; nothing is touched.
-func Predict(s Situation, q monitor.Question, leader string, failed []config.Addr, last *Record) Forecast {
-	s.View = altered(s.View, failed)
-	s.Verdict = monitor.Judge(q, s.View)
-	f := Forecast{Failed: failed, Lost: -1}
-	if !s.Verdict.ObjectivelyDown {
-		f.Decision, f.Why = Explain(s, leader, nil), "no failover would begin: "+s.Verdict.Text
-		return f
-	}
-	blocker := MayBegin(s, CauseDown, last)
-	f.Decision = Explain(s, leader, blocker)
-	if blocker != nil {
-		f.Why = "no failover would begin: " + blocker.Text + "; " + blocker.Remedy
-		return f
-	}
-	imagined, b := Imagine(s, last)
-	if b != nil {
-		f.Why = b.Text
-		return f
-	}
-	f.Target, f.Why, f.Candidates = imagined.Target, imagined.Why, imagined.Candidates
-	if f.Target == "" {
-		return f
-	}
-	if master, target := s.View.Servers[s.Master].Last, s.View.Servers[f.Target].Last; master != nil && master.Role == "master" {
-		f.Lost = max(0, master.Offset-target.Offset)
-	}
-	f.Within = s.Settings.CrashGrace + steps
-	return f
+// NoMajority is what blocks agents that can't elect a leader.
+func NoMajority() Blocker {
+	return Blocker{"no-majority", "no majority of the agents is connected, so nothing can be decided",
+		"start the other agents, or mend the network between them"}
 }
 
-// altered is a view in which servers have refused connections for long, to all agents.
-func altered(v monitor.View, failed []config.Addr) monitor.View {
-	servers, opinions := make(map[config.Addr]monitor.Server, len(v.Servers)), make(map[config.Addr][]monitor.Opinion, len(v.Opinions))
-	for a, server := range v.Servers {
-		servers[a] = server
+// stuckAfter is how long the choice may take until it seems to be stuck.
+const stuckAfter = time.Second
+
+// Stuck guesses what keeps a failover that runs from going on: only its leader knows, but by what is seen here it may be clear. nil: nothing
+// seems to. It is a pure function.
+func Stuck(s Situation) *Blocker {
+	if s.Record == nil || s.Record.Phase != Begun || !s.Verdict.ObjectivelyDown || s.Now.UnixNano()-s.Record.BegunAt < int64(stuckAfter) {
+		return nil
 	}
-	for a, list := range v.Opinions {
-		opinions[a] = list
-	}
-	for _, a := range failed {
-		server := servers[a]
-		server.Addr, server.State, server.Evidence, server.Connected = a, monitor.Down, monitor.Refused, false
-		server.Since, server.Lost = v.Now.Add(-time.Second), v.Now.Add(-time.Second)
-		servers[a] = server
-		list := make([]monitor.Opinion, len(v.Opinions[a]))
-		for i, o := range v.Opinions[a] {
-			o.State, o.Evidence = monitor.Down, monitor.Refused
-			list[i] = o
+	return s.outlook(0).Blocker
+}
+
+// outlook says who would be promoted, as if nothing kept a failover from beginning, and as if it had waited for replicas for a while. The
+// replicas, as they were last seen, stand for those that would be cut and read.
+func (s Situation) outlook(waited time.Duration) Imagined {
+	k := Knowledge{Began: s.Now.Add(-waited)}
+	if s.Record == nil {
+		record, err := Begin(BeginStep(s, CauseDown), 1)
+		if err != nil {
+			b := Blocker{"no-term", err.Error(), "wait for a leader"}
+			return Imagined{Why: b.Text, Blocker: &b, Lost: -1}
 		}
-		opinions[a] = list
+		s.Record = record
+	} else {
+		k.Began = time.Unix(0, s.Record.BegunAt)
 	}
-	v.Servers, v.Opinions = servers, opinions
-	return v
-}
-
-// Unknown says that a server is none of those that may be thought away.
-func Unknown(a config.Addr, name string) Blocker {
-	return Blocker{"unknown-server", fmt.Sprintf("%s is no server of %s", a, name), "picket status lists them"}
+	var read []*monitor.Observation
+	for _, a := range s.candidates() {
+		if server := s.View.Servers[a]; server.State == monitor.Up && server.Last != nil {
+			read = append(read, server.Last)
+		}
+	}
+	var promote *Step
+	b := noCandidate("no replica can be reached")
+	if len(read) > 0 {
+		promote, b = s.promotion(k, read)
+	}
+	if b != nil {
+		return Imagined{Why: b.Text, Blocker: b, Lost: -1}
+	}
+	i := Imagined{Target: promote.Target, Why: promote.Why, Candidates: promote.Candidates}
+	i.Lost = Lacks(s.View.Servers[s.Record.Old].Last, s.View.Servers[i.Target].Last)
+	return i
 }

@@ -36,7 +36,8 @@ func nextHandOver(s Situation, k Knowledge) Move {
 	}
 	if o, lag := s.warm(k); o != nil {
 		return s.commit(Step{Kind: StepPromote, Target: o.Server, RunID: o.RunID, ReplID: o.ReplID, Offset: o.Offset, HandOver: true,
-			Native: s.Settings.Switchover == config.SwitchoverNative, Why: fmt.Sprintf("the master hands over to it; it is %d bytes behind", lag)})
+			Native: s.Settings.Switchover == config.SwitchoverNative, Why: fmt.Sprintf("the master hands over to it; it is %d bytes behind", lag),
+			Candidates: s.compared(k, o)})
 	}
 	if s.Now.Sub(k.Since) >= s.Settings.FailoverTimeout/2 {
 		return s.commit(Step{Kind: StepAbort, Why: "no replica caught up with the master in time"})
@@ -80,6 +81,27 @@ func (s Situation) poll(k Knowledge, every time.Duration, servers ...config.Addr
 		}
 	}
 	return move
+}
+
+// compared tells how the replicas stood when one was chosen.
+func (s Situation) compared(k Knowledge, chosen *monitor.Observation) []Candidate {
+	list := []Candidate{{Server: chosen.Server, Offset: chosen.Offset, ReadAt: chosen.At.UnixNano()}}
+	for _, a := range s.candidates() {
+		o := k.Seen[a]
+		switch {
+		case a == chosen.Server:
+			continue
+		case o == nil:
+			list = append(list, Candidate{Server: a, Unfit: s.unread(a)})
+			continue
+		}
+		c := Candidate{Server: a, Offset: o.Offset, ReadAt: o.At.UnixNano(), Unfit: unfit(o, chosen.ReplID, a == s.Record.Want)}
+		if s.Record.Want != "" && c.Unfit == "" {
+			c.Unfit = "another one was asked for"
+		}
+		list = append(list, c)
+	}
+	return list[:min(len(list), maxCandidates)]
 }
 
 // nextHeld holds the writers, waits until the target has everything, fences the master, and promotes the target, which is a replica as yet.

@@ -94,7 +94,7 @@ func Next(s Situation, k Knowledge) Move {
 	case r == nil || r.Phase == Ended:
 		return Move{Done: true}
 	case r.Epoch < s.Epoch:
-		return s.commit(Step{Kind: StepResume})
+		return s.commit(Step{Kind: StepResume, Agent: s.View.Self})
 	case r.Phase == Promoting:
 		return nextPromote(s, k)
 	case r.Phase == Switched:
@@ -200,6 +200,11 @@ func nextChoose(s Situation, k Knowledge) Move {
 // promotion is the choice among the replicas that were read, or what keeps it from being made.
 func (s Situation) promotion(k Knowledge, read []*monitor.Observation) (*Step, *Blocker) {
 	c := choose(s, read)
+	for _, a := range s.candidates() {
+		if !slices.ContainsFunc(read, func(o *monitor.Observation) bool { return o.Server == a }) {
+			c.refused[a] = s.unread(a)
+		}
+	}
 	if c.best == nil {
 		return nil, noCandidate(c.list())
 	}
@@ -212,6 +217,14 @@ func (s Situation) promotion(k Knowledge, read []*monitor.Observation) (*Step, *
 	}
 	return &Step{Kind: StepPromote, Target: c.best.Server, RunID: c.best.RunID, ReplID: c.best.ReplID, Offset: c.best.Offset, Why: c.why,
 		Candidates: c.candidates()}, nil
+}
+
+// unread says why a replica was not read.
+func (s Situation) unread(a config.Addr) string {
+	if server := s.View.Servers[a]; server.State == monitor.Down {
+		return "it was not reached: it is down, " + server.Evidence.String()
+	}
+	return "it was not reached"
 }
 
 // leased is until when the old master may still take writes, as far as the lease of the agent beside it goes; zero: it does not.
@@ -256,7 +269,11 @@ func nextPromote(s Situation, k Knowledge) Move {
 	replica := target != nil && target.Role == "slave"
 	switch {
 	case k.Promoted, r.Native && target != nil && target.Role == "master" && target.RunID == r.RunID:
-		return s.commit(Step{Kind: StepSwitch, Target: r.Target})
+		step := Step{Kind: StepSwitch, Target: r.Target}
+		if !k.HeldAt.IsZero() {
+			step.Held = k.HeldAt.UnixNano()
+		}
+		return s.commit(step)
 	case target != nil && target.RunID != r.RunID:
 		return s.rollBack(k, fmt.Sprintf("%s, which had been chosen, was restarted", r.Target))
 	case s.late(k) && (s.down(r.Target) || replica):

@@ -20,6 +20,7 @@ func Begin(s Step, index uint64) (*Record, error) {
 		ID: index, Master: s.Master, Epoch: s.Epoch, Phase: Begun, Cause: s.Cause, Old: s.Old,
 		Replicas: slices.Clone(s.Replicas), Evidence: s.Evidence, Leaders: []uint64{s.Epoch},
 		DownAt: s.Down, BegunAt: s.At, OldRunID: s.OldRunID, OldReplID: s.OldReplID, OldOffset: s.OldOffset, AllowLoss: s.AllowLoss, Want: s.Want,
+		Agents: []string{s.Agent}, Code: s.Code, Rule: s.Rule, Seen: slices.Clone(s.Seen),
 	}, nil
 }
 
@@ -31,17 +32,17 @@ func (r *Record) Apply(s Step, _ uint64) error {
 	switch s.Kind {
 	case StepResume:
 		r.Epoch = s.Epoch
-		r.Leaders = append(r.Leaders, s.Epoch)
+		r.Leaders, r.Agents = append(r.Leaders, s.Epoch), append(r.Agents, s.Agent)
 	case StepPromote:
 		r.Phase, r.PromoteAt = Promoting, s.At
 		r.Target, r.RunID, r.ReplID, r.Offset, r.Why = s.Target, s.RunID, s.ReplID, s.Offset, s.Why
 		r.Candidates, r.Chosen = slices.Clone(s.Candidates), s.Why
 		r.HandOver, r.Native = s.HandOver, s.Native
 	case StepSwitch:
-		r.Phase, r.SwitchAt = Switched, s.At
+		r.Phase, r.SwitchAt, r.HeldAt = Switched, s.At, s.Held
 	case StepRepoint:
 		if !slices.Contains(r.Repointed, s.Replica) {
-			r.Repointed = append(r.Repointed, s.Replica)
+			r.Repointed, r.RepointAt = append(r.Repointed, s.Replica), append(r.RepointAt, s.At)
 		}
 	case StepEnd:
 		r.end(Done, s)

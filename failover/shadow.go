@@ -23,38 +23,24 @@ func (r readOnly) Do(ctx context.Context, master string, a Action) (*monitor.Obs
 
 // Imagined is what a failover would come to if it began now.
 type Imagined struct {
-	Target config.Addr // empty: nobody could be promoted
-	Why    string
+	Target config.Addr `json:"target,omitempty"` // empty: nobody could be promoted
+	Why    string      `json:"why"`
+	// Blocker is what would keep it from going on, once begun; absent: nothing.
+	Blocker *Blocker `json:"blocker,omitempty"`
 	// Candidates are the replicas that would be looked at, the best first.
-	Candidates []Candidate
+	Candidates []Candidate `json:"candidates,omitempty"`
+	// Lost is how many bytes the target lacks of what the master had, when both were seen last; -1: unknown.
+	Lost int64 `json:"lost"`
 }
 
-// Imagine says what would be done about a master that is down, as if nothing but the guard rails kept anybody from it. The replicas,
-// as they were last seen, stand for those that would be cut and read. It is a pure function.
+// Imagine says what would be done about a master that is down, as if nothing but the guard rails kept anybody from it. It is a pure
+// function.
 func Imagine(s Situation, last *Record) (Imagined, *Blocker) {
 	s.Shadow, s.View.Foreign = false, nil
 	if b := MayBegin(s, CauseDown, last); b != nil {
 		return Imagined{}, b
 	}
-	record, err := Begin(BeginStep(s, CauseDown), 1)
-	if err != nil {
-		return Imagined{}, &Blocker{"no-term", err.Error(), "wait for a leader"}
-	}
-	s.Record = record
-	var read []*monitor.Observation
-	for _, a := range s.Replicas {
-		if server := s.View.Servers[a]; server.State == monitor.Up && server.Last != nil {
-			read = append(read, server.Last)
-		}
-	}
-	if len(read) == 0 {
-		return Imagined{Why: "no replica can be reached"}, nil
-	}
-	promote, b := s.promotion(Knowledge{Began: s.Now}, read)
-	if b != nil {
-		return Imagined{Why: b.Text}, nil
-	}
-	return Imagined{Target: promote.Target, Why: promote.Why, Candidates: promote.Candidates}, nil
+	return s.outlook(0), nil
 }
 
 // Overtaken says whom another coordinator has made the master, ok if somebody else than the one that is agreed here. What is

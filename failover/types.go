@@ -12,6 +12,15 @@ type Candidate struct {
 	Server config.Addr
 	Offset int64
 	Unfit  string // why it could not be chosen; empty: it could
+	ReadAt int64  // when it had been detached and said what it holds, Unix nanoseconds; 0: it was not
+}
+
+// Witness is an agent that had an opinion of the master when a failover began.
+type Witness struct {
+	Agent    string
+	State    string // up, down or unknown
+	Evidence string
+	Since    int64 // about when it came to that, Unix nanoseconds of the leader's clock
 }
 
 // Phase is how far a failover has come. Each is entered by a committed Step.
@@ -69,9 +78,15 @@ type Step struct {
 	Want       config.Addr // begin: the replica that is to be promoted, of a healthy master; empty: the best one
 	Reason     string      // abort: what a Blocker's reason says; empty: it was not blocked
 	OldOffset  int64       // begin: the last one that was seen of the old master
-	Candidates []Candidate // promote: the replicas that were read
+	Candidates []Candidate // promote: the replicas, as they were read
 	HandOver   bool        // promote: the old master lives, and hands over
 	Native     bool        // promote: it does so by its own command
+
+	Agent string       // begin, resume: the one that leads
+	Code  monitor.Code // begin: the diagnosis
+	Rule  monitor.Rule // begin: that the diagnosis rests on
+	Seen  []Witness    // begin: what the agents thought of the master
+	Held  int64        // switch, in a hand-over: since when writers wait; 0: the leader can't tell
 }
 
 // StepKind says what a Step does.
@@ -116,10 +131,16 @@ type Record struct {
 	Want       config.Addr
 	OldOffset  int64
 	Candidates []Candidate
-	Chosen     string // why the target was
-	Reason     string // once Aborted: why, in one word; empty: something failed
-	HandOver   bool   // once Promoting: the old master lives, and hands over
-	Native     bool   // by its own command
+	Chosen     string   // why the target was
+	Reason     string   // once Aborted: why, in one word; empty: something failed
+	HandOver   bool     // once Promoting: the old master lives, and hands over
+	Native     bool     // by its own command
+	Agents     []string // that led the Leaders' terms; fewer in a record of an older version
+	Code       monitor.Code
+	Rule       monitor.Rule
+	Seen       []Witness
+	RepointAt  []int64 // when each of Repointed followed
+	HeldAt     int64   // once Switched: since when writers waited for the hand-over; 0: they did not, or nobody can tell
 }
 
 // Process is one that takes part in a master's group, as agreed: the master's, or a replica's that may have acknowledged writes. A replica

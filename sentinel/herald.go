@@ -142,7 +142,7 @@ func (h *herald) seen(e monitor.Event) {
 		}
 		switch e.Kind {
 		case monitor.ServerDown:
-			h.about(zerolog.WarnLevel, o, e).Str("evidence", evidence[e.Server.Evidence]).Msg("server is down")
+			h.about(zerolog.WarnLevel, o, e).Str("evidence", e.Server.Evidence.String()).Msg("server is down")
 		case monitor.ServerUp:
 			h.about(zerolog.InfoLevel, o, e).Msg("server is up")
 		case monitor.ServerReboot:

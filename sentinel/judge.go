@@ -42,6 +42,7 @@ type judged struct {
 	odown   time.Time         // objectively down since; zero: it is not
 	foreign []monitor.Foreign // other coordinators of it
 	blocker *failover.Blocker // why nothing is done about it; nil: nothing is wrong, or something is done
+	blocked time.Time         // since when, for that reason
 }
 
 // look is what one round looks at.
@@ -197,51 +198,75 @@ func (j *judge) watch(l look) {
 func (j *judge) block(master string, b *failover.Blocker) {
 	m := j.now.masters[master]
 	j.a.herald.blocker(master, m.blocker, b)
+	if b != nil && (m.blocker == nil || m.blocker.Reason != b.Reason) {
+		m.blocked = j.now.at
+	}
 	m.blocker = b
 	j.now.masters[master] = m
 }
 
-// need says what a master needs a leader to be elected for. Where this agent leads a term that was won for the master it
-// needs no other election: the failover begins.
+// need says what a master needs a leader to be elected for, and notes what is in the way.
 func (j *judge) need(ctx context.Context, l look, m *state.Master) purpose {
 	v := j.now.masters[m.Name].verdict
 	switch {
 	case j.a.shadow():
 		return j.imagine(ctx, l, m)
 	case m.Failover != nil:
-		if l.status.Role != consensus.Leader && l.leaderGone(j.a.cfg.Agent.ElectionTimeout) {
-			return forResume
-		}
-		return ""
+		return j.resume(l, m)
 	case !v.ObjectivelyDown:
-		j.block(m.Name, nil)
+		j.block(m.Name, failover.Doubted(v))
 		return ""
 	}
-	blocker := failover.MayBegin(j.a.situation(l, m, l.status.Term), failover.CauseDown, m.Last)
+	p, blocker := j.replace(ctx, l, m)
 	j.block(m.Name, blocker)
-	switch {
-	case blocker != nil:
-		return ""
-	case l.now.Before(j.beginning[m.Name]):
-		return ""
-	case j.wonFor(l, m):
-		j.begin(ctx, l.status.Term, m.Name)
-		return ""
-	case l.gaveUp(m), j.waits(l, m):
-		return ""
-	}
-	return forDown
+	return p
 }
 
-// waits says whether this agent has promised to wait: standing for election would only raise the term.
-func (j *judge) waits(l look, m *state.Master) bool {
+// resume says whether a failover that has begun needs a new leader. Its own leader knows what is in its way, as the runner says; the others guess.
+func (j *judge) resume(l look, m *state.Master) purpose {
+	if l.status.Role == consensus.Leader {
+		return ""
+	}
+	j.block(m.Name, failover.Stuck(j.a.situation(l, m, l.status.Term)))
+	if l.leaderGone(j.a.cfg.Agent.ElectionTimeout) {
+		return forResume
+	}
+	return ""
+}
+
+// replace is what a master needs that is objectively down. Where this agent leads a term that was won for the master it needs no other
+// election: the failover begins.
+func (j *judge) replace(ctx context.Context, l look, m *state.Master) (purpose, *failover.Blocker) {
+	blocker := failover.MayBegin(j.a.situation(l, m, l.status.Term), failover.CauseDown, m.Last)
+	switch {
+	case blocker != nil:
+		return "", blocker
+	case l.now.Before(j.beginning[m.Name]):
+		return "", nil
+	case j.wonFor(l, m):
+		j.begin(ctx, l.status.Term, m.Name)
+		return "", nil
+	case l.gaveUp(m):
+		return "", nil
+	}
+	if blocker = j.waits(m); blocker != nil {
+		return "", blocker
+	}
+	if !l.electorate(j.a.cfg.Agent.ElectionTimeout).majority() {
+		b := failover.NoMajority()
+		return forDown, &b // it is elected as soon as enough agents are back
+	}
+	return forDown, nil
+}
+
+// waits says whether this agent has promised to wait; nil: it has not. Standing for election would only raise the term.
+func (j *judge) waits(m *state.Master) *failover.Blocker {
 	until, why := j.a.bound(m)
 	if why == "" {
-		return false
+		return nil
 	}
 	j.due = earliest(j.due, until)
-	j.block(m.Name, &failover.Blocker{Reason: "lease", Text: why, Remedy: "it passes by itself"})
-	return true
+	return &failover.Blocker{Reason: "lease", Text: why, Remedy: "it passes by itself"}
 }
 
 // earliest ignores what is zero.

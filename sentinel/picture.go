@@ -82,6 +82,7 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 		Server:   server(m.Addr, l.view),
 		Verdict:  a.verdict(l, m),
 		Blocker:  judged.blocker,
+		Findings: a.findings(l, m),
 		Replicas: make([]picture.Server, 0, len(m.Replicas)),
 		Failover: m.Failover, Last: m.Last, Processes: m.Processes, Foreign: failover.Foreign(l.view, m.Addr, m.Replicas),
 		Shadow: m.Shadow,
@@ -93,6 +94,9 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 	if order := m.Scheduled; order != nil {
 		p.Scheduled = &picture.Scheduled{To: order.To, At: time.Unix(0, order.At), Who: order.Who}
 	}
+	if p.Blocker != nil {
+		p.BlockedAt = judged.blocked
+	}
 	if p.ODown = p.Verdict.ObjectivelyDown; p.ODown {
 		p.ODownAt = l.view.Now
 		if judged.addr == m.Addr && !judged.odown.IsZero() {
@@ -101,7 +105,7 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 	}
 	for _, r := range m.Replicas {
 		s := server(r, l.view)
-		s.Lag = lag(p.Server.Last, s.Last)
+		s.Lag = failover.Lacks(p.Server.Last, s.Last)
 		p.Replicas = append(p.Replicas, s)
 	}
 	return p
@@ -111,36 +115,19 @@ func shown(p state.Pause) picture.Pause {
 	return picture.Pause{Master: p.Master, Who: p.Who, Why: p.Why, Since: time.Unix(0, p.Since), Until: time.Unix(0, p.Until)}
 }
 
-// states and evidence are the words for what the monitor says.
-var (
-	states   = map[monitor.State]string{monitor.Unknown: "unknown", monitor.Up: "up", monitor.Down: "down"}
-	evidence = map[monitor.Evidence]string{
-		monitor.NoEvidence: "none", monitor.Answered: "answered", monitor.Refused: "refused", monitor.TimedOut: "timed-out",
-		monitor.Unreachable: "unreachable", monitor.BadReply: "bad-reply", monitor.WrongRole: "wrong-role",
-	}
-)
-
 func server(addr config.Addr, view monitor.View) picture.Server {
 	s, watched := view.Servers[addr]
 	if !watched {
 		s = monitor.Server{Addr: addr}
 	}
-	p := picture.Server{Addr: addr, State: states[s.State], Down: s.State == monitor.Down, Watch: s, Last: s.Last, Lag: -1}
+	p := picture.Server{Addr: addr, State: s.State.String(), Down: s.State == monitor.Down, Watch: s, Last: s.Last, Lag: -1}
 	if s.Last != nil {
 		p.RunID = s.Last.RunID
 	}
 	if p.Down {
-		p.Evidence = evidence[s.Evidence]
+		p.Evidence = s.Evidence.String()
 	}
 	return p
-}
-
-// lag is how many bytes a replica is behind its master, by the last observations of both; -1: unknown.
-func lag(master, replica *monitor.Observation) int64 {
-	if master == nil || replica == nil || master.Role != "master" || replica.Role != "slave" {
-		return -1
-	}
-	return max(0, master.Offset-replica.Offset)
 }
 
 // agents lists the members of the group.

@@ -1,12 +1,11 @@
 package sentinel
 
 import (
-	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"picket/config"
 	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/api"
@@ -15,7 +14,7 @@ import (
 )
 
 // keptDecisions is how many of the latest decisions on a master are kept: those that differ in something that matters.
-const keptDecisions = 64
+const keptDecisions = 32
 
 // diary is what this agent has made of what it saw, by master. The judge writes it, doors read it.
 type diary struct {
@@ -72,34 +71,62 @@ func (a *Agent) Why(master string, at time.Time) (api.Why, error) {
 	if m == nil {
 		return api.Why{}, picture.ErrUnknownMaster
 	}
-	w := api.Why{Master: master, Agent: a.cfg.Agent.ID, Running: m.Failover, Last: m.Last}
-	if m.Diverged != nil && m.DivergedIn == m.Epoch {
-		w.Diverged = m.Diverged
-	}
-	if at.IsZero() {
-		d := failover.Explain(a.situation(l, m, l.status.Term), string(l.status.Leader), a.judgement.Load().masters[master].blocker)
-		w.Decision = &d
+	w := api.Why{Master: master, Agent: a.cfg.Agent.ID}
+	if !at.IsZero() {
+		w.Decision, w.Last = a.diary.at(master, at), l.state.Recall(m, at.UnixNano())
 		return w, nil
 	}
-	w.Decision = a.diary.at(master, at)
-	if m.Last != nil && m.Last.BegunAt > at.UnixNano() {
-		w.Last = nil // it came later
+	judged := a.judgement.Load().masters[master]
+	d := failover.Explain(a.situation(l, m, l.status.Term), string(l.status.Leader), judged.blocker)
+	w.Decision, w.Running, w.Last, w.Findings = &d, m.Failover, m.Last, a.findings(l, m)
+	if judged.blocker != nil {
+		w.Since = judged.blocked
+	}
+	if m.Diverged != nil && m.DivergedIn == m.Epoch {
+		w.Diverged = m.Diverged
 	}
 	return w, nil
 }
 
-// Predict implements api.Reasons. Agents that fail are taken to be silent.
-func (a *Agent) Predict(_ context.Context, master string, servers []config.Addr) (failover.Forecast, error) {
+// findings are what is wrong with a group besides what is judged. While its servers are told whom to follow, nothing is.
+func (a *Agent) findings(l look, m *state.Master) []monitor.Finding {
+	if m.Failover != nil {
+		return nil
+	}
+	return monitor.Find(a.question(l, m), l.view, l.voters())
+}
+
+// voters are the agents whose opinions count.
+func (l look) voters() []string {
+	var ids []string
+	for _, id := range l.status.Voters() {
+		ids = append(ids, string(id))
+	}
+	return ids
+}
+
+// Predict implements api.Reasons.
+func (a *Agent) Predict(master string, f failover.Failure) (failover.Forecast, error) {
 	l := a.look()
 	m := l.master(master)
 	if m == nil {
 		return failover.Forecast{}, picture.ErrUnknownMaster
 	}
-	for _, server := range servers {
+	voters := l.voters()
+	for _, server := range f.Servers {
 		if !m.Owns(server) {
-			return failover.Forecast{}, &blockedError{failover.Unknown(server, master)}
+			return failover.Forecast{}, &blockedError{failover.Blocker{
+				Reason: "unknown-server", Text: fmt.Sprintf("%s is no server of %s", server, master), Remedy: "picket status lists them",
+			}}
+		}
+	}
+	for _, agent := range f.Agents {
+		if !slices.Contains(voters, agent) {
+			return failover.Forecast{}, &blockedError{failover.Blocker{
+				Reason: "unknown-agent", Text: agent + " is no agent that votes", Remedy: "picket members lists them",
+			}}
 		}
 	}
 	s := a.situation(l, m, l.status.Term)
-	return failover.Predict(s, a.question(l, m), string(l.status.Leader), servers, m.Last), nil
+	return failover.Predict(s, a.question(l, m), string(l.status.Leader), voters, m.Last, f), nil
 }

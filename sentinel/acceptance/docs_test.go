@@ -100,7 +100,7 @@ func (r reader) local(text string) string {
 		`"10.0.0.2", 26379`, fmt.Sprintf(`"127.0.0.1", %d`, a[1].Sentinel.Port()),
 		`"10.0.0.3", 26379`, fmt.Sprintf(`"127.0.0.1", %d`, a[2].Sentinel.Port()),
 		"-p 26379", fmt.Sprintf("-p %d", a[0].Sentinel.Port()),
-		"127.0.0.1:26381", string(a[0].HTTP),
+		"127.0.0.1:26381", string(a[0].HTTP), "10.0.0.1:6379", string(r.cluster.Redis[0].Addr),
 		"/etc/picket", r.dir, "/usr/local/bin", r.dir, "bin/picket", binary,
 	).Replace(text)
 }
@@ -122,8 +122,8 @@ func (r reader) command(file, line string) {
 		r.sh(file, line, "make -n "+strings.Join(strings.Fields(strings.Split(line, "&&")[0])[1:], " "))
 	case line == "picket run":
 		return // that is what the cluster's agents do
-	case len(words) > 1 && words[0] == "picket" && slices.Contains([]string{"status", "failover", "kv", "members", "pause", "resume", "switchover", "why"}, words[1]):
-		r.sh(file, line, line+" --config "+r.conf)
+	case len(words) > 1 && words[0] == "picket" && slices.Contains([]string{"status", "failover", "kv", "members", "pause", "resume", "switchover", "why", "plan"}, words[1]):
+		r.sh(file, line, r.local(line)+" --config "+r.conf)
 	default:
 		r.sh(file, line, r.local(line))
 	}

@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"picket/failover"
+	"picket/monitor"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
@@ -112,7 +113,8 @@ var (
 	masterUp       = describe("master_up", "1 while this agent finds the master up.", "master")
 	masterODown    = describe("master_objectively_down", "1 while a quorum finds the master down and nothing proves that it lives.", "master")
 	masterEpoch    = describe("master_epoch", "Term of the master's last failover.", "master")
-	masterBlocked  = describe("master_failover_blocked", "1 while something keeps a failover from being done.", "master")
+	masterBlocked  = describe("failover_blocked", "1 while something keeps a failover from being done, by reason; 0, without one, while nothing does.", "master", "reason")
+	masterFindings = describe("findings", "What is wrong with a master's group besides, by code.", "master", "code")
 	masterPaused   = describe("paused", "1 while an operator has paused the master: nothing begins by itself.", "master")
 	masterForeign  = describe("foreign_sentinels", "Redis Sentinels that were heard to watch the master, too.", "master")
 	masterRunning  = describe("master_failover_running", "1 while a failover runs.", "master")
@@ -147,7 +149,14 @@ func (s scrape) Collect(out chan<- prometheus.Metric) {
 		gauge(masterUp, truth(m.Server.State == "up"), m.Name)
 		gauge(masterODown, truth(m.ODown), m.Name)
 		gauge(masterEpoch, float64(m.Epoch), m.Name)
-		gauge(masterBlocked, truth(m.Blocker != nil), m.Name)
+		reason := ""
+		if m.Blocker != nil {
+			reason = m.Blocker.Reason
+		}
+		gauge(masterBlocked, truth(reason != ""), m.Name, reason)
+		for code, n := range counted(m.Findings) {
+			gauge(masterFindings, n, m.Name, string(code))
+		}
 		gauge(masterPaused, truth(m.Paused != nil), m.Name)
 		gauge(masterForeign, float64(len(m.Foreign)), m.Name)
 		gauge(masterRunning, truth(m.Failover != nil), m.Name)
@@ -164,6 +173,14 @@ func (s scrape) Collect(out chan<- prometheus.Metric) {
 	for d, n := range map[*prometheus.Desc]uint64{droppedMessage: c.MessagesDropped, droppedEvent: c.EventsDropped} {
 		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n))
 	}
+}
+
+func counted(findings []monitor.Finding) map[monitor.Code]float64 {
+	n := map[monitor.Code]float64{}
+	for _, f := range findings {
+		n[f.Code]++
+	}
+	return n
 }
 
 func truth(b bool) float64 {

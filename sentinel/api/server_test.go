@@ -125,7 +125,7 @@ func TestMetrics(t *testing.T) {
 		`picket_raft_majority 1`, `picket_raft_commit_index 20`, `picket_raft_applied_index 19`,
 		`picket_agent_up{peer="a"} 1`, `picket_agent_up{peer="b"} 0`, `picket_agent_stalled 0`, `picket_agent_shadow 0`,
 		`picket_master_up{master="m"} 0`, `picket_master_objectively_down{master="m"} 1`, `picket_master_epoch{master="m"} 6`,
-		`picket_master_failover_running{master="m"} 1`, `picket_paused{master="m"} 0`, `picket_foreign_sentinels{master="m"} 1`, `picket_master_failover_blocked{master="m"} 1`,
+		`picket_master_failover_running{master="m"} 1`, `picket_paused{master="m"} 0`, `picket_foreign_sentinels{master="m"} 1`, `picket_failover_blocked{master="m",reason="no-candidate"} 1`,
 		`picket_replica_up{master="m",replica="h:2"} 1`, `picket_replica_lag_bytes{master="m",replica="h:2"} 11`,
 		`picket_replica_up{master="m",replica="h:3"} 0`, `picket_webhook_backlog{endpoint="ops"} 5`,
 		`picket_transport_dropped_total 3`, `picket_events_dropped_total 4`,

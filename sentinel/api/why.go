@@ -7,14 +7,15 @@ import (
 
 	"picket/config"
 	"picket/failover"
+	"picket/monitor"
 )
 
 // Reasons explain what is decided.
 type Reasons interface {
 	// Why tells what was decided about a master at a time, and what its last failover was; the zero time is now.
 	Why(master string, at time.Time) (Why, error)
-	// Predict says what would happen if some of a master's servers failed now.
-	Predict(ctx context.Context, master string, servers []config.Addr) (failover.Forecast, error)
+	// Predict says what would happen if some of a master's servers, and perhaps agents, failed now.
+	Predict(master string, f failover.Failure) (failover.Forecast, error)
 }
 
 // Why is the body of GET /v1/masters/{name}/why.
@@ -26,12 +27,15 @@ type Why struct {
 	Last     *failover.Record   `json:"last_failover,omitempty"`
 	// Diverged is what a former master had written behind the back of the present one.
 	Diverged *failover.Divergence `json:"diverged,omitempty"`
+	Since    time.Time            `json:"blocked_since,omitzero"`
+	Findings []monitor.Finding    `json:"findings,omitempty"`
 }
 
 // Blocked is an element of the body of GET /v1/blocked.
 type Blocked struct {
 	Master  string           `json:"master"`
 	Blocker failover.Blocker `json:"blocker"`
+	Since   time.Time        `json:"since"`
 }
 
 // reasons answers questions.
@@ -59,22 +63,22 @@ func (h reasons) why(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h reasons) plan(w http.ResponseWriter, r *http.Request) {
-	var servers []config.Addr
+	f := failover.Failure{Agents: r.URL.Query()["fail-agent"]}
 	for _, a := range r.URL.Query()["fail"] {
-		servers = append(servers, config.Addr(a))
+		f.Servers = append(f.Servers, config.Addr(a))
 	}
-	if len(servers) == 0 {
-		problem(w, Problem{Status: http.StatusBadRequest, Detail: "say which servers fail: ?fail=HOST:PORT&fail=…"})
+	if len(f.Servers) == 0 {
+		problem(w, Problem{Status: http.StatusBadRequest, Detail: "say which servers fail: ?fail=HOST:PORT&fail=…&fail-agent=ID"})
 		return
 	}
-	carryOut(w, r, func(ctx context.Context) (any, error) { return h.agent.Predict(ctx, r.PathValue("name"), servers) })
+	carryOut(w, r, func(context.Context) (any, error) { return h.agent.Predict(r.PathValue("name"), f) })
 }
 
 func (h reasons) blocked(w http.ResponseWriter, _ *http.Request) {
 	list := []Blocked{}
 	for _, m := range h.backend.Picture().Masters {
 		if m.Blocker != nil {
-			list = append(list, Blocked{m.Name, *m.Blocker})
+			list = append(list, Blocked{m.Name, *m.Blocker, m.BlockedAt})
 		}
 	}
 	reply(w, http.StatusOK, list)

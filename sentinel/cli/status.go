@@ -120,7 +120,10 @@ func writeMaster(w io.Writer, m picture.Master) {
 		fmt.Fprintf(w, "paused: %s\n", describePause(*m.Paused))
 	}
 	if m.Blocker != nil {
-		fmt.Fprintf(w, "blocked: %s; %s\n", m.Blocker.Text, m.Blocker.Remedy)
+		fmt.Fprintf(w, "blocked since %s: %s; %s\n", m.BlockedAt.Local().Format(time.DateTime), m.Blocker.Text, m.Blocker.Remedy)
+	}
+	for _, f := range m.Findings {
+		fmt.Fprintf(w, "%s: %s: %s; %s\n", f.Code, f.Where, f.Text, f.Remedy)
 	}
 	switch {
 	case m.Failover != nil:

@@ -104,6 +104,10 @@ type Master struct {
 	ODownAt  time.Time         `json:"-"`
 	Verdict  monitor.Verdict   `json:"verdict"`
 	Blocker  *failover.Blocker `json:"blocker,omitempty"`
+	// BlockedAt is since when that has been the reason.
+	BlockedAt time.Time `json:"blocked_since,omitzero"`
+	// Findings are what is wrong besides.
+	Findings []monitor.Finding `json:"findings,omitempty"`
 	Replicas []Server          `json:"replicas"`           // sorted by address
 	Failover *failover.Record  `json:"failover,omitempty"` // running
 	Last     *failover.Record  `json:"last_failover,omitempty"`

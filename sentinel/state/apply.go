@@ -295,7 +295,8 @@ func (m *Master) next(step failover.Step, at position) (*failover.Record, error)
 	record := *m.Failover
 	record.Replicas = slices.Clone(record.Replicas)
 	record.Repointed = slices.Clone(record.Repointed)
-	record.Leaders = slices.Clone(record.Leaders)
+	record.Leaders, record.Agents = slices.Clone(record.Leaders), slices.Clone(record.Agents)
+	record.RepointAt = slices.Clone(record.RepointAt)
 	if err := record.Apply(step, at.index); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,58 @@
+package state
+
+import (
+	"slices"
+	"time"
+
+	"picket/failover"
+)
+
+// Recall gives the failover that had begun last at a time, as far as the history reaches; nil: there was none, or it is forgotten. Of the latest
+// one all is known, of older ones what their events tell.
+func (s *State) Recall(m *Master, at int64) *failover.Record {
+	for _, r := range []*failover.Record{m.Failover, m.Last} {
+		if r != nil && r.BegunAt <= at {
+			return r
+		}
+	}
+	for i, e := range slices.Backward(s.Events) {
+		if e.Type == FailoverBegun && e.Master == m.Name && e.At <= at {
+			return retold(s.Events[i:])
+		}
+	}
+	return nil
+}
+
+// retold makes a record from the events of a failover; the first one is its begin.
+func retold(events []Event) *failover.Record {
+	begun := events[0]
+	r := &failover.Record{
+		ID: begun.Data.Failover, Master: begun.Master, Epoch: begun.Epoch, Phase: failover.Begun, Cause: failover.Cause(begun.Data.Cause),
+		Old: begun.Data.From, Replicas: begun.Data.Replicas, Evidence: begun.Data.Evidence, Leaders: []uint64{begun.Epoch}, BegunAt: begun.At,
+	}
+	for _, e := range events[1:] {
+		if e.Data.Failover != r.ID || e.Master != r.Master {
+			continue
+		}
+		switch e.Type {
+		case FailoverResumed:
+			r.Epoch, r.Leaders = e.Epoch, append(r.Leaders, e.Epoch)
+		case FailoverPromoting:
+			r.Phase, r.PromoteAt, r.Target, r.Offset, r.Chosen = failover.Promoting, e.At, e.Data.To, e.Data.Offset, e.Data.Why
+		case FailoverSwitched:
+			r.Phase, r.SwitchAt = failover.Switched, e.At
+			if e.Data.ElapsedMS > 0 {
+				r.DownAt = e.At - e.Data.ElapsedMS*int64(time.Millisecond)
+			}
+		case FailoverRepointed:
+			r.Repointed, r.RepointAt = append(r.Repointed, e.Data.Replica), append(r.RepointAt, e.At)
+		case FailoverEnded, FailoverAborted:
+			r.Phase, r.Outcome, r.EndAt, r.Why = failover.Ended, failover.Done, e.At, e.Data.Why
+			if e.Type == FailoverAborted {
+				r.Outcome = failover.Aborted
+			}
+			return r
+		}
+	}
+	return r
+}
