@@ -90,16 +90,13 @@ func (s Situation) compared(k Knowledge, chosen *monitor.Observation) []Candidat
 		o := k.Seen[a]
 		switch {
 		case a == chosen.Server:
-			continue
+		case s.Record.Want != "":
+			list = append(list, Candidate{Server: a, Unfit: "another one was asked for"})
 		case o == nil:
 			list = append(list, Candidate{Server: a, Unfit: s.unread(a)})
-			continue
+		default:
+			list = append(list, Candidate{Server: a, Offset: o.Offset, ReadAt: o.At.UnixNano(), Unfit: unfit(o, chosen.ReplID, false)})
 		}
-		c := Candidate{Server: a, Offset: o.Offset, ReadAt: o.At.UnixNano(), Unfit: unfit(o, chosen.ReplID, a == s.Record.Want)}
-		if s.Record.Want != "" && c.Unfit == "" {
-			c.Unfit = "another one was asked for"
-		}
-		list = append(list, c)
 	}
 	return list[:min(len(list), maxCandidates)]
 }

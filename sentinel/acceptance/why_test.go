@@ -116,7 +116,7 @@ func TestWhy_TellsOfASwitchover(t *testing.T) {
 	picket(t, 0, "switchover", lab.MasterName, "--to", string(to.Addr), "--agent", string(c.Agents[1].HTTP))
 	settle(t, c, to.Addr)
 	for _, a := range c.Agents {
-		tells(t, a, []string{"last failover: ", "manual", "writers wait", string(to.Addr) + " chosen: it holds all that the master wrote",
+		tells(t, a, []string{"last failover: ", "manual", "writers wait", string(to.Addr) + " chosen: the master hands over to it",
 			string(c.Redis[1].Addr) + " (another one was asked for)", "ms after writers were stopped", "ended"}, "why", lab.MasterName)
 	}
 }
