@@ -123,6 +123,19 @@ func stop(t *testing.T, tr *Transport) {
 	}
 }
 
+// stopPeer stops a peer of a transport, and waits until that has seen both connections end: if the peer came back between, the receiver
+// would hear of a link for a moment.
+func stopPeer(t *testing.T, tr *Transport, e *ear, peer *Transport) {
+	t.Helper()
+	stop(t, peer)
+	p := tr.peer(peer.cfg.Self)
+	e.await(t, "the end of both connections", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.out == nil && p.in == nil
+	})
+}
+
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -160,7 +173,7 @@ func TestTransport_ReconnectsToAPeerThatRestarts(t *testing.T) {
 	a, b, earA, _ := pair(t, nil)
 	earA.awaitLink(t, "b", "+")
 	for i := range 3 {
-		stop(t, b)
+		stopPeer(t, a, earA, b)
 		earA.awaitLink(t, "b", strings.Repeat("+-", i+1))
 		earB := newEar()
 		start := time.Now()
@@ -175,7 +188,7 @@ func TestTransport_ReconnectsToAPeerThatRestarts(t *testing.T) {
 func TestTransport_FollowsNewAddresses(t *testing.T) {
 	a, b, earA, earB := pair(t, nil)
 	earA.awaitLink(t, "b", "+")
-	stop(t, b)
+	stopPeer(t, a, earA, b)
 	earA.awaitLink(t, "b", "+-")
 	moved := side{b.cfg, map[consensus.ServerID]string{"a": a.cfg.Address}}
 	moved.Listen, moved.Address = freeAddr(t), ""
