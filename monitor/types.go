@@ -151,6 +151,7 @@ const (
 	ReplicaLinkDown  Code = "ReplicaLinkDown"  // a replica has lost its master
 	ReplicaOfUnknown Code = "ReplicaOfUnknown" // a replica follows a server that is none of the group's
 	AgentDown        Code = "AgentDown"        // an agent is not heard
+	UnguardedMaster  Code = "UnguardedMaster"  // no agent runs beside the master
 )
 
 // Rule names what a judgement rests on. Names never change meaning.

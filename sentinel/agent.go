@@ -30,7 +30,8 @@ type Agent struct {
 	host     Host
 	version  string
 	masters  map[string]*config.Master // of the file, by name
-	identity state.Agent
+	identity state.Agent               // as the file has it
+	beside   beside
 	redis    failover.Redis
 	crew     func(consensus.Term) failover.Env // what the runners of a term work with
 
@@ -77,6 +78,7 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 	for i := range cfg.Masters {
 		a.masters[cfg.Masters[i].Name] = &cfg.Masters[i]
 	}
+	a.beside.located = make(chan struct{}, 1)
 	a.ledger = newLedger(a.now(), cfg.Masters)
 	a.sidecar, a.shields = newSidecar(a), make(shields, maxShields)
 	a.diary = newDiary()

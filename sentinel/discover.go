@@ -81,14 +81,15 @@ func (a *Agent) propose(ctx context.Context, term consensus.Term, c state.Comman
 func (a *Agent) register(ctx context.Context) {
 	for ctx.Err() == nil {
 		changed := a.machine.Changed()
-		if known := a.machine.State().Agent(a.cfg.Agent.ID); known != nil && *known == a.identity {
+		if known := a.machine.State().Agent(a.cfg.Agent.ID); known != nil && *known == a.whoami() {
 			select {
 			case <-ctx.Done():
 			case <-changed:
+			case <-a.beside.located:
 			}
 			continue
 		}
-		identity := a.identity
+		identity := a.whoami()
 		err := a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), RegisterAgent: &identity})
 		a.herald.failed(ctx, "register this agent", "", err)
 		if err != nil {

@@ -29,7 +29,7 @@ const (
 
 // saw hears from the monitor. It is called from the monitor's goroutine.
 func (a *Agent) saw(e monitor.Event) {
-	if e.Server.Addr == a.cfg.Local {
+	if e.Server.Addr == a.local() {
 		a.sidecar.offer(func(*sidecar) {}) // have it look
 	}
 	switch e.Kind {
@@ -54,7 +54,7 @@ func (a *Agent) shield(e monitor.Event) {
 	}
 	leads := a.status.Load().Leader == a.status.Load().ID
 	for _, r := range m.Replicas {
-		if r == a.cfg.Local || leads && s.Beside(r) == nil {
+		if r == a.local() || leads && s.Beside(r) == nil {
 			a.shields.offer(shielding{master: m, replica: r, rebooted: e.Kind == monitor.ServerReboot})
 		}
 	}

@@ -29,15 +29,22 @@ func (a *Agent) Forget(ctx context.Context, master string, server config.Addr) e
 			return picture.ErrUnknownMaster
 		}
 		// What the others hold is compared with what the master had before.
-		if _, err := a.monitor.Refresh(ctx, m.Addr); err != nil {
+		before, err := a.monitor.Refresh(ctx, m.Addr)
+		if err != nil {
 			return &blockedError{failover.MasterDown(master, err.Error())}
 		}
-		before := a.monitor.View().Servers[m.Addr]
+		said := []*monitor.Observation{before}
 		for _, r := range m.Replicas {
-			_, _ = a.monitor.Refresh(ctx, r) // one that does not answer is known to be down
+			if o, err := a.monitor.Refresh(ctx, r); err == nil { // one that does not answer is known to be down
+				said = append(said, o)
+			}
 		}
 		view := a.monitor.View()
-		view.Servers[m.Addr] = before
+		for _, o := range said { // which the view may not show yet
+			server := view.Servers[o.Server]
+			server.Last = o
+			view.Servers[o.Server] = server
+		}
 		if refusal = forgettable(m, view, server); refusal == nil {
 			forget := state.Register{Master: master, Process: failover.Process{Addr: server}}
 			if known := m.Process(server); known != nil {

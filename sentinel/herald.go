@@ -245,6 +245,28 @@ func (h *herald) started(version string) {
 	h.tell(func() { h.log.Info().Str("cluster", h.cluster).Str("version", version).Msg("the agent has started") })
 }
 
+// located tells by which address the group knows the Redis beside this agent.
+func (h *herald) located(master string, server, local config.Addr) {
+	h.tell(func() {
+		h.log.Info().Str("master", master).Str("server", string(server)).Str("local", string(local)).Msg("the Redis beside this agent is found")
+	})
+}
+
+// unlocated tells that the Redis beside this agent can't be found among those that are watched.
+func (h *herald) unlocated(local config.Addr) {
+	h.tell(func() {
+		h.log.Warn().Str("local", string(local)).Msg("the Redis beside this agent is none of the servers that are watched, so that it is not fenced in a partition: " +
+			"have it follow the master, or correct local")
+	})
+}
+
+// unguarded tells that nobody is beside a master.
+func (h *herald) unguarded(master string, server config.Addr) {
+	h.tell(func() {
+		h.log.Warn().Str("master", master).Str("server", string(server)).Str("remedy", guardIt).Msg(unguarded)
+	})
+}
+
 // fenced tells that this agent has its Redis refuse writes, or that it could not.
 func (h *herald) fenced(master string, server config.Addr, why string, err error) {
 	h.tell(func() {

@@ -43,6 +43,8 @@ type judged struct {
 	foreign []monitor.Foreign // other coordinators of it
 	blocker *failover.Blocker // why nothing is done about it; nil: nothing is wrong, or something is done
 	blocked time.Time         // since when, for that reason
+	bare    time.Time         // no agent is beside it since; zero: one is, or none is needed
+	warned  bool              // that it is bare
 }
 
 // look is what one round looks at.
@@ -171,9 +173,26 @@ func (j *judge) weigh(l look) {
 			now.odown = l.now
 		}
 		now.foreign = failover.Foreign(l.view, m.Addr, m.Replicas)
+		j.bare(l, m, &now)
 		j.now.masters[m.Name] = now
 		j.a.herald.foreign(m.Name, before.foreign, now.foreign)
 		j.a.herald.verdict(owner(m, m.Addr), before.verdict, now.verdict)
+	}
+}
+
+// bareFor is how long a master may be without an agent beside it until that is told: agents make themselves known one after the other.
+const bareFor = 5 * time.Second
+
+// bare notes since when no agent is beside a master that is to be fenced when it is cut off.
+func (j *judge) bare(l look, m *state.Master, now *judged) {
+	switch {
+	case j.a.masters[m.Name].LeaseLoss == config.LeaseOff || l.state.Beside(m.Addr) != nil:
+		now.bare, now.warned = time.Time{}, false
+	case now.bare.IsZero():
+		now.bare = l.now
+	case !now.warned && l.now.Sub(now.bare) >= bareFor:
+		now.warned = true
+		j.a.herald.unguarded(m.Name, m.Addr)
 	}
 }
 

@@ -138,7 +138,8 @@ func (a *Agent) agents(l look) []picture.Agent {
 		p := picture.Agent{ID: string(id), MyID: picture.MyID(a.cfg.Cluster, string(id)), Self: id == l.status.ID, Heard: -1, Voter: m.Voter, Peer: config.Addr(m.Address)}
 		registered := l.state.Agent(string(id))
 		if p.Self {
-			registered = &a.identity
+			me := a.whoami()
+			registered = &me
 		}
 		if registered != nil {
 			p.Host, p.SentinelPort, p.Zone = registered.Host, registered.SentinelPort, registered.Zone

@@ -27,6 +27,7 @@ type sidecar struct {
 	released  time.Time                     // the latest time that the others were told of a release
 	gone      string                        // run id of the process that was ended, so that it is done once
 	why       string                        // the server is fenced
+	strange   int                           // looks at the server that were in vain: it is none that is watched
 }
 
 const (
@@ -88,9 +89,13 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 		(<-s.inbox)(s)
 	}
 	now := s.a.now()
-	m := s.a.machine.State().Owner(s.a.cfg.Local)
-	if m == nil || s.a.masters[m.Name] == nil {
-		return now.Add(lull)
+	m := s.a.machine.State().Owner(s.a.local())
+	if m == nil {
+		s.locate(ctx)
+		return now.Add(locateEvery)
+	}
+	if s.a.masters[m.Name] == nil {
+		return now.Add(locateEvery)
 	}
 	p := s.post(now, m)
 	orders := s.guard.Next(p)
@@ -122,7 +127,7 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 func (s *sidecar) post(now time.Time, m *state.Master) failover.Post {
 	view := s.a.monitor.View()
 	p := failover.Post{
-		Now: now, Server: view.Servers[s.a.cfg.Local], Name: m.Name, Settings: s.a.masters[m.Name], Master: m.Addr, RunID: m.RunID(),
+		Now: now, Server: view.Servers[s.a.local()], Name: m.Name, Settings: s.a.masters[m.Name], Master: m.Addr, RunID: m.RunID(),
 		Record: m.Failover, Confirmed: s.confirmed,
 	}
 	p.Foreign = len(failover.Feared(view, p.Settings, m.Addr, m.Replicas)) > 0
@@ -169,7 +174,7 @@ func (s *sidecar) promised(from string, n note) {
 
 func (s *sidecar) count(from string, n note) {
 	voters, electorate := s.a.peers.voters()
-	if n.Boot != s.a.identity.Boot || n.Server != s.a.cfg.Local || n.Electorate != electorate {
+	if n.Boot != s.a.identity.Boot || n.Server != s.a.local() || n.Electorate != electorate {
 		return
 	}
 	ids := make([]string, len(voters))
@@ -200,7 +205,7 @@ func (s *sidecar) release(p failover.Post) {
 func (s *sidecar) prove(ctx context.Context, m *state.Master) {
 	settings := s.a.masters[m.Name]
 	span := failover.ProofFor(settings.Lease)
-	for _, r := range followers(m, s.a.monitor.View().Servers[s.a.cfg.Local].Last) {
+	for _, r := range followers(m, s.a.monitor.View().Servers[s.a.local()].Last) {
 		asked := s.a.now()
 		s.work("prove "+string(r), func() error {
 			ctx, cancel := context.WithTimeout(ctx, span)
@@ -277,11 +282,11 @@ func (s *sidecar) unfence(ctx context.Context, p failover.Post) {
 func (s *sidecar) do(ctx context.Context, master string, a failover.Action) error {
 	ctx, cancel := context.WithTimeout(ctx, fenceLimit)
 	defer cancel()
-	a.Server = s.a.cfg.Local
+	a.Server = s.a.local()
 	if _, _, err := s.a.redis.Do(ctx, master, a); err != nil || a.Kind == failover.Read {
 		return err
 	}
-	_, _ = s.a.monitor.Refresh(ctx, s.a.cfg.Local) // whose connection may have been among those that were closed; it makes another one
+	_, _ = s.a.monitor.Refresh(ctx, a.Server) // whose connection may have been among those that were closed; it makes another one
 	return nil
 }
 

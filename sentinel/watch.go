@@ -33,7 +33,7 @@ func (a *Agent) targets(s *state.State) []monitor.Target {
 		listen := a.shadow() || settings.ForeignSentinels != config.ForeignIgnore
 		targets = append(targets, monitor.Target{Addr: m.Addr, Settings: settings, IsMaster: true, Listen: listen})
 		for _, r := range m.Replicas {
-			targets = append(targets, monitor.Target{Addr: r, Settings: settings, Listen: listen && (r == a.cfg.Local || a.shadow())})
+			targets = append(targets, monitor.Target{Addr: r, Settings: settings, Listen: listen && (r == a.local() || a.shadow())})
 		}
 	}
 	for i := range a.cfg.Masters {

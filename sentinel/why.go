@@ -93,8 +93,17 @@ func (a *Agent) findings(l look, m *state.Master) []monitor.Finding {
 	if m.Failover != nil {
 		return nil
 	}
-	return monitor.Find(a.question(l, m), l.view, l.voters())
+	list := monitor.Find(a.question(l, m), l.view, l.voters())
+	if judged := a.judgement.Load().masters[m.Name]; judged.warned && judged.addr == m.Addr {
+		list = append(list, monitor.Finding{Code: monitor.UnguardedMaster, Where: string(m.Addr), Text: unguarded, Remedy: guardIt})
+	}
+	return list
 }
+
+const (
+	unguarded = "no agent runs beside the master: nobody can fence it when it is cut off"
+	guardIt   = "run an agent on its host, with local; or say that it need not be fenced: lease-loss: off"
+)
 
 // voters are the agents whose opinions count.
 func (l look) voters() []string {

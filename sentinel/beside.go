@@ -1,0 +1,87 @@
+package sentinel
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"picket/config"
+	"picket/failover"
+	"picket/monitor"
+	"picket/sentinel/state"
+)
+
+// beside is the Redis beside this agent. The file may name it as this host sees it, by 127.0.0.1 or another name: then it is the server that
+// the group knows by another address, and that is the same process.
+type beside struct {
+	known   atomic.Pointer[config.Addr] // by the group; nil: as the file says
+	located chan struct{}               // holds one element when that has changed
+}
+
+// locateEvery is how often it is tried to find out who the Redis beside this agent is, while nobody knows its address.
+const locateEvery = time.Second
+
+// local is the Redis beside this agent, as the group knows it, if it does; empty: there is none.
+func (a *Agent) local() config.Addr {
+	if known := a.beside.known.Load(); known != nil {
+		return *known
+	}
+	return a.cfg.Local
+}
+
+// whoami is how this agent makes itself known.
+func (a *Agent) whoami() state.Agent {
+	me := a.identity
+	me.Local = a.local()
+	return me
+}
+
+// locate asks the Redis beside this agent who it is, and looks for the same process among the servers that are watched.
+func (s *sidecar) locate(ctx context.Context) {
+	s.try("locate", locateEvery, func() error {
+		ctx, cancel := context.WithTimeout(ctx, fenceLimit)
+		defer cancel()
+		st, view := s.a.machine.State(), s.a.monitor.View()
+		answered := false
+		for _, m := range s.a.managed(st) { // whose user and password may be different
+			o, _, err := s.a.redis.Do(ctx, m.Name, failover.Action{Kind: failover.Read, Server: s.a.cfg.Local})
+			if err != nil {
+				continue
+			}
+			answered = true
+			if addr := twin(m, view, o.RunID); addr != "" {
+				s.a.beside.known.Store(&addr)
+				s.a.herald.located(m.Name, addr, s.a.cfg.Local)
+				select {
+				case s.a.beside.located <- struct{}{}:
+				default:
+				}
+				return nil
+			}
+		}
+		if answered {
+			s.offer(func(s *sidecar) { s.lost() })
+		}
+		return nil
+	})
+}
+
+// strangeAfter is how often in a row the Redis beside this agent must be a stranger until that is told: a new replica is not known at once.
+const strangeAfter = 10
+
+// lost tells once that the Redis beside this agent is none of those that are watched.
+func (s *sidecar) lost() {
+	if s.strange++; s.strange == strangeAfter {
+		s.a.herald.unlocated(s.a.cfg.Local)
+	}
+}
+
+// twin finds the server of a master's group that is a certain process.
+func twin(m *state.Master, view monitor.View, runID string) config.Addr {
+	for addr, server := range view.Servers {
+		if m.Owns(addr) && server.State == monitor.Up && server.Last != nil && server.Last.RunID == runID {
+			return addr
+		}
+	}
+	return ""
+}
