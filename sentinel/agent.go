@@ -89,13 +89,13 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 		log: log, cluster: cfg.Cluster, self: cfg.Agent.ID, machine: a.machine, metrics: a.metrics,
 		queue: make(chan func(), heraldQueue),
 	}
-	a.redis = failover.NewRedis(a.masters, host.Dial, a.now)
+	a.redis = failover.NewRedis(a.masters, failover.Dial(host.watch()), a.now)
 	if a.shadow() {
 		a.redis = failover.ReadOnly(a.redis)
 	}
 	a.crew = func(t consensus.Term) failover.Env { return crew{a, t} }
 	a.monitor = monitor.New(monitor.Config{
-		Self: cfg.Agent.ID, Dial: host.Dial, Now: a.now, Share: a.share, Changed: a.poke, Observe: a.saw,
+		Self: cfg.Agent.ID, Dial: host.watch(), Now: a.now, Share: a.share, Changed: a.poke, Observe: a.saw,
 	})
 	var err error
 	a.webhooks, err = a.dispatcher()

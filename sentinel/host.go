@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	"picket/consensus/tcp"
 	"picket/consensus/vfs"
 )
 
@@ -16,6 +17,14 @@ type Host struct {
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Now is the clock that the agent judges, promises and holds leases by. Timers are the runtime's.
 	Now func() time.Time
+}
+
+// watch is how servers are dialled.
+func (h Host) watch() tcp.Dial {
+	if h.Dial == nil {
+		return tcp.Hedged((&net.Dialer{}).DialContext)
+	}
+	return h.Dial
 }
 
 // withDefaults fills in the real machine. Network functions stay nil: whoever uses them knows best how to tune a real socket.

@@ -27,7 +27,7 @@ type Config struct {
 	TLS   *tls.Config // nil: plain; used for both sides, RootCAs for the certificates of both
 	// OpenPort and Dial reach the network; nil: sockets that notice soon when a peer is gone.
 	OpenPort func(network, addr string) (net.Listener, error)
-	Dial     func(ctx context.Context, network, addr string) (net.Conn, error)
+	Dial     Dial
 	// Problem is told what an operator should know: a handshake that was refused, on either side, or a peer
 	// that speaks nonsense. It must not block.
 	Problem func(peer string, err error)
@@ -60,7 +60,7 @@ func (c Config) withSockets() Config {
 		}
 	}
 	if c.Dial == nil {
-		c.Dial = (&net.Dialer{KeepAliveConfig: keepAlive, Control: userTimeout}).DialContext
+		c.Dial = Hedged((&net.Dialer{KeepAliveConfig: keepAlive, Control: userTimeout}).DialContext)
 	}
 	return c
 }
