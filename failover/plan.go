@@ -276,8 +276,11 @@ func nextPromote(s Situation, k Knowledge) Move {
 		return s.commit(step)
 	case target != nil && target.RunID != r.RunID:
 		return s.rollBack(k, fmt.Sprintf("%s, which had been chosen, was restarted", r.Target))
-	case s.late(k) && (s.down(r.Target) || replica):
-		// It may have been promoted, but no client was told. When it comes back as a master it is a stray, and is made a replica.
+	case s.late(k) && s.down(r.Target):
+		// It may have been promoted, but no client was told. When it comes back as a master it is a stray, and is made a replica. Until it is
+		// agreed that it is one, the old master must take no writes; then its fence is found to be left.
+		return s.commit(Step{Kind: StepAbort, Why: fmt.Sprintf("%s, which had been chosen, does not answer", r.Target)})
+	case s.late(k) && replica:
 		return s.rollBack(k, fmt.Sprintf("%s, which had been chosen, could not be promoted", r.Target))
 	case r.HandOver && s.overdue(k, target):
 		return s.rollBack(k, fmt.Sprintf("%s did not catch up with the master in time", r.Target))
@@ -309,10 +312,16 @@ func (k Knowledge) seen(a config.Addr) *monitor.Observation {
 	return k.Read[a]
 }
 
-// nextRepoint has the others follow the new master: all at once where a partial resync will do, else at most parallel-syncs at a time.
+// nextRepoint has the others follow the new master: all at once where a partial resync will do, else at most parallel-syncs at a time. They
+// follow the process that was promoted: one that was started in its place may be empty, and would have them throw away what they hold.
 func nextRepoint(s Situation, k Knowledge) Move {
 	r := s.Record
 	move := Move{Until: s.Now.Add(pollEvery)}
+	heir := s.heir(k)
+	if heir != nil && heir.RunID != r.RunID {
+		return s.commit(Step{Kind: StepEnd, Why: fmt.Sprintf("%s was restarted", r.Target)})
+	}
+	safe := heir != nil && heir.Role == "master" && s.Now.Sub(heir.At) <= heirFresh
 	var open []config.Addr
 	syncing := 0
 	for _, a := range r.followers(s.Replicas) {
@@ -336,6 +345,7 @@ func nextRepoint(s Situation, k Knowledge) Move {
 	if !s.persisted(k) && (len(open) == 0 || s.Now.Sub(k.Since) >= persistAfter) && k.idle(r.Target, s.Now, retryAfter) {
 		move.Actions = append(move.Actions, Action{Kind: Persist, Server: r.Target})
 	}
+	unsure := false
 	for _, a := range open {
 		full := needsFullSync(s, k, a)
 		switch {
@@ -343,6 +353,8 @@ func nextRepoint(s Situation, k Knowledge) Move {
 			if k.idle(a, s.Now, pollEvery) {
 				move.Actions = append(move.Actions, Action{Kind: Read, Server: a})
 			}
+		case !safe:
+			unsure = true
 		case full && syncing >= s.Settings.ParallelSyncs:
 		case k.idle(a, s.Now, retryAfter):
 			move.Actions = append(move.Actions, Action{
@@ -353,7 +365,22 @@ func nextRepoint(s Situation, k Knowledge) Move {
 			}
 		}
 	}
+	if unsure && !s.down(r.Target) && k.idle(r.Target, s.Now, pollEvery) {
+		move.Actions = append(move.Actions, Action{Kind: Read, Server: r.Target})
+	}
 	return move
+}
+
+// heirFresh is how old a look at the new master may be for others to be told to follow it.
+const heirFresh = time.Second
+
+// heir is the latest look at the new master; nil: there was none.
+func (s Situation) heir(k Knowledge) *monitor.Observation {
+	here, there := k.seen(s.Record.Target), s.View.Servers[s.Record.Target].Last
+	if here == nil || there != nil && there.At.After(here.At) {
+		return there
+	}
+	return here
 }
 
 // persisted says whether the new master's file is seen to. That comes last: its disk would have its clients wait, just when they have found it.

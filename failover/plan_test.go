@@ -153,6 +153,11 @@ func TestNext(t *testing.T) {
 			s.View.Servers[replicaB] = down(replica(replicaB, 95))
 			k.Tried[replicaB] = Attempt{At: start.Add(-time.Second), Err: errors.New("refused")}
 		}), "promote 10.0.0.3:6379"},
+		"it stays down while the old master is fenced": {promoting(func(s *Situation, _ *Knowledge) {
+			s.Record.HandOver = true
+			s.View.Servers[replicaB] = down(replica(replicaB, 95))
+			s.Now = start.Add(time.Minute)
+		}), "abort"},
 		"it stays down": {promoting(func(s *Situation, k *Knowledge) {
 			s.View.Servers[replicaB] = down(replica(replicaB, 95))
 			s.Now = start.Add(time.Minute)
@@ -163,6 +168,18 @@ func TestNext(t *testing.T) {
 			delete(k.Read, replicaB)
 		}), "wait"},
 		"the others follow, the dead master is left alone": {switched(nil), "re-point 10.0.0.2:6379"},
+		"nobody follows a new master that was not looked at": {switched(func(_ *Situation, k *Knowledge) { delete(k.Seen, replicaB) }),
+			"read 10.0.0.3:6379"},
+		"or not lately": {switched(func(s *Situation, _ *Knowledge) { s.Now = start.Add(heirFresh + 1) }), "read 10.0.0.3:6379"},
+		"or one that is down": {switched(func(s *Situation, k *Knowledge) {
+			delete(k.Seen, replicaB)
+			s.View.Servers[replicaB] = down(replica(replicaB, 95))
+		}), "wait"},
+		"nobody follows a process that was started in its place": {switched(func(s *Situation, _ *Knowledge) {
+			reborn := masterAt(replicaB, 0)
+			reborn.RunID, reborn.At = "reborn", start.Add(1)
+			s.View.Servers[replicaB] = up(reborn)
+		}), "end"},
 		"a replica that follows is noted": {switched(func(_ *Situation, k *Knowledge) {
 			k.Told[replicaA] = true
 			o := replica(replicaA, 95)
@@ -216,6 +233,7 @@ func promoting(adjust func(*Situation, *Knowledge)) func(*Situation, *Knowledge)
 func switched(adjust func(*Situation, *Knowledge)) func(*Situation, *Knowledge) {
 	return promoting(func(s *Situation, k *Knowledge) {
 		s.Record.Phase, s.Master, k.Persisted = Switched, replicaB, true
+		k.Seen[replicaB] = masterAt(replicaB, 95)
 		s.Replicas = []config.Addr{oldMaster, replicaA}
 		if adjust != nil {
 			adjust(s, k)

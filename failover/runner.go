@@ -233,7 +233,7 @@ func (r *Runner) learn(f finished, master string, k *Knowledge) {
 		}
 		k.Seen[a.Server] = f.seen
 	case Promote:
-		k.Promoted = true
+		k.Promoted, k.Seen[a.Server] = true, f.seen
 		r.env.Report(Progress{Master: master, Kind: ServerPromoted, Server: a.Server})
 	case Follow:
 		k.Told[a.Server], k.Seen[a.Server] = true, f.seen
