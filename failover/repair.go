@@ -40,7 +40,7 @@ func Repair(s Situation) []Action {
 			continue // the master itself, under another address
 		case server.Last.Role == "master":
 			follow.Note = ConvertedToSlave
-		case server.Last.Master == s.Master, cascades(s, server.Last.Master):
+		case server.Last.Master == s.Master, Cascades(s.View, s.Replicas, server.Last.Master):
 			continue
 		}
 		actions = append(actions, follow)
@@ -66,8 +66,8 @@ func (s Situation) mayOpen(master monitor.Server) bool {
 
 func stale(s Situation, server monitor.Server) bool { return s.Now.Sub(server.Last.At) > fresh }
 
-// cascades says whether a replica's master is itself a healthy replica of the group: a chain that somebody built on purpose.
-func cascades(s Situation, of config.Addr) bool {
-	up := s.View.Servers[of]
-	return slices.Contains(s.Replicas, of) && up.State == monitor.Up && up.Last != nil && up.Last.Role == "slave"
+// Cascades says whether a replica's master is itself a healthy replica of the group: a chain that somebody built on purpose.
+func Cascades(v monitor.View, replicas []config.Addr, of config.Addr) bool {
+	up := v.Servers[of]
+	return slices.Contains(replicas, of) && up.State == monitor.Up && up.Last != nil && up.Last.Role == "slave"
 }

@@ -37,19 +37,21 @@ func (a *Agent) whoami() state.Agent {
 }
 
 // locate asks the Redis beside this agent who it is, and looks for the same process among the servers that are watched.
-func (s *sidecar) locate(ctx context.Context) {
+func (s *sidecar) locate(ctx context.Context, now time.Time) {
 	s.try("locate", locateEvery, func() error {
 		ctx, cancel := context.WithTimeout(ctx, fenceLimit)
 		defer cancel()
-		st, view := s.a.machine.State(), s.a.monitor.View()
-		answered := false
-		for _, m := range s.a.managed(st) { // whose user and password may be different
-			o, _, err := s.a.redis.Do(ctx, m.Name, failover.Action{Kind: failover.Read, Server: s.a.cfg.Local})
-			if err != nil {
-				continue
-			}
-			answered = true
-			if addr := twin(m, view, o.RunID); addr != "" {
+		o, master := s.whois(ctx)
+		if o == nil {
+			return nil
+		}
+		st := s.a.machine.State()
+		if len(st.Masters) == 0 {
+			s.distrust(ctx, now, o, master)
+			return nil
+		}
+		for _, m := range s.a.managed(st) {
+			if addr := twin(m, s.a.monitor.View(), o.RunID); addr != "" {
 				s.a.beside.known.Store(&addr)
 				s.a.herald.located(m.Name, addr, s.a.cfg.Local)
 				select {
@@ -59,11 +61,35 @@ func (s *sidecar) locate(ctx context.Context) {
 				return nil
 			}
 		}
-		if answered {
-			s.offer(func(s *sidecar) { s.lost() })
-		}
+		s.offer(func(s *sidecar) { s.lost() })
 		return nil
 	})
+}
+
+// whois asks with the user and password of each master of the file, which may be different, and gives the one that was right; nil: none was, or
+// the server does not answer.
+func (s *sidecar) whois(ctx context.Context) (*monitor.Observation, *config.Master) {
+	for i := range s.a.cfg.Masters {
+		m := &s.a.cfg.Masters[i]
+		if o, _, err := s.a.redis.Do(ctx, m.Name, failover.Action{Kind: failover.Read, Server: s.a.cfg.Local}); err == nil {
+			return o, m
+		}
+	}
+	return nil, nil
+}
+
+// distrustAfter is how long an agent that was started waits to hear who the master is.
+const distrustAfter = 2 * time.Second
+
+// distrust fences a Redis that says that it is a master while this agent, which was started again, hears of nobody who knows who the master
+// is: in a partition that may be somebody else for long. A group that is being founded knows no master, either, but has no log.
+func (s *sidecar) distrust(ctx context.Context, now time.Time, o *monitor.Observation, m *config.Master) {
+	if _, _, fenced := failover.Fenced(o.Fence); s.a.fresh || now.Sub(s.began) < distrustAfter || o.Role != "master" || fenced ||
+		m.LeaseLoss == config.LeaseOff {
+		return
+	}
+	_, _, err := s.a.redis.Do(ctx, m.Name, failover.Action{Kind: failover.Fence, Server: s.a.cfg.Local})
+	s.a.herald.fenced(m.Name, s.a.cfg.Local, "this agent was started again, and has heard from no majority yet who the master is", err)
 }
 
 // strangeAfter is how often in a row the Redis beside this agent must be a stranger until that is told: a new replica is not known at once.

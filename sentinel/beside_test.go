@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"picket/config"
+	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/api"
 )
@@ -44,4 +45,36 @@ func TestBeside(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestBeside_AnAgentThatIsStartedAloneTrustsNobody: it can't know whether its Redis was replaced.
+func TestBeside_AnAgentThatIsStartedAloneTrustsNobody(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, nil)
+	for _, m := range g.members {
+		m.stop()
+	}
+	client := g.servers[0].Client()
+	defer client.Close()
+	fenced := func(want bool) func(context.Context) error {
+		return func(ctx context.Context) error {
+			value, err := client.ConfigGet(ctx, "min-replicas-to-write").Result()
+			if err != nil {
+				return err
+			}
+			var n int64
+			if _, err := fmt.Sscan(value["min-replicas-to-write"], &n); err != nil {
+				return err
+			}
+			if _, _, got := failover.Fenced(n); got != want {
+				return fmt.Errorf("min-replicas-to-write is %d", n)
+			}
+			return nil
+		}
+	}
+	g.await("nothing is fenced", fenced(false))
+	g.members[0].start()
+	g.await("the master is fenced", fenced(true))
+	g.members[1].start()
+	g.await("it takes writes again, when it is known that it is the master", fenced(false))
 }

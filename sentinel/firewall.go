@@ -35,6 +35,7 @@ func (a *Agent) saw(e monitor.Event) {
 	switch e.Kind {
 	case monitor.MasterLost, monitor.MasterRefuses, monitor.ServerReboot:
 		a.shield(e)
+		a.recall(e)
 	}
 	a.herald.seen(e)
 }
@@ -47,24 +48,45 @@ func (a *Agent) shield(e monitor.Event) {
 	}
 	s := a.machine.State()
 	m := s.Owner(e.Server.Addr)
-	if m == nil || m.Addr != e.Server.Addr || m.Failover != nil && m.Failover.Phase < failover.Switched || a.masters[m.Name] == nil ||
-		a.masters[m.Name].EmptyMaster == config.EmptyAccept || paused(look{state: s, now: a.now()}, m) != nil ||
-		len(failover.Feared(a.monitor.View(), a.masters[m.Name], m.Addr, m.Replicas)) > 0 {
+	if m == nil || m.Addr != e.Server.Addr || m.Failover != nil && m.Failover.Phase < failover.Switched || !a.guards(s, a.monitor.View(), m) {
 		return
 	}
 	leads := a.status.Load().Leader == a.status.Load().ID
 	for _, r := range m.Replicas {
 		if r == a.local() || leads && s.Beside(r) == nil {
-			a.shields.offer(shielding{master: m, replica: r, rebooted: e.Kind == monitor.ServerReboot})
+			a.shields.offer(shielding{master: m, replica: r, follows: m.Addr, rebooted: e.Kind == monitor.ServerReboot})
 		}
 	}
+}
+
+// recall keeps the replica beside this agent from a former master, when one of them was restarted: it follows whom its file names, which may
+// have lost everything, until the leader tells it better.
+func (a *Agent) recall(e monitor.Event) {
+	s, view, local := a.machine.State(), a.monitor.View(), a.local()
+	m, replica := s.Owner(local), view.Servers[local].Last
+	if e.Server.Addr == local {
+		replica = e.Server.Last
+	}
+	if e.Kind != monitor.ServerReboot || m == nil || m.Failover != nil || replica == nil || replica.Role != "slave" || replica.Master == failover.Silent ||
+		replica.Master == m.Addr || e.Server.Addr != local && e.Server.Addr != replica.Master ||
+		failover.Cascades(view, m.Replicas, replica.Master) || !a.guards(s, view, m) {
+		return
+	}
+	a.shields.offer(shielding{master: m, replica: local, follows: replica.Master, rebooted: true})
+}
+
+// guards says whether this agent may detach replicas of a master.
+func (a *Agent) guards(s *state.State, view monitor.View, m *state.Master) bool {
+	return a.masters[m.Name] != nil && a.masters[m.Name].EmptyMaster != config.EmptyAccept && paused(look{state: s, now: a.now()}, m) == nil &&
+		len(failover.Feared(view, a.masters[m.Name], m.Addr, m.Replicas)) == 0
 }
 
 // shielding is one replica that may have to be kept from its master.
 type shielding struct {
 	master   *state.Master
 	replica  config.Addr
-	rebooted bool // the master's process is another one: whether the replica has noticed does not matter
+	follows  config.Addr // whom it is kept from
+	rebooted bool        // the master's process is another one: whether the replica has noticed does not matter
 }
 
 // shields carries shieldings out, one after the other.
@@ -104,7 +126,7 @@ func (a *Agent) detach(ctx context.Context, s shielding) (cut bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if o.Role != "slave" || o.Master != s.master.Addr {
+		if o.Role != "slave" || o.Master != s.follows {
 			return false, nil // it follows somebody else already
 		}
 		if !o.LinkUp || s.rebooted {

@@ -27,7 +27,8 @@ type sidecar struct {
 	released  time.Time                     // the latest time that the others were told of a release
 	gone      string                        // run id of the process that was ended, so that it is done once
 	why       string                        // the server is fenced
-	strange   int                           // looks at the server that were in vain: it is none that is watched
+	began     time.Time
+	strange   int // looks at the server that were in vain: it is none that is watched
 }
 
 const (
@@ -47,7 +48,7 @@ const (
 
 func newSidecar(a *Agent) *sidecar {
 	s := &sidecar{
-		a: a, inbox: make(chan func(*sidecar), sidecarInbox), guard: failover.NewGuard(a.now()),
+		a: a, inbox: make(chan func(*sidecar), sidecarInbox), guard: failover.NewGuard(a.now()), began: a.now(),
 		proofs: map[config.Addr]time.Time{}, busy: map[string]bool{}, pauses: map[string]time.Time{},
 	}
 	s.stand.Store(&picture.Lease{})
@@ -91,7 +92,7 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 	now := s.a.now()
 	m := s.a.machine.State().Owner(s.a.local())
 	if m == nil {
-		s.locate(ctx)
+		s.locate(ctx, now)
 		return now.Add(locateEvery)
 	}
 	if s.a.masters[m.Name] == nil {
