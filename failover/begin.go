@@ -56,7 +56,7 @@ func BeginStep(s Situation, cause Cause) Step {
 	}
 	// What was seen long ago, or when it was no master yet, says nothing about the history that it wrote last.
 	// A process that took the place of the agreed one has a history of its own.
-	step.OldRunID = s.RunID
+	step.OldRunID, step.OldReplID = s.RunID, s.ReplID
 	if old := s.View.Servers[s.Master]; old.Last != nil && old.Last.Role == "master" && old.LastOK.Sub(old.Last.At) <= fresh &&
 		(s.RunID == "" || s.RunID == old.Last.RunID) {
 		step.OldOffset = old.Last.Offset

@@ -270,6 +270,9 @@ func nextPromote(s Situation, k Knowledge) Move {
 	switch {
 	case k.Promoted, r.Native && target != nil && target.Role == "master" && target.RunID == r.RunID:
 		step := Step{Kind: StepSwitch, Target: r.Target}
+		if target != nil && target.Role == "master" && target.RunID == r.RunID {
+			step.ReplID = target.ReplID
+		}
 		if !k.HeldAt.IsZero() {
 			step.Held = k.HeldAt.UnixNano()
 		}

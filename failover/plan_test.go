@@ -480,3 +480,40 @@ func TestChoose(t *testing.T) {
 		})
 	}
 }
+
+func TestBeginStep_HistoryIsTheAgreedOneWhereTheMasterWasNotSeen(t *testing.T) {
+	for name, c := range map[string]struct {
+		agreed string // run id
+		adjust func(*monitor.Server)
+		want   string
+	}{
+		"seen":                     {agreed: "run-" + string(oldMaster), want: history},
+		"seen, not agreed yet":     {want: history},
+		"another process":          {agreed: "former", want: "agreed"},
+		"seen as a replica":        {agreed: "run-" + string(oldMaster), adjust: func(s *monitor.Server) { s.Last.Role = "slave" }, want: "agreed"},
+		"never seen":               {agreed: "former", adjust: func(s *monitor.Server) { s.Last = nil }, want: "agreed"},
+		"seen long before it died": {agreed: "run-" + string(oldMaster), adjust: func(s *monitor.Server) { s.LastOK = s.Last.At.Add(time.Minute) }, want: "agreed"},
+	} {
+		s, _ := crashed(nil)
+		s.RunID, s.ReplID = c.agreed, "agreed"
+		server := s.View.Servers[oldMaster]
+		if c.adjust != nil {
+			c.adjust(&server)
+		}
+		s.View.Servers[oldMaster] = server
+		if got := BeginStep(s, CauseDown).OldReplID; got != c.want {
+			t.Errorf("%s: the history is %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestNext_TheSwitchSaysWhichHistoryTheNewMasterWrites(t *testing.T) {
+	s, k := crashed(nil)
+	s.Record.Phase, s.Record.Target, s.Record.RunID = Promoting, replicaA, "run-"+string(replicaA)
+	k.Promoted = true
+	k.Seen[replicaA] = masterAt(replicaA, 90)
+	k.Seen[replicaA].ReplID = "new"
+	if step := Next(s, k).Commit; step == nil || step.Kind != StepSwitch || step.ReplID != "new" {
+		t.Errorf("got %+v", step)
+	}
+}

@@ -65,7 +65,7 @@ type Step struct {
 
 	Target config.Addr // promote, switch
 	RunID  string      // promote: of the target
-	ReplID string      // promote: history of the target
+	ReplID string      // promote: history of the target; switch: the one that it writes as the master; empty: not known
 	Offset int64       // promote: of the target when chosen
 	Why    string      // promote: why this one; abort: why; end: remarks
 
@@ -148,6 +148,9 @@ type Record struct {
 type Process struct {
 	Addr  config.Addr `json:"addr"`
 	RunID string      `json:"run_id"`
+	// ReplID is the history that the master writes: what is of another one is no copy of it, whoever holds it. Empty: a replica's, or not
+	// known yet.
+	ReplID string `json:"repl_id,omitempty"`
 }
 
 // Lessee is who holds the lease of the master that is to be replaced.
@@ -175,6 +178,7 @@ type Situation struct {
 	Acknowledged uint64
 
 	RunID      string    // of the agreed master's process; empty: not known yet
+	ReplID     string    // of the history that it writes, as agreed; empty: not known yet
 	Registered []Process // replicas that may have acknowledged writes
 	Lessee     Lessee
 }

@@ -102,7 +102,7 @@ func (a *Agent) situation(l look, m *state.Master, term consensus.Term) failover
 	return failover.Situation{
 		Now: l.now, Epoch: uint64(term), Settings: a.masters[m.Name], Zone: zones(l.state), Master: m.Addr, Replicas: m.Replicas,
 		Record: m.Failover, View: l.view, Verdict: a.verdict(l, m), Paused: paused(l, m), Acknowledged: m.Acknowledged,
-		RunID: m.RunID(), Registered: m.Registered(), Lessee: a.lessee(l.state, m, term),
+		RunID: m.RunID(), ReplID: m.ReplID(), Registered: m.Registered(), Lessee: a.lessee(l.state, m, term),
 		Shadow: a.shadow(),
 	}
 }

@@ -16,7 +16,8 @@ import (
 
 // unregistered lists what the leader has to make known about the processes of a master's group. A replica that its master lists may soon
 // acknowledge writes, so it counts among those that must be asked from then on; it counts as an answer when it has caught up with what
-// was written before its process was seen first. Whatever a former process at the address had acknowledged is in it then.
+// was written before its process was seen first. Whatever a former process at the address had acknowledged is in it then:
+// a master that was restarted, and on which nobody has agreed yet, may have lost that itself.
 func unregistered(m *state.Master, view monitor.View, verdict monitor.Verdict, gone dropped) []failover.Process {
 	master := view.Servers[m.Addr]
 	if m.Failover != nil && m.Failover.Phase < failover.Switched || master.State != monitor.Up || master.Last == nil ||
@@ -24,8 +25,9 @@ func unregistered(m *state.Master, view monitor.View, verdict monitor.Verdict, g
 		return nil
 	}
 	var list []failover.Process
-	if m.RunID() != master.Last.RunID && (m.RunID() == "" || resumes(m, master, view)) {
-		list = append(list, failover.Process{Addr: m.Addr, RunID: master.Last.RunID})
+	agreed := m.RunID() == master.Last.RunID
+	if agreed && m.ReplID() != master.Last.ReplID || !agreed && (m.RunID() == "" || resumes(m, master, view)) {
+		list = append(list, failover.Process{Addr: m.Addr, RunID: master.Last.RunID, ReplID: master.Last.ReplID})
 	}
 	for _, r := range master.Last.Replicas {
 		if r.Server.Port() != 0 && m.Process(r.Server) == nil && !master.Last.At.Before(gone.at[r.Server]) {
@@ -33,7 +35,7 @@ func unregistered(m *state.Master, view monitor.View, verdict monitor.Verdict, g
 		}
 	}
 	for _, p := range m.Registered() {
-		if r := view.Servers[p.Addr]; caughtUp(r, master, m.Addr) && r.Last.RunID != p.RunID {
+		if r := view.Servers[p.Addr]; agreed && caughtUp(r, master, m.Addr) && r.Last.RunID != p.RunID {
 			list = append(list, failover.Process{Addr: p.Addr, RunID: r.Last.RunID})
 		}
 	}

@@ -182,7 +182,7 @@ func (s *State) step(c Command, at position) (*State, error) {
 	case record.Phase == failover.Ended:
 		next.Failover, next.Last = nil, record
 	case step.Kind == failover.StepSwitch:
-		next.move(failover.Process{Addr: record.Target, RunID: record.RunID}, step.Epoch)
+		next.move(failover.Process{Addr: record.Target, RunID: record.RunID, ReplID: step.ReplID}, step.Epoch)
 		if record.HandOver {
 			next.Processes = with(next.Processes, failover.Process{Addr: record.Old}, processKey) // it follows at once
 		}

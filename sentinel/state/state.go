@@ -68,11 +68,16 @@ func (m *Master) Process(a config.Addr) *failover.Process {
 }
 
 // RunID is that of the master's process; empty: not known yet.
-func (m *Master) RunID() string {
+func (m *Master) RunID() string { return m.self().RunID }
+
+// ReplID is that of the history that the master's process writes; empty: not known yet.
+func (m *Master) ReplID() string { return m.self().ReplID }
+
+func (m *Master) self() failover.Process {
 	if p := m.Process(m.Addr); p != nil {
-		return p.RunID
+		return *p
 	}
-	return ""
+	return failover.Process{}
 }
 
 // Registered lists the replicas that may have acknowledged writes.

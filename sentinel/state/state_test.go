@@ -113,7 +113,7 @@ func command(t *testing.T, d *datadriven.TestData, term uint64) Command {
 	case "register":
 		return Command{RegisterAgent: &Agent{ID: text("id"), Host: text("host"), SentinelPort: 26379, Boot: uint64(number("boot"))}}
 	case "register-process":
-		return Command{Register: &Register{text("master"), failover.Process{Addr: addr("addr"), RunID: text("runid")}}}
+		return Command{Register: &Register{text("master"), failover.Process{Addr: addr("addr"), RunID: text("runid"), ReplID: text("replid")}}}
 	case "forget-replica":
 		return Command{Forget: &Register{text("master"), failover.Process{Addr: addr("addr"), RunID: text("runid")}}}
 	case "advance":
@@ -187,6 +187,9 @@ func show(s *State) string {
 		fmt.Fprintf(&b, "master %s %s epoch=%d replicas=%v", m.Name, m.Addr, m.Epoch, m.Replicas)
 		for _, p := range m.Processes {
 			fmt.Fprintf(&b, " process=%s/%s", p.Addr, p.RunID)
+			if p.ReplID != "" {
+				fmt.Fprintf(&b, "/%s", p.ReplID)
+			}
 		}
 		if m.Failover != nil {
 			fmt.Fprintf(&b, " running=%d/%d", m.Failover.ID, m.Failover.Phase)
