@@ -17,16 +17,31 @@ type choice struct {
 	fit     []*monitor.Observation
 	why     string
 	refused map[config.Addr]string
+	foreign bool // none of them holds the old master's history
 }
 
 // choose picks the replica that holds the most of the old master's history. Ties go to the lower priority, as with Sentinel, to the
 // old master's zone, and to the lower address. It is a pure function.
 func choose(s Situation, read []*monitor.Observation) choice {
-	c := choice{refused: map[config.Addr]string{}}
-	history, known := s.Record.OldReplID, true
-	if history == "" {
-		history, known = commonHistory(read), false
+	if s.Record.OldReplID == "" {
+		c := chooseOf(s, read, commonHistory(read))
+		c.why += "; the old master's history was never seen, so that of most replicas counts"
+		return c
 	}
+	return chooseOf(s, read, s.Record.OldReplID)
+}
+
+// settle picks one although none holds the old master's history: there is nothing else left.
+func settle(s Situation, read []*monitor.Observation) choice {
+	c := chooseOf(s, read, commonHistory(read))
+	c.foreign = true
+	c.why += "; nobody holds the old master's history any more, so that of most replicas counts"
+	return c
+}
+
+// chooseOf picks among those of one history.
+func chooseOf(s Situation, read []*monitor.Observation, history string) choice {
+	c := choice{refused: map[config.Addr]string{}}
 	var fit []*monitor.Observation
 	for _, o := range read {
 		if why := unfit(o, history, o.Server == s.Record.Want); why != "" {
@@ -52,9 +67,6 @@ func choose(s Situation, read []*monitor.Observation) choice {
 		c.why = fmt.Sprintf("its priority %d comes first, as prefer says; it holds offset %d", c.best.Priority, c.best.Offset)
 	} else if len(fit) > 1 && fit[1].Offset == fit[0].Offset {
 		c.why = fmt.Sprintf("%d replicas hold the same, offset %d; it comes first by priority, zone and address", countAt(fit), c.best.Offset)
-	}
-	if !known {
-		c.why += "; the old master's history was never seen, so that of most replicas counts"
 	}
 	return c
 }
@@ -86,6 +98,8 @@ func (s Situation) missing(c choice) *Blocker {
 		switch {
 		case i < 0:
 			absent = append(absent, fmt.Sprintf("%s: %s", p.Addr, c.refused[p.Addr]))
+		case c.foreign:
+			absent = append(absent, fmt.Sprintf("%s: it does not hold the old master's history any more", p.Addr))
 		case p.RunID == c.fit[i].RunID || planted(RestartedCounts):
 			answers++
 		case p.RunID == "":

@@ -156,6 +156,7 @@ func Stuck(s Situation) *Blocker {
 // replicas, as they were last seen, stand for those that would be cut and read.
 func (s Situation) outlook(waited time.Duration) Imagined {
 	k := Knowledge{Began: s.Now.Add(-waited)}
+	k.Since = k.Began
 	if s.Record == nil {
 		record, err := Begin(BeginStep(s, CauseDown), 1)
 		if err != nil {
@@ -165,6 +166,7 @@ func (s Situation) outlook(waited time.Duration) Imagined {
 		s.Record = record
 	} else {
 		k.Began = time.Unix(0, s.Record.BegunAt)
+		k.Since = k.Began
 	}
 	var read []*monitor.Observation
 	for _, a := range s.candidates() {

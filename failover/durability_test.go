@@ -40,6 +40,19 @@ func TestNext_WritesThatWereWaitedForSurvive(t *testing.T) {
 			s.Registered[1].RunID = ""
 		}, "10.0.0.3:6379: it had not caught up yet"},
 		"may not be promoted": {2, []*monitor.Observation{replica(replicaA, 90), barred(replica(replicaB, 95))}, nil, "10.0.0.3:6379: its replica-priority is 0"},
+		"nobody holds the old master's history": {2, []*monitor.Observation{replica(replicaA, 90), replica(replicaB, 95)}, func(s *Situation, _ *Knowledge) {
+			s.Record.OldReplID = "another"
+		}, "10.0.0.3:6379: it does not hold the old master's history any more"},
+		"nobody does, and the operator accepts that": {2, []*monitor.Observation{replica(replicaA, 90), replica(replicaB, 95)}, func(s *Situation, _ *Knowledge) {
+			s.Record.OldReplID, s.Record.AllowLoss = "another", true
+		}, "promote " + string(replicaB)},
+		"nobody does, none is waited for": {0, []*monitor.Observation{replica(replicaA, 90), replica(replicaB, 95)}, func(s *Situation, _ *Knowledge) {
+			s.Record.OldReplID = "another"
+		}, "no replica can be promoted"},
+		"nobody has come that does, none is waited for": {0, []*monitor.Observation{replica(replicaA, 90), replica(replicaB, 95)}, func(s *Situation, k *Knowledge) {
+			s.Record.OldReplID = "another"
+			k.Since = start.Add(-s.Settings.FailoverTimeout)
+		}, "promote " + string(replicaB)},
 		"the operator accepts the loss": {1, []*monitor.Observation{replica(replicaA, 90)}, func(s *Situation, _ *Knowledge) {
 			s.Record.AllowLoss = true
 		}, "promote " + string(replicaA)},

@@ -200,6 +200,9 @@ func nextChoose(s Situation, k Knowledge) Move {
 // promotion is the choice among the replicas that were read, or what keeps it from being made.
 func (s Situation) promotion(k Knowledge, read []*monitor.Observation) (*Step, *Blocker) {
 	c := choose(s, read)
+	if c.best == nil && s.Record.OldReplID != "" && (s.Settings.Durability.Wait > 0 || s.Record.AllowLoss || s.late(k)) {
+		c = settle(s, read) // where writes may have been waited for, that is refused for a better reason
+	}
 	for _, a := range s.candidates() {
 		if !slices.ContainsFunc(read, func(o *monitor.Observation) bool { return o.Server == a }) {
 			c.refused[a] = s.unread(a)
