@@ -32,7 +32,8 @@ func KnowsMore(replica, master *Observation) bool {
 	}
 	switch replica.ReplID {
 	case master.ReplID:
-		return replica.Offset > master.Offset
+		// One that follows it is fed by it: it seems to be ahead where it was looked at later.
+		return replica.Offset > master.Offset && !(master.Role == "master" && replica.LinkUp && replica.Master == master.Server)
 	case master.ReplID2:
 		return replica.Offset >= master.Second
 	}
