@@ -143,3 +143,52 @@ func (a *Agent) detach(ctx context.Context, s shielding) (cut bool, err error) {
 	}
 	return false, nil
 }
+
+// A master that fell silent may have lost its power, or be behind a partition: its replicas' links seem to be up, and break only when it is back,
+// perhaps with less than it had. Where a leader is known it has them detached in time; where there is none, each agent sees to the one beside it.
+
+const (
+	// forsakeEvery separates tries to detach a replica from a master that fell silent.
+	forsakeEvery = 500 * time.Millisecond
+	// fedWithin is how long a replica is watched for anything that it receives.
+	fedWithin = 100 * time.Millisecond
+)
+
+// forsaken says whether the replica of a master is on its own, as far as an agent without a leader can tell.
+func forsaken(m *state.Master, view monitor.View, replica config.Addr) bool {
+	master, last := view.Servers[m.Addr], view.Servers[replica].Last
+	return master.State == monitor.Down && (master.Evidence == monitor.TimedOut || master.Evidence == monitor.Unreachable) &&
+		last != nil && last.Role == "slave" && last.Master == m.Addr && (m.Failover == nil || m.Failover.Target != replica)
+}
+
+// forsake detaches the replica beside this agent from a master that fell silent, unless it still receives something.
+func (s *sidecar) forsake(ctx context.Context, m *state.Master) {
+	st, view, local := s.a.machine.State(), s.a.monitor.View(), s.a.local()
+	if s.a.status.Load().Leader != "" || !forsaken(m, view, local) || !s.a.guards(st, view, m) {
+		return
+	}
+	s.try("forsake", forsakeEvery, func() error {
+		ctx, cancel := context.WithTimeout(ctx, fenceLimit)
+		defer cancel()
+		cut, err := s.a.unfed(ctx, m, local)
+		if cut || err != nil {
+			s.a.herald.shielded(ctx, m.Name, local, err)
+		}
+		return err
+	})
+}
+
+// unfed detaches a replica that receives nothing.
+func (a *Agent) unfed(ctx context.Context, m *state.Master, replica config.Addr) (cut bool, err error) {
+	before, _, err := a.redis.Do(ctx, m.Name, failover.Action{Kind: failover.Read, Server: replica})
+	if err != nil {
+		return false, err
+	}
+	pause(ctx, fedWithin)
+	now, _, err := a.redis.Do(ctx, m.Name, failover.Action{Kind: failover.Read, Server: replica})
+	if err != nil || now.Role != "slave" || now.Master != m.Addr || now.Received > before.Received || a.status.Load().Leader != "" {
+		return false, err
+	}
+	_, _, err = a.redis.Do(ctx, m.Name, failover.Action{Kind: failover.Cut, Server: replica})
+	return err == nil, err
+}

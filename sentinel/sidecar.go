@@ -113,6 +113,7 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 	if orders.Confirm {
 		s.confirm(ctx)
 	}
+	s.forsake(ctx, m)
 	switch {
 	case orders.Fence != "":
 		s.fence(ctx, p, orders.Fence)

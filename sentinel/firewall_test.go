@@ -1,0 +1,68 @@
+package sentinel
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"picket/config"
+	"picket/failover"
+	"picket/monitor"
+	"picket/sentinel/state"
+)
+
+// TestFirewall_AnAgentAloneKeepsItsReplicaFromASilentMaster: the master may come back with less than it had before anybody can decide.
+func TestFirewall_AnAgentAloneKeepsItsReplicaFromASilentMaster(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, nil)
+	g.members[0].stop()
+	g.members[2].stop()
+	follows := func(i int, want config.Addr) func(context.Context) error {
+		return func(ctx context.Context) error {
+			o, _, err := g.members[1].running().redis.Do(ctx, master, failover.Action{Kind: failover.Read, Server: g.servers[i].Addr})
+			if err == nil && o.Master != want {
+				err = fmt.Errorf("%s follows %s, not %s", o.Server, o.Master, want)
+			}
+			return err
+		}
+	}
+	g.await("the agent without others leaves its replica alone", follows(1, g.servers[0].Addr))
+	if err := g.servers[0].Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	g.await("it detaches it when the master is silent", follows(1, failover.Silent))
+	if err := follows(2, g.servers[0].Addr)(t.Context()); err != nil {
+		t.Errorf("a replica of another agent was touched: %v", err)
+	}
+	if err := g.servers[0].Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	g.members[0].start()
+	g.settle(g.servers[0].Addr)
+}
+
+func TestForsaken(t *testing.T) {
+	silent := monitor.Server{State: monitor.Down, Evidence: monitor.TimedOut}
+	follower := &monitor.Observation{Role: "slave", Master: "h:1"}
+	for name, c := range map[string]struct {
+		master  monitor.Server
+		replica *monitor.Observation
+		record  *failover.Record
+		want    bool
+	}{
+		"silent":                     {silent, follower, nil, true},
+		"no way to it":               {monitor.Server{State: monitor.Down, Evidence: monitor.Unreachable}, follower, nil, true},
+		"it answers":                 {monitor.Server{State: monitor.Up}, follower, nil, false},
+		"it says that it is none":    {monitor.Server{State: monitor.Down, Evidence: monitor.WrongRole}, follower, nil, false},
+		"the replica is not known":   {silent, nil, nil, false},
+		"it is a master":             {silent, &monitor.Observation{Role: "master"}, nil, false},
+		"it is detached already":     {silent, &monitor.Observation{Role: "slave", Master: failover.Silent}, nil, false},
+		"another one is promoted":    {silent, follower, &failover.Record{Target: "h:3"}, true},
+		"it is about to be promoted": {silent, follower, &failover.Record{Target: "h:2"}, false},
+	} {
+		view := monitor.View{Servers: map[config.Addr]monitor.Server{"h:1": c.master, "h:2": {State: monitor.Up, Last: c.replica}}}
+		if got := forsaken(&state.Master{Addr: "h:1", Failover: c.record}, view, "h:2"); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
