@@ -220,7 +220,7 @@ func losePower(w *world, m *machine, random *rand.Rand) func() {
 func switchover(w *world, m *machine, random *rand.Rand) func() {
 	n := random.IntN(w.shape.Masters)
 	a := m.agent.Load()
-	if a == nil {
+	if a == nil || !a.Alive() {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
