@@ -155,11 +155,13 @@ func nextChoose(s Situation, k Knowledge) Move {
 		return s.commit(Step{Kind: StepAbort, Why: "the old master answers again"})
 	}
 	move := Move{Until: s.Now.Add(retryAfter)}
-	waiting := false
+	waiting, anew := false, false
 	var read []*monitor.Observation
 	for _, a := range s.candidates() {
+		returned := k.Read[a] != nil && s.returned(k.Read[a])
+		anew = anew || returned
 		switch {
-		case k.Read[a] != nil:
+		case k.Read[a] != nil && !returned:
 			read = append(read, k.Read[a])
 		case k.Busy[a]:
 			waiting = waiting || !s.down(a)
@@ -169,7 +171,7 @@ func nextChoose(s Situation, k Knowledge) Move {
 			waiting = waiting || !s.down(a)
 		}
 	}
-	if len(read) > 0 && (!waiting || s.Now.Sub(k.FirstRead) >= patience) {
+	if len(read) > 0 && !anew && (!waiting || s.Now.Sub(k.FirstRead) >= patience) {
 		step, blocker := s.promotion(k, read)
 		switch until := s.leased(k); {
 		case step == nil:
@@ -181,7 +183,7 @@ func nextChoose(s Situation, k Knowledge) Move {
 		default:
 			return s.commit(*step)
 		}
-	} else if len(read) > 0 {
+	} else if len(read) > 0 && !anew {
 		move.Until = k.FirstRead.Add(patience)
 	}
 	if len(read) == 0 && !waiting && len(move.Actions) == 0 {
@@ -195,6 +197,13 @@ func nextChoose(s Situation, k Knowledge) Move {
 		return s.commit(step)
 	}
 	return move
+}
+
+// returned says whether a replica that was cut and read has been seen since as another process, or following somebody: it was restarted, and what
+// it holds and whom it follows is to be found out anew. A look that was under way when it was cut proves nothing.
+func (s Situation) returned(read *monitor.Observation) bool {
+	last := s.View.Servers[read.Server].Last
+	return last != nil && last.At.Sub(read.At) > retryAfter && (last.RunID != read.RunID || last.Role == "slave" && last.Master != Silent)
 }
 
 // promotion is the choice among the replicas that were read, or what keeps it from being made.

@@ -114,6 +114,18 @@ func TestNext(t *testing.T) {
 			k.Busy[replicaB] = true
 			s.View.Servers[replicaB] = down(replica(replicaB, 95))
 		}, "promote 10.0.0.2:6379"},
+		"one that was restarted since it was cut is cut again": {func(s *Situation, k *Knowledge) {
+			read(k, replica(replicaA, 90), replica(replicaB, 95))
+			reborn := replica(replicaB, 95)
+			reborn.RunID, reborn.Master, reborn.At, s.Now = "reborn", Silent, start.Add(2*retryAfter), start.Add(3*retryAfter)
+			s.View.Servers[replicaB] = up(reborn)
+		}, "detach 10.0.0.3:6379"},
+		"and one that follows somebody again": {func(s *Situation, k *Knowledge) {
+			read(k, replica(replicaA, 90), replica(replicaB, 95))
+			again := replica(replicaB, 95)
+			again.At, s.Now = start.Add(2*retryAfter), start.Add(3*retryAfter)
+			s.View.Servers[replicaB] = up(again)
+		}, "detach 10.0.0.3:6379"},
 		"nobody fits": {func(_ *Situation, k *Knowledge) {
 			a, b := replica(replicaA, 90), replica(replicaB, 95)
 			a.Priority, b.ReplID = 0, "cccc"
