@@ -48,12 +48,12 @@ func (a *Agent) shield(e monitor.Event) {
 	}
 	s := a.machine.State()
 	m := s.Owner(e.Server.Addr)
-	if m == nil || m.Addr != e.Server.Addr || detached(m.Failover) || !a.guards(s, a.monitor.View(), m) {
+	if m == nil || m.Addr != e.Server.Addr || !a.guards(s, a.monitor.View(), m) {
 		return
 	}
 	leads := a.status.Load().Leader == a.status.Load().ID
 	for _, r := range m.Replicas {
-		if r == a.local() || leads && s.Beside(r) == nil {
+		if (r == a.local() || leads && s.Beside(r) == nil) && (m.Failover == nil || r != m.Failover.Target) { // that one stops to follow anyway
 			a.shields.offer(shielding{master: m, replica: r, follows: m.Addr, rebooted: e.Kind == monitor.ServerReboot})
 		}
 	}
@@ -79,12 +79,6 @@ func (a *Agent) recall(e monitor.Event) {
 func (a *Agent) guards(s *state.State, view monitor.View, m *state.Master) bool {
 	return a.masters[m.Name] != nil && a.masters[m.Name].EmptyMaster != config.EmptyAccept && paused(look{state: s, now: a.now()}, m) == nil &&
 		len(failover.Feared(view, a.masters[m.Name], m.Addr, m.Replicas)) == 0
-}
-
-// detached says whether the leader itself sees to it that no replica follows the old master any more. In a hand-over it does not: they follow
-// until another one is promoted.
-func detached(r *failover.Record) bool {
-	return r != nil && r.Cause == failover.CauseDown && r.Phase < failover.Switched
 }
 
 // shielding is one replica that may have to be kept from its master.
