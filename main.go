@@ -53,7 +53,8 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), switchoverCommand(), forgetCommand(), whyCommand(), planCommand(), pauseCommand(), resumeCommand(), acknowledgeCommand(),
+	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), switchoverCommand(), forgetCommand(), whyCommand(), planCommand(), salvageCommand(),
+		pauseCommand(), resumeCommand(), acknowledgeCommand(),
 		membersCommand(), kvCommand(), configCommand(), versionCommand())
 	return root
 }

@@ -45,6 +45,9 @@ func (c *Config) check(r *report) {
 	if (c.Fence.Kill || c.Fence.Command != "") && c.Local == "" {
 		r.add("local", nil, "is missing, although fence says what to do to it", "name the Redis beside this agent, or take kill and command away")
 	}
+	if c.Salvage.MaxBytes < 0 {
+		r.add("salvage.max-bytes", c.Salvage.MaxBytes, "is negative", "give a number of bytes; 0 keeps nothing")
+	}
 	r.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	r.oneOf("log.format", c.Log.Format, "console", "json")
 }

@@ -10,8 +10,8 @@ func Default() Config {
 		Listen: Listen{Sentinel: "0.0.0.0:26379", Peers: "0.0.0.0:26380", HTTP: "127.0.0.1:26381"},
 		Mode:   ModeActive,
 		OnStop: StopNothing,
-		Fence:  Fence{Timeout: 5 * time.Second},
-		Log:    Log{Level: "info", Format: "console"},
+		Fence:  Fence{Timeout: 5 * time.Second}, Salvage: Salvage{MaxBytes: 256 << 20},
+		Log: Log{Level: "info", Format: "console"},
 	}
 }
 

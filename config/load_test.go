@@ -91,8 +91,8 @@ var good = Config{
 		Events: []string{"failover.*", "agent.registered"}, Masters: []string{"mymaster"}, Timeout: 5 * time.Second,
 	}},
 	OnStop: StopSwitchover,
-	Fence:  Fence{true, "/usr/local/bin/fence-redis", 2 * time.Second},
-	Log:    Log{Level: "debug", Format: "json"},
+	Fence:  Fence{true, "/usr/local/bin/fence-redis", 2 * time.Second}, Salvage: Salvage{1 << 20},
+	Log: Log{Level: "debug", Format: "json"},
 }
 
 func TestLoad_FormatsMeanTheSame(t *testing.T) {
@@ -168,7 +168,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		"ANNOUNCE_HOST": "h", "ANNOUNCE_SENTINEL_PORT": "4", "LOCAL": "10.0.0.1:5", "SENTINEL_PASSWORD": "",
 		"SENTINEL_PASSWORD_FILE": "testdata/files/secret", "PEER_TLS_ENABLED": "true", "PEER_TLS_CA": pair.CA,
 		"PEER_TLS_CERT": pair.Cert, "PEER_TLS_KEY": pair.Key, "PEER_TLS_SERVER_NAME": "s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
-		"ON_STOP": "switchover", "FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s", "MODE": "shadow",
+		"ON_STOP": "switchover", "FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s", "MODE": "shadow", "SALVAGE_MAX_BYTES": "7",
 	} {
 		t.Setenv("PICKET_"+name, value)
 	}
@@ -183,7 +183,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		Cluster: "c", Agent: Agent{ID: "a1", Zone: "z", DataDir: "/d", ElectionTimeout: time.Second}, Agents: c.Agents, Masters: c.Masters,
 		Listen: Listen{"10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4}, Local: "10.0.0.1:5", Mode: ModeShadow,
 		Sentinel: Door{"hunter2", "testdata/files/secret"}, PeerTLS: pair, Log: Log{"debug", "json"},
-		OnStop: StopSwitchover, Fence: Fence{true, "/f", time.Second},
+		OnStop: StopSwitchover, Fence: Fence{true, "/f", time.Second}, Salvage: Salvage{7},
 	}
 	c.warnings = nil
 	if !reflect.DeepEqual(*c, want) {

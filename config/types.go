@@ -44,9 +44,15 @@ type Config struct {
 	Webhooks []Webhook // where failover events go
 	OnStop   string    // nothing or switchover: what an agent does for the master beside it before it stops
 	Fence    Fence     // what to do to the local Redis when it must stop taking writes and can't be told so
+	Salvage  Salvage   // what former masters had written and nobody else has
 	Log      Log
 
 	warnings []string // what Load noticed
+}
+
+// Salvage is how much of what is lost is kept in files.
+type Salvage struct {
+	MaxBytes int // of all files; 0: nothing is kept
 }
 
 // Agent is this agent's identity.

@@ -21,7 +21,8 @@ type Env interface {
 	Commit(ctx context.Context, s Step) error
 	// Register has a server made known as one that may acknowledge writes, before it is told to follow.
 	Register(ctx context.Context, master string, server config.Addr) error
-	// Diverged has it made known what a server had written that is about to be made a replica.
+	// Diverged has it kept, as far as that goes, and made known what a server had written that is about to be made a replica. It may take some
+	// seconds.
 	Diverged(ctx context.Context, master string, d Divergence) error
 	// Changed is closed when the situation of the master differs from the one at the call.
 	Changed(master string) <-chan struct{}
@@ -114,7 +115,7 @@ func (r *Runner) Run(ctx context.Context, master string) error {
 		}
 		for _, a := range move.Actions {
 			k.Busy[a.Server] = true
-			actions.Go(func() { r.act(ctx, master, a, results) }) // ends within actionLimit
+			actions.Go(func() { r.act(ctx, master, a, results) }) // ends within some times actionLimit
 		}
 		r.wait(ctx, changed, move.Until, results, master, &k)
 	}
@@ -139,26 +140,33 @@ func (r *Runner) committed(s Situation, k *Knowledge, step Step) {
 	switch step.Kind {
 	case StepSwitch:
 		// What was read in the phases before says nothing about who follows the new master.
+		heir := k.Seen[s.Record.Target]
 		k.Seen = map[config.Addr]*monitor.Observation{}
+		if heir != nil {
+			k.Seen[s.Record.Target] = heir
+		}
 	case StepRepoint:
 		r.env.Report(Progress{Master: s.Record.Master, Kind: RepointDone, Server: step.Replica})
 	}
 }
 
 func (r *Runner) act(ctx context.Context, master string, a Action, results chan<- finished) {
-	limit, cancel := context.WithTimeout(ctx, actionLimit)
-	defer cancel()
 	began := r.env.Now()
-	var seen *monitor.Observation
-	var remark string
-	err := r.prepare(limit, master, a)
-	if err == nil {
-		seen, remark, err = r.redis.Do(limit, master, a)
-	}
+	seen, remark, err := r.prepared(ctx, master, a)
 	select {
 	case results <- finished{a, began, seen, remark, err}:
 	case <-ctx.Done():
 	}
+}
+
+// prepared does what comes before an action, and then the action.
+func (r *Runner) prepared(ctx context.Context, master string, a Action) (seen *monitor.Observation, remark string, err error) {
+	if err := r.prepare(ctx, master, a); err != nil {
+		return nil, "", err
+	}
+	limit, cancel := context.WithTimeout(ctx, actionLimit)
+	defer cancel()
+	return r.redis.Do(limit, master, a)
 }
 
 // prepare makes a server known before it can acknowledge writes, for which it must be asked at the next failover; and notes what it loses.
@@ -166,7 +174,9 @@ func (r *Runner) prepare(ctx context.Context, master string, a Action) error {
 	if a.Kind != Follow {
 		return nil
 	}
-	if err := r.env.Register(ctx, master, a.Server); err != nil {
+	limit, cancel := context.WithTimeout(ctx, actionLimit)
+	defer cancel()
+	if err := r.env.Register(limit, master, a.Server); err != nil {
 		return err
 	}
 	if a.Clean {
@@ -271,7 +281,7 @@ func (r *Runner) Repair(ctx context.Context, master string) error {
 	s = r.lookAgain(ctx, master, s)
 	var group sync.WaitGroup
 	for _, a := range Repair(s) {
-		group.Go(func() { // ends within actionLimit
+		group.Go(func() { // ends within some times actionLimit
 			if _, err := r.do(ctx, master, a); err == nil {
 				r.env.Report(Progress{Master: master, Kind: a.Note, Server: a.Server})
 			}
@@ -283,13 +293,7 @@ func (r *Runner) Repair(ctx context.Context, master string) error {
 
 // do is one action of a repair; its failure is reported.
 func (r *Runner) do(ctx context.Context, master string, a Action) (*monitor.Observation, error) {
-	limit, cancel := context.WithTimeout(ctx, actionLimit)
-	defer cancel()
-	var o *monitor.Observation
-	err := r.prepare(limit, master, a)
-	if err == nil {
-		o, _, err = r.redis.Do(limit, master, a)
-	}
+	o, _, err := r.prepared(ctx, master, a)
 	if err != nil {
 		r.env.Report(Progress{Master: master, Kind: ActionFailed, Server: a.Server, Err: err})
 	}

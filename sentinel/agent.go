@@ -17,6 +17,7 @@ import (
 	"picket/consensus/tcp"
 	"picket/consensus/wal"
 	"picket/failover"
+	"picket/failover/salvage"
 	"picket/monitor"
 	"picket/sentinel/api"
 	"picket/sentinel/resp"
@@ -47,6 +48,7 @@ type Agent struct {
 	ledger    *ledger
 	sidecar   *sidecar
 	diary     *diary
+	keeper    *salvage.Keeper
 	shields   shields
 
 	judgement atomic.Pointer[judgement]
@@ -90,6 +92,10 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 		queue: make(chan func(), heraldQueue),
 	}
 	a.redis = failover.NewRedis(a.masters, failover.Dial(host.watch()), a.now)
+	a.keeper = salvage.NewKeeper(salvage.Config{
+		FS: a.host.FS, Dir: SalvageDir(cfg.Agent.DataDir), MaxBytes: int64(cfg.Salvage.MaxBytes), Masters: a.masters,
+		Dial: salvage.Dial(a.host.watch()), Now: a.now,
+	})
 	if a.shadow() {
 		a.redis = failover.ReadOnly(a.redis)
 	}

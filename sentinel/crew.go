@@ -72,7 +72,10 @@ func (c crew) Register(ctx context.Context, master string, server config.Addr) e
 
 // Diverged implements failover.Env.
 func (c crew) Diverged(ctx context.Context, master string, d failover.Divergence) error {
-	return c.a.propose(ctx, c.term, state.Command{At: c.a.now().UnixNano(), Diverged: &state.Diverged{Master: master, Divergence: d}})
+	d = c.a.keep(ctx, master, d)
+	limit, cancel := context.WithTimeout(ctx, divergedLimit)
+	defer cancel()
+	return c.a.propose(limit, c.term, state.Command{At: c.a.now().UnixNano(), Diverged: &state.Diverged{Master: master, Divergence: d}})
 }
 
 // Changed is closed when anything is different.

@@ -105,7 +105,7 @@ func (h *herald) event(e state.Event) {
 	d := e.Data
 	for _, field := range []struct{ key, value string }{
 		{"master", e.Master}, {"peer", d.Agent}, {"from", string(d.From)}, {"to", string(d.To)}, {"server", string(d.Replica)},
-		{"cause", d.Cause}, {"evidence", d.Evidence}, {"who", d.Who}, {"until", d.Until}, {"why", d.Why},
+		{"cause", d.Cause}, {"evidence", d.Evidence}, {"who", d.Who}, {"until", d.Until}, {"why", d.Why}, {"kept", d.Kept}, {"unkept", d.Unkept},
 	} {
 		if field.value != "" {
 			line = line.Str(field.key, field.value)

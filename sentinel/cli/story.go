@@ -55,6 +55,12 @@ func WriteWhy(out io.Writer, w api.Why) error {
 	case d == nil:
 	case d.Known:
 		s.add("  lost      %d bytes of commands that %s had written and the new master has not", d.Bytes, d.Server)
+		switch {
+		case d.Kept != "":
+			s.add("            kept in %s", d.Kept)
+		case d.Unkept != "":
+			s.add("            not kept: %s", d.Unkept)
+		}
 	default:
 		s.add("  lost      unknown, on %s: %s", d.Server, d.Why)
 	}

@@ -221,14 +221,14 @@ func (s *State) diverged(c Command, at position) (*State, error) {
 		return nil, fmt.Errorf("%w: a divergence from %q, which is not known", ErrInvalid, d.Master)
 	case d.Known && d.Bytes == 0:
 		return nil, nil
-	case m.Diverged != nil && *m.Diverged == d.Divergence && m.DivergedIn == m.Epoch:
+	case m.Diverged != nil && m.Diverged.Same(d.Divergence) && m.DivergedIn == m.Epoch:
 		return nil, nil
 	}
 	next := *m
 	next.Diverged, next.DivergedIn = &d.Divergence, m.Epoch
 	return s.withMaster(next).withEvent(Event{
 		ID: at.index, Type: FailoverDivergence, Master: m.Name, Epoch: at.term, At: c.At,
-		Data: EventData{From: d.Server, To: m.Addr, Known: d.Known, Bytes: d.Bytes, Why: d.Why},
+		Data: EventData{From: d.Server, To: m.Addr, Known: d.Known, Bytes: d.Bytes, Why: d.Why, Kept: d.Kept, Unkept: d.Unkept},
 	}), nil
 }
 

@@ -67,4 +67,6 @@ type EventData struct {
 	AheadMS  int64       `json:"ahead_ms,omitempty"`
 	Known    bool        `json:"known,omitempty"` // of a divergence: bytes is exact
 	Bytes    int64       `json:"bytes,omitempty"` // lost
+	Kept     string      `json:"kept,omitempty"`  // the file that holds what is lost, on an agent
+	Unkept   string      `json:"unkept,omitempty"`
 }

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"picket/config"
+	"picket/sentinel"
+	"picket/sentinel/cli"
+)
+
+func salvageCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "salvage", Short: "Show what former masters had written and nobody else has, as this host's agent kept it"}
+	path := cmd.PersistentFlags().StringP("config", "c", defaultConfig, "configuration file, for the agent's data directory")
+	dir := cmd.PersistentFlags().String("dir", "", "directory of the files (default: salvage below agent.data-dir of the configuration)")
+	where := func() (string, error) {
+		if *dir != "" {
+			return *dir, nil
+		}
+		cfg, err := config.Load(*path, nil)
+		if err != nil {
+			return "", err
+		}
+		return sentinel.SalvageDir(cfg.Agent.DataDir), nil
+	}
+	cmd.AddCommand(salvageList(where), salvageShow(where))
+	return cmd
+}
+
+func salvageList(where func() (string, error)) *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List the files", Args: cobra.NoArgs}
+	output := cmd.Flags().StringP("output", "o", "text", "text or json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *output != "text" && *output != "json" {
+			return fmt.Errorf("--output is text or json, not %q", *output)
+		}
+		dir, err := where()
+		if err != nil {
+			return err
+		}
+		list, err := cli.ListSalvage(dir)
+		if err != nil {
+			return err
+		}
+		if *output == "json" {
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(list)
+		}
+		return cli.WriteSalvage(cmd.OutOrStdout(), list)
+	}
+	return cmd
+}
+
+func salvageShow(where func() (string, error)) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show FILE",
+		Short: "Decode the commands of a file; nothing is replayed",
+		Long:  "Decode the commands of a file, as listed or by its path. Nothing is replayed: that is up to you, by redis-cli and -o commands.",
+		Args:  cobra.ExactArgs(1),
+	}
+	output := cmd.Flags().StringP("output", "o", "text", "text, json (an object a line), or commands (as redis-cli reads them)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *output != "text" && *output != "json" && *output != "commands" {
+			return fmt.Errorf("--output is text, json or commands, not %q", *output)
+		}
+		file := args[0]
+		if _, err := os.Stat(file); err != nil && !filepath.IsAbs(file) {
+			dir, err := where()
+			if err != nil {
+				return err
+			}
+			file = filepath.Join(dir, file)
+		}
+		return cli.ShowSalvage(cmd.OutOrStdout(), file, *output)
+	}
+	return cmd
+}
