@@ -22,6 +22,10 @@ func minority(ctx context.Context, f *field) ([]figure, error) {
 	if err := f.guards[1].Start(); err != nil {
 		return nil, err
 	}
+	promoted, err := f.roles.await(back)
+	if err != nil {
+		return nil, err
+	}
 	written, err := next(ctx, plain, back)
 	if err != nil {
 		return nil, err
@@ -39,7 +43,8 @@ func minority(ctx context.Context, f *field) ([]figure, error) {
 	all, waited, err := f.account(ctx, heir, plain, safe)
 	return []figure{
 		count("promotions by the minority", alone).atMost(0),
-		took("a majority again: a client writes", written.Sub(back)).atMost(10_000),
+		took("a majority again: a replica is promoted", promoted.at.Sub(back)),
+		took("… and a client, which pauses up to a second between tries, writes", written.Sub(back)).atMost(10_000),
 		share("acknowledged writes lost", all.lost, all.acked),
 		count("lost although a replica had acknowledged them (WAIT 1)", waited.lost).atMost(0),
 	}, err
