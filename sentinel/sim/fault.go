@@ -220,11 +220,14 @@ func losePower(w *world, m *machine, random *rand.Rand) func() {
 func switchover(w *world, m *machine, random *rand.Rand) func() {
 	n := random.IntN(w.shape.Masters)
 	a := m.agent.Load()
-	if a == nil || !a.Alive() {
+	if a == nil {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.work.Go(func() { // ends with the fault at the latest
+		if !a.Alive() {
+			return // it has just been started
+		}
 		if err := a.Failover(ctx, masterName(n)); err != nil {
 			w.story.tell(m.name, "asked for a switchover of %s: %v", masterName(n), err)
 		}
