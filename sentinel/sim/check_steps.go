@@ -31,8 +31,8 @@ func (c *stepCheck) said(s said) {
 	switch s.Message {
 	case "failover.begun":
 		c.begun[s.Master] = max(c.begun[s.Master], s.Index)
-	case "failover.promoting":
-		if s.Index > c.chosen[string(s.To)].index {
+	case "failover.promoting", "failover.resumed": // an agent that was started again may tell only the latter
+		if s.To != "" && s.Index > c.chosen[string(s.To)].index {
 			c.chosen[string(s.To)] = step{s.Master, s.Index}
 		}
 	}
