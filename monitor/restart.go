@@ -27,6 +27,9 @@ func restarted(q Question, v View, own Server) (Code, string) {
 // KnowsMore says whether a replica holds something that a master which was restarted does not. A master that was restarted from an RDB file
 // keeps its history, in its second replication id; from an append-only file it does not, and then nobody can tell.
 func KnowsMore(replica, master *Observation) bool {
+	if replica.Role == "master" && replica.RunID != master.RunID {
+		return master.Keys == 0 && replica.Keys > 0 // a former master may be the last that has anything
+	}
 	if replica.Role != "slave" || replica.Loading || replica.Syncing {
 		return false
 	}

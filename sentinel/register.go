@@ -3,6 +3,7 @@ package sentinel
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,9 +75,13 @@ const resumePatience = 10 * time.Second
 // resumes says whether a new process may go on as the master: no replica that might hold more than it is out of sight. With data, it
 // waits for them only so long; without, until they are back or forgotten.
 func resumes(m *state.Master, master monitor.Server, view monitor.View) bool {
+	known := slices.Clone(m.Replicas) // also a former master that was not made a replica yet
 	for _, p := range m.Registered() {
+		known = append(known, p.Addr)
+	}
+	for _, a := range known {
 		// What was seen of a replica before the master was restarted may lack what it was sent last.
-		if r := view.Servers[p.Addr]; r.State != monitor.Up || r.Last == nil || r.Last.Loading || !r.Last.At.After(master.RunSince) {
+		if r := view.Servers[a]; r.State != monitor.Up || r.Last == nil || r.Last.Loading || !r.Last.At.After(master.RunSince) {
 			return master.Last.Keys > 0 && view.Now.Sub(master.RunSince) > resumePatience
 		}
 	}

@@ -50,6 +50,8 @@ func TestUnregistered(t *testing.T) {
 		"the master's history is not known": {known(failover.Process{RunID: "new"}, "replica"), list(is)},
 		"both were restarted; nobody can say": {&state.Master{Name: "m", Addr: "h:1", Processes: []failover.Process{
 			{Addr: "h:1", RunID: "old"}, {Addr: "h:2", RunID: "former"}, {Addr: "h:3", RunID: "out of sight"}}}, nil},
+		"the master was restarted; its former master is out of sight": {&state.Master{Name: "m", Addr: "h:1", Replicas: []config.Addr{"h:3"}, Processes: []failover.Process{
+			{Addr: "h:1", RunID: "old"}}}, nil},
 	} {
 		view := monitor.View{Now: start.Add(3 * time.Second), Servers: map[config.Addr]monitor.Server{
 			"h:1": {State: monitor.Up, RunSince: start, Last: &monitor.Observation{
