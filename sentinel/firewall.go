@@ -151,7 +151,7 @@ const (
 // forsaken says whether the replica of a master is on its own, as far as an agent without a leader can tell.
 func forsaken(m *state.Master, view monitor.View, replica config.Addr) bool {
 	master, last := view.Servers[m.Addr], view.Servers[replica].Last
-	return master.State == monitor.Down && (master.Evidence == monitor.TimedOut || master.Evidence == monitor.Unreachable) &&
+	return view.Servers[replica].State == monitor.Up && master.State == monitor.Down && (master.Evidence == monitor.TimedOut || master.Evidence == monitor.Unreachable) &&
 		last != nil && last.Role == "slave" && last.Master == m.Addr && (m.Failover == nil || m.Failover.Target != replica)
 }
 

@@ -43,10 +43,11 @@ func TestFirewall_AnAgentAloneKeepsItsReplicaFromASilentMaster(t *testing.T) {
 
 func TestForsaken(t *testing.T) {
 	silent := monitor.Server{State: monitor.Down, Evidence: monitor.TimedOut}
-	follower := &monitor.Observation{Role: "slave", Master: "h:1"}
+	up := func(o monitor.Observation) monitor.Server { return monitor.Server{State: monitor.Up, Last: &o} }
+	follower := up(monitor.Observation{Role: "slave", Master: "h:1"})
 	for name, c := range map[string]struct {
 		master  monitor.Server
-		replica *monitor.Observation
+		replica monitor.Server
 		record  *failover.Record
 		want    bool
 	}{
@@ -54,13 +55,14 @@ func TestForsaken(t *testing.T) {
 		"no way to it":               {monitor.Server{State: monitor.Down, Evidence: monitor.Unreachable}, follower, nil, true},
 		"it answers":                 {monitor.Server{State: monitor.Up}, follower, nil, false},
 		"it says that it is none":    {monitor.Server{State: monitor.Down, Evidence: monitor.WrongRole}, follower, nil, false},
-		"the replica is not known":   {silent, nil, nil, false},
-		"it is a master":             {silent, &monitor.Observation{Role: "master"}, nil, false},
-		"it is detached already":     {silent, &monitor.Observation{Role: "slave", Master: failover.Silent}, nil, false},
+		"the replica is not known":   {silent, monitor.Server{State: monitor.Up}, nil, false},
+		"the replica is dead":        {silent, monitor.Server{State: monitor.Down, Last: follower.Last}, nil, false},
+		"it is a master":             {silent, up(monitor.Observation{Role: "master"}), nil, false},
+		"it is detached already":     {silent, up(monitor.Observation{Role: "slave", Master: failover.Silent}), nil, false},
 		"another one is promoted":    {silent, follower, &failover.Record{Target: "h:3"}, true},
 		"it is about to be promoted": {silent, follower, &failover.Record{Target: "h:2"}, false},
 	} {
-		view := monitor.View{Servers: map[config.Addr]monitor.Server{"h:1": c.master, "h:2": {State: monitor.Up, Last: c.replica}}}
+		view := monitor.View{Servers: map[config.Addr]monitor.Server{"h:1": c.master, "h:2": c.replica}}
 		if got := forsaken(&state.Master{Addr: "h:1", Failover: c.record}, view, "h:2"); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}

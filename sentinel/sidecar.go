@@ -42,6 +42,8 @@ const (
 	confirmLimit = time.Second
 	// releaseEvery is how often a release is told again: each telling may be lost.
 	releaseEvery = 250 * time.Millisecond
+	// seekEvery is how often it is seen whether there is something to do, while the group does not know the Redis.
+	seekEvery = 100 * time.Millisecond
 	// warm is how often the connection is used over which a server that hangs is left a fence.
 	warm = time.Second
 )
@@ -93,7 +95,7 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 	m := s.a.machine.State().Owner(s.a.local())
 	if m == nil {
 		s.locate(ctx, now)
-		return now.Add(locateEvery)
+		return now.Add(seekEvery)
 	}
 	if s.a.masters[m.Name] == nil {
 		return now.Add(locateEvery)
