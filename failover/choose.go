@@ -120,6 +120,25 @@ func (s Situation) missing(c choice) *Blocker {
 	}
 }
 
+// hollow refuses to promote a replica that is known to lag and holds nothing at all, when a server that can't be asked now has been seen to hold
+// something: when that is back it would follow, and be emptied.
+func (s Situation) hollow(c choice, read []*monitor.Observation) *Blocker {
+	whole := !c.foreign && s.Record.OldOffset > 0 && c.best.Offset >= s.Record.OldOffset // FLUSHALL is no loss
+	if c.best.Keys > 0 || whole || s.Settings.EmptyMaster == config.EmptyAccept {
+		return nil
+	}
+	for _, a := range append(s.candidates(), s.Record.Old) {
+		last := s.View.Servers[a].Last
+		asked := slices.ContainsFunc(read, func(o *monitor.Observation) bool { return o.Server == a })
+		if last != nil && last.Keys > 0 && !asked {
+			b := noCandidate(fmt.Sprintf("%s holds nothing, and %s was seen with %d keys", c.best.Server, a, last.Keys))
+			b.Remedy += "; or accept the loss: picket failover " + s.Settings.Name + " --allow-data-loss"
+			return b
+		}
+	}
+	return nil
+}
+
 func countAt(fit []*monitor.Observation) int {
 	n := 0
 	for _, o := range fit {

@@ -133,3 +133,43 @@ func TestNext_WaitsForTheLease(t *testing.T) {
 		}
 	}
 }
+
+// A replica that has nothing is not promoted while somebody may come back with something.
+func TestNext_AnEmptyReplicaIsNotPromotedOverOneThatHoldsSomething(t *testing.T) {
+	for name, c := range map[string]struct {
+		adjust func(*Situation, *Knowledge)
+		want   string
+	}{
+		"the old master held something": {func(s *Situation, _ *Knowledge) { s.View.Servers[oldMaster].Last.Keys = 9 }, "holds nothing, and 10.0.0.1:6379 was seen with 9 keys"},
+		"a replica that is hung does":   {func(s *Situation, _ *Knowledge) { s.View.Servers[replicaB].Last.Keys = 7 }, "holds nothing, and 10.0.0.3:6379 was seen with 7 keys"},
+		"nobody held anything":          {nil, "promote " + string(replicaA)},
+		"it holds something":            {func(s *Situation, k *Knowledge) { s.View.Servers[oldMaster].Last.Keys, k.Read[replicaA].Keys = 9, 1 }, "promote " + string(replicaA)},
+		"it holds all there was": {func(s *Situation, k *Knowledge) {
+			s.View.Servers[oldMaster].Last.Keys, k.Read[replicaA].Offset = 9, 100
+		}, "promote " + string(replicaA)},
+		"empty masters are accepted": {func(s *Situation, _ *Knowledge) {
+			s.View.Servers[oldMaster].Last.Keys, s.Settings.EmptyMaster = 9, config.EmptyAccept
+		}, "promote " + string(replicaA)},
+		"the operator accepts the loss": {func(s *Situation, _ *Knowledge) {
+			s.View.Servers[oldMaster].Last.Keys, s.Record.AllowLoss = 9, true
+		}, "promote " + string(replicaA)},
+	} {
+		s, k := crashed(func(s *Situation, k *Knowledge) {
+			s.Record.OldOffset = 100
+			s.View.Servers[replicaB] = down(replica(replicaB, 95))
+			k.Tried[replicaB] = Attempt{At: start}
+			read(k, replica(replicaA, 0))
+			if c.adjust != nil {
+				c.adjust(s, k)
+			}
+		})
+		move := Next(s, k)
+		got := show(move)
+		if move.Blocker != nil {
+			got = move.Blocker.Text
+		}
+		if !strings.Contains(got, c.want) {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -227,6 +227,9 @@ func (s Situation) promotion(k Knowledge, read []*monitor.Observation) (*Step, *
 		}
 		c.why += "; writes that were waited for may be lost: " + b.Text
 	}
+	if b := s.hollow(c, read); b != nil && !s.Record.AllowLoss {
+		return nil, b
+	}
 	return &Step{Kind: StepPromote, Target: c.best.Server, RunID: c.best.RunID, ReplID: c.best.ReplID, Offset: c.best.Offset, Why: c.why,
 		Candidates: c.candidates()}, nil
 }
