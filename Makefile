@@ -10,7 +10,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 SIM_TIME ?= 2m# of seeds for the consensus simulator
-WORLD_TIME ?= 4m# of seeds for the simulation of the whole system
+WORLD_SEEDS ?= 1000# for the simulation of the whole system
 SOAK_COMMITS ?= 10000000# of three nodes with real disks
 ARGS     ?=
 
@@ -22,7 +22,7 @@ build: ## the static binary, bin/picket
 demo: redis build ## one failover, told in milliseconds; ARGS=--once ends after it
 	bin/picket demo $(ARGS)
 
-test: check unit sim planted smoke bench-consensus-short ## all checks and tests
+test: check unit sim world planted smoke bench-consensus-short ## all checks and tests
 
 check: ## formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
@@ -35,8 +35,8 @@ unit: tools ## all tests, with the race detector
 sim: ## seeds of the consensus simulator for SIM_TIME
 	$(GO) test -timeout 2h ./consensus/sim -run TestSeeds -v -sim.time=$(SIM_TIME)
 
-world: ## seeds of the whole system, on virtual time, for WORLD_TIME
-	$(GO) test -timeout 2h ./sentinel/sim -run TestSeeds -v -world.time=$(WORLD_TIME)
+world: ## WORLD_SEEDS runs of the whole system, on virtual time; some hundred a minute
+	$(GO) test -timeout 12h ./sentinel/sim -run TestSeeds -v -world.seeds=$(WORLD_SEEDS)
 
 planted: ## the bugs that the simulator must catch, and how many seeds it needs for each
 	$(GO) test -tags planted -timeout 30m ./consensus/sim ./failover ./sentinel/sim -run TestPlantedBugs -v

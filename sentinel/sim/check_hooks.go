@@ -65,9 +65,6 @@ func (c *hookCheck) events() (events []state.Event) {
 
 // end waits for what is under way.
 func (c *hookCheck) end() {
-	if !c.world.shape.Webhooks {
-		return
-	}
 	if why := c.world.await(settleLimit, c.missing); why != "" {
 		c.world.violate("%s", why)
 	}

@@ -65,7 +65,6 @@ func emptied(s *Shape) {
 }
 
 func hooked(s *Shape) {
-	s.Webhooks = true
 	s.Faults = map[string]int{"agent-kill": 2, "redis-crash": 2, "receiver": 3}
 }
 
@@ -90,7 +89,7 @@ func TestPlantedBugs(t *testing.T) {
 			n := runtime.GOMAXPROCS(0)
 			for i := range n {
 				workers.Go(func() {
-					one, err := work(fmt.Sprintf("-world.from=%d", i*m.budget), fmt.Sprintf("-world.most=%d", m.budget/n), "-world.time=1h",
+					one, err := work(fmt.Sprintf("-world.from=%d", i*m.budget), fmt.Sprintf("-world.most=%d", m.budget/n),
 						"-world.bug="+m.name)
 					mu.Lock()
 					defer mu.Unlock()

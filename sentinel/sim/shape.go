@@ -14,8 +14,7 @@ type Shape struct {
 	Machines    int
 	Masters     int // names; only the servers of the first have an agent beside them
 	Persistence model.Persistence
-	Master      config.Master // settings of all names, but for name and address
-	Webhooks    bool
+	Master      config.Master  // settings of all names, but for name and address
 	Chaos       time.Duration  // of faults
 	Between     time.Duration  // two of them, on average
 	Trap        float64        // chance that a step of a failover is where the next fault strikes
@@ -26,7 +25,7 @@ type Shape struct {
 func draw(random *rand.Rand) Shape {
 	s := Shape{
 		Machines: 3, Masters: 1, Persistence: []model.Persistence{model.None, model.RDB, model.AOF}[random.IntN(3)],
-		Master: config.DefaultMaster(), Webhooks: random.IntN(2) == 0,
+		Master:  config.DefaultMaster(),
 		Chaos:   time.Duration(6+random.IntN(8)) * time.Second,
 		Between: time.Duration(200+random.IntN(1500)) * time.Millisecond,
 		Trap:    []float64{0, 0.3, 0.7}[random.IntN(3)],

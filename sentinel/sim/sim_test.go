@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,12 +18,12 @@ import (
 )
 
 var (
-	worldTime   = flag.Duration("world.time", 0, "how long to play new seeds")
+	worldSeeds  = flag.Int("world.seeds", 0, "how many new seeds to play")
 	worldSeed   = flag.Uint64("world.seed", 0, "play one seed; 0: new ones")
 	worldRepeat = flag.Int("world.repeat", 1, "how often to play it")
 	worldDebug  = flag.Bool("world.debug", false, "have the agents log everything")
 	worldFrom   = flag.Uint64("world.from", 0, "a worker's first seed")
-	worldMost   = flag.Int("world.most", 1<<30, "how many seeds a worker plays at most")
+	worldMost   = flag.Int("world.most", 1, "how many seeds a worker plays at most")
 	worldBug    = flag.String("world.bug", "", "a mistake that a worker makes, in a binary that can")
 	worldMild   = flag.Bool("world.mild", false, "only one fault at a time, of which the system must recover at once")
 	worldWorker = flag.Bool("world.worker", false, "this is a worker: it plays seeds for another process")
@@ -40,39 +39,78 @@ type result struct {
 	Story     string
 }
 
-// TestSeeds plays new seeds for -world.time, in as many processes as there are processors.
+const (
+	// batch is how many seeds a worker plays before it is replaced: its memory grows.
+	batch = 50
+	// maxReports ends a run that would only say the same again and again.
+	maxReports = 20
+)
+
+// supply hands seeds out to workers.
+type supply struct {
+	mu      sync.Mutex
+	next    uint64
+	left    int
+	sum     result
+	reports int
+}
+
+// take gives the first of some seeds; 0: there are no more.
+func (s *supply) take() (from uint64, seeds int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reports >= maxReports {
+		return 0, 0
+	}
+	from, seeds = s.next, min(batch, s.left)
+	s.next, s.left = s.next+uint64(seeds), s.left-seeds
+	return from, seeds
+}
+
+// played takes in what became of some seeds. After one that failed a worker plays no more: others are played in place of the rest.
+func (s *supply) played(seeds int, r result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left += seeds - r.Seeds
+	s.sum.Seeds += r.Seeds
+	s.sum.Virtual += r.Virtual
+	s.sum.Counts.add(r.Counts)
+	if r.Seed != 0 {
+		s.reports++
+	}
+}
+
+// TestSeeds plays -world.seeds new seeds, in as many processes as there are processors.
 func TestSeeds(t *testing.T) {
 	if *worldSeed != 0 {
 		replay(t)
 		return
 	}
-	if *worldTime == 0 {
+	if *worldSeeds == 0 {
 		t.Skip("make world runs it")
 	}
-	base, began := uint64(time.Now().UnixNano()), time.Now()
-	var mu sync.Mutex
-	var sum result
+	began := time.Now()
+	s := supply{next: uint64(began.UnixNano()), left: *worldSeeds}
 	var workers sync.WaitGroup
-	for i := range runtime.GOMAXPROCS(0) {
+	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
-			r, err := work(fmt.Sprintf("-world.from=%d", base+uint64(i)<<32), fmt.Sprintf("-world.time=%s", *worldTime))
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				t.Error(err)
+			for from, seeds := s.take(); seeds > 0; from, seeds = s.take() {
+				r, err := work(fmt.Sprintf("-world.from=%d", from), fmt.Sprintf("-world.most=%d", seeds))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if r.Seed != 0 {
+					t.Errorf("%sseed %d: %s\nplay it again, some times if need be, with: go test ./sentinel/sim -run TestSeeds -world.seed=%d -world.repeat=20",
+						r.Story, r.Seed, r.Violation, r.Seed)
+				}
+				s.played(seeds, r)
 			}
-			if r.Seed != 0 {
-				t.Errorf("%sseed %d: %s\nplay it again, some times if need be, with: go test ./sentinel/sim -run TestSeeds -world.seed=%d -world.repeat=20",
-					r.Story, r.Seed, r.Violation, r.Seed)
-			}
-			sum.Seeds += r.Seeds
-			sum.Virtual += r.Virtual
-			sum.Counts.add(r.Counts)
 		})
 	}
 	workers.Wait()
-	t.Logf("%d seeds, %.0f a minute: %s of virtual time, %+v", sum.Seeds, float64(sum.Seeds)/time.Since(began).Minutes(),
-		sum.Virtual.Round(time.Second), sum.Counts)
+	t.Logf("%d seeds, %.0f a minute, %d reports: %s of virtual time, %+v", s.sum.Seeds, float64(s.sum.Seeds)/time.Since(began).Minutes(),
+		s.reports, s.sum.Virtual.Round(time.Second), s.sum.Counts)
 }
 
 func replay(t *testing.T) {
@@ -101,17 +139,15 @@ func work(args ...string) (r result, err error) {
 	return r, nil
 }
 
-// TestWorker plays seeds until the time is over, or one fails, and prints what became of them as its first line.
+// TestWorker plays its seeds until one fails, and prints what became of them as its first line.
 func TestWorker(t *testing.T) {
 	if !*worldWorker {
 		t.Skip("other tests start it")
 	}
-	var over atomic.Bool // the bubble's own clock tells nothing
-	defer time.AfterFunc(*worldTime, func() { over.Store(true) }).Stop()
 	var r result
 	shape := shape()
 	synctest.Test(t, func(*testing.T) {
-		for seed := *worldFrom; !over.Load() && r.Seeds < *worldMost && r.Seed == 0; seed++ {
+		for seed := *worldFrom; r.Seeds < *worldMost && r.Seed == 0; seed++ {
 			one := Run(Options{Seed: seed, Shape: shape})
 			r.Seeds++
 			r.Virtual += one.Time
@@ -141,7 +177,7 @@ func shape() func(*Shape) {
 
 // TestMildSeeds plays what any version must bear.
 func TestMildSeeds(t *testing.T) {
-	r, err := work("-world.from=1", "-world.most=3", "-world.time=1m", "-world.mild")
+	r, err := work("-world.from=1", "-world.most=3", "-world.mild")
 	if err != nil {
 		t.Fatal(err)
 	}
