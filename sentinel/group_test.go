@@ -37,7 +37,8 @@ type group struct {
 	members []*member
 	// cooldown after a failover; zero: the next one may come at once.
 	cooldown time.Duration
-	mode     string // of the agents
+	lease    time.Duration // zero: the usual one, which an agent that gets no time for a while may lose
+	mode     string        // of the agents
 }
 
 // member is an agent that can be crashed and started again on the same data.
@@ -125,6 +126,9 @@ func (g *group) startAgents(l *lab.Lab, adjust func(*Agent)) {
 	t.Helper()
 	masters := []config.Master{settings(master, g.servers[0].Addr)}
 	masters[0].Cooldown = g.cooldown
+	if g.lease > 0 {
+		masters[0].Lease, masters[0].DownAfter = g.lease, 3*g.lease
+	}
 	if len(g.second) > 0 {
 		masters = append(masters, settings("second", g.second[0].Addr))
 	}
