@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,12 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"picket/config"
 	"picket/sentinel/api"
 	"picket/sentinel/cli"
 )
-
-// guardrailTimeout bounds a command; the agent itself gives up earlier.
-const guardrailTimeout = 10 * time.Second
 
 func pauseCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -58,27 +55,12 @@ func acknowledgeCommand() *cobra.Command {
 
 // guardrail completes a command that says something about one master, or about all, and shows the answer.
 func guardrail[T any](cmd *cobra.Command, say func(context.Context, cli.Guardrails, string) (T, error), show func(io.Writer, T) error) {
-	path := configFlag(cmd)
-	agent := cmd.Flags().String("agent", "", "HTTP address of an agent (default: listen.http of the configuration)")
-	output := cmd.Flags().StringP("output", "o", "text", "text or json")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *output != "text" && *output != "json" {
-			return fmt.Errorf("--output is text or json, not %q", *output)
-		}
-		addr, err := httpDoor(*path, *agent)
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), guardrailTimeout)
-		defer cancel()
-		answer, err := say(ctx, cli.Guardrails{Agent: addr, Who: operator()}, cmd.Flags().Arg(0))
-		if err != nil {
-			return err
-		}
-		if *output == "json" {
-			return json.NewEncoder(cmd.OutOrStdout()).Encode(answer)
-		}
-		return show(cmd.OutOrStdout(), answer)
+	d := newDoor(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return d.ask(cmd, func(ctx context.Context, agent config.Addr) (answer, error) {
+			said, err := say(ctx, cli.Guardrails{Agent: agent, Who: operator()}, optional(args))
+			return answer{said, func(out io.Writer) error { return show(out, said) }}, err
+		})
 	}
 }
 

@@ -2,54 +2,36 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"picket/config"
 	"picket/sentinel/api"
 	"picket/sentinel/cli"
 	"picket/sentinel/state"
 )
 
-// kvTimeout bounds a command that does not watch; the agent itself gives up earlier.
-const kvTimeout = 10 * time.Second
-
 // kvDoor is what the kv commands share.
 type kvDoor struct {
-	config, agent, output string
-	stale                 bool
+	*door
+	stale bool
 }
 
 func kvCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "kv", Short: "Read and write the map of settings that the agents replicate"}
-	d := &kvDoor{}
-	flags := cmd.PersistentFlags()
-	flags.StringVarP(&d.config, "config", "c", defaultConfig, "configuration file, for the agent's address")
-	flags.StringVar(&d.agent, "agent", "", "HTTP address of an agent (default: listen.http of the configuration)")
-	flags.StringVarP(&d.output, "output", "o", "text", "text or json")
+	d := &kvDoor{door: newDoor(cmd.PersistentFlags())}
 	cmd.AddCommand(d.get(), d.list(), d.put(), d.cas(), d.delete(), d.watch())
 	return cmd
 }
 
-// client finds the agent.
-func (d *kvDoor) client() (cli.KV, error) {
-	if d.output != "text" && d.output != "json" {
-		return cli.KV{}, fmt.Errorf("--output is text or json, not %q", d.output)
-	}
-	addr, err := httpDoor(d.config, d.agent)
-	return cli.KV{Agent: addr, Stale: d.stale}, err
-}
-
-// show writes an answer: as JSON in one line, or as text says.
-func (d *kvDoor) show(out io.Writer, answer any, text func(io.Writer) error) error {
-	if d.output == "json" {
-		return json.NewEncoder(out).Encode(answer)
-	}
-	return text(out)
+// ask puts a question to an agent and shows its answer.
+func (d *kvDoor) ask(cmd *cobra.Command, question func(context.Context, cli.KV) (answer, error)) error {
+	return d.door.ask(cmd, func(ctx context.Context, agent config.Addr) (answer, error) {
+		return question(ctx, cli.KV{Agent: agent, Stale: d.stale})
+	})
 }
 
 func (d *kvDoor) staleFlag(cmd *cobra.Command) {
@@ -60,19 +42,12 @@ func (d *kvDoor) get() *cobra.Command {
 	cmd := &cobra.Command{Use: "get KEY", Short: "Print a key's value", Args: cobra.ExactArgs(1)}
 	d.staleFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		client, err := d.client()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), kvTimeout)
-		defer cancel()
-		item, err := client.Get(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		return d.show(cmd.OutOrStdout(), item, func(out io.Writer) error {
-			_, err := fmt.Fprintln(out, item.Value)
-			return err
+		return d.ask(cmd, func(ctx context.Context, kv cli.KV) (answer, error) {
+			item, err := kv.Get(ctx, args[0])
+			return answer{item, func(out io.Writer) error {
+				_, err := fmt.Fprintln(out, item.Value)
+				return err
+			}}, err
 		})
 	}
 	return cmd
@@ -82,17 +57,10 @@ func (d *kvDoor) list() *cobra.Command {
 	cmd := &cobra.Command{Use: "list [PREFIX]", Short: "Print all keys, or those that begin with a prefix", Args: cobra.MaximumNArgs(1)}
 	d.staleFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		client, err := d.client()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), kvTimeout)
-		defer cancel()
-		list, err := client.List(ctx, optional(args))
-		if err != nil {
-			return err
-		}
-		return d.show(cmd.OutOrStdout(), list, func(out io.Writer) error { return table(out, list.Items) })
+		return d.ask(cmd, func(ctx context.Context, kv cli.KV) (answer, error) {
+			list, err := kv.List(ctx, optional(args))
+			return answer{list, func(out io.Writer) error { return table(out, list.Items) }}, err
+		})
 	}
 	return cmd
 }
@@ -173,19 +141,12 @@ func (d *kvDoor) delete() *cobra.Command {
 }
 
 func (d *kvDoor) write(cmd *cobra.Command, w state.Write) error {
-	client, err := d.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), kvTimeout)
-	defer cancel()
-	revision, err := client.Write(ctx, w)
-	if err != nil {
-		return err
-	}
-	return d.show(cmd.OutOrStdout(), api.Written{Key: w.Key, Revision: revision}, func(out io.Writer) error {
-		_, err := fmt.Fprintf(out, "revision %d\n", revision)
-		return err
+	return d.ask(cmd, func(ctx context.Context, kv cli.KV) (answer, error) {
+		revision, err := kv.Write(ctx, w)
+		return answer{api.Written{Key: w.Key, Revision: revision}, func(out io.Writer) error {
+			_, err := fmt.Fprintf(out, "revision %d\n", revision)
+			return err
+		}}, err
 	})
 }
 
@@ -195,12 +156,13 @@ func (d *kvDoor) watch() *cobra.Command {
 	from := cmd.Flags().Uint64("from", 0, "revision to begin at (default: now)")
 	d.staleFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		client, err := d.client()
+		agent, err := d.addr()
 		if err != nil {
 			return err
 		}
-		return client.Watch(cmd.Context(), optional(args), *prefix || len(args) == 0, *from, func(c cli.Change) error {
-			return d.show(cmd.OutOrStdout(), c, func(out io.Writer) error { return line(out, c) })
+		kv := cli.KV{Agent: agent, Stale: d.stale}
+		return kv.Watch(cmd.Context(), optional(args), *prefix || len(args) == 0, *from, func(c cli.Change) error {
+			return show(cmd.OutOrStdout(), d.output, answer{c, func(out io.Writer) error { return line(out, c) }})
 		})
 	}
 	return cmd

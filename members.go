@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"time"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -13,37 +11,18 @@ import (
 	"picket/sentinel/cli"
 )
 
-// membersTimeout bounds a command; the agent itself gives up earlier.
-const membersTimeout = 10 * time.Second
-
 func membersCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "members", Short: "Show the agents of the group, add, replace and remove some"}
-	flags := cmd.PersistentFlags()
-	path := flags.StringP("config", "c", defaultConfig, "configuration file, for the agent's address")
-	agent := flags.String("agent", "", "HTTP address of an agent (default: listen.http of the configuration)")
-	output := flags.StringP("output", "o", "text", "text or json")
+	d := newDoor(cmd.PersistentFlags())
 
 	// verb makes a command that asks for something and shows the members as they are then.
 	verb := func(use, short string, args int, ask func(context.Context, cli.Members, []string) (api.Members, error)) {
 		cmd.AddCommand(&cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(args),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				if *output != "text" && *output != "json" {
-					return fmt.Errorf("--output is text or json, not %q", *output)
-				}
-				addr, err := httpDoor(*path, *agent)
-				if err != nil {
-					return err
-				}
-				ctx, cancel := context.WithTimeout(cmd.Context(), membersTimeout)
-				defer cancel()
-				members, err := ask(ctx, cli.Members{Agent: addr}, args)
-				if err != nil {
-					return err
-				}
-				if *output == "json" {
-					return json.NewEncoder(cmd.OutOrStdout()).Encode(members)
-				}
-				return cli.WriteMembers(cmd.OutOrStdout(), members)
+				return d.ask(cmd, func(ctx context.Context, agent config.Addr) (answer, error) {
+					members, err := ask(ctx, cli.Members{Agent: agent}, args)
+					return answer{members, func(out io.Writer) error { return cli.WriteMembers(out, members) }}, err
+				})
 			}})
 	}
 	verb("list", "Show who belongs to the group", 0,

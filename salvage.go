@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -33,10 +33,11 @@ func salvageCommand() *cobra.Command {
 
 func salvageList(where func() (string, error)) *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the files", Args: cobra.NoArgs}
-	output := cmd.Flags().StringP("output", "o", "text", "text or json")
+	var output string
+	outputFlag(cmd.Flags(), &output)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *output != "text" && *output != "json" {
-			return fmt.Errorf("--output is text or json, not %q", *output)
+		if err := checkOutput(output); err != nil {
+			return err
 		}
 		dir, err := where()
 		if err != nil {
@@ -46,10 +47,7 @@ func salvageList(where func() (string, error)) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if *output == "json" {
-			return json.NewEncoder(cmd.OutOrStdout()).Encode(list)
-		}
-		return cli.WriteSalvage(cmd.OutOrStdout(), list)
+		return show(cmd.OutOrStdout(), output, answer{list, func(out io.Writer) error { return cli.WriteSalvage(out, list) }})
 	}
 	return cmd
 }

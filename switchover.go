@@ -69,7 +69,7 @@ func forgetCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), guardrailTimeout)
+		ctx, cancel := context.WithTimeout(cmd.Context(), orderTimeout)
 		defer cancel()
 		return cli.Orders{Agent: addr, Who: operator()}.Forget(ctx, cmd.OutOrStdout(), args[0], config.Addr(args[1]))
 	}

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"picket/config"
 	"picket/sentinel/cli"
 )
 
@@ -19,20 +19,20 @@ func whyCommand() *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 	}
 	at := cmd.Flags().String("at", "", "what was decided then, as this agent remembers it: 2026-01-02T03:04:05Z (default: now)")
-	question(cmd, func(ctx context.Context, r cli.Reasons, args []string) (any, func(io.Writer) error, error) {
+	question(cmd, func(ctx context.Context, r cli.Reasons, args []string) (answer, error) {
 		if len(args) == 0 {
 			list, err := r.Blocked(ctx)
-			return list, func(out io.Writer) error { return cli.WriteBlocked(out, list) }, err
+			return answer{list, func(out io.Writer) error { return cli.WriteBlocked(out, list) }}, err
 		}
 		var when time.Time
 		if *at != "" {
 			var err error
 			if when, err = time.Parse(time.RFC3339, *at); err != nil {
-				return nil, nil, fmt.Errorf("--at %q is no time: write it like 2026-01-02T03:04:05Z", *at)
+				return answer{}, fmt.Errorf("--at %q is no time: write it like 2026-01-02T03:04:05Z", *at)
 			}
 		}
 		w, err := r.Why(ctx, args[0], when)
-		return w, func(out io.Writer) error { return cli.WriteWhy(out, w) }, err
+		return answer{w, func(out io.Writer) error { return cli.WriteWhy(out, w) }}, err
 	})
 	return cmd
 }
@@ -46,35 +46,19 @@ func planCommand() *cobra.Command {
 	failed := cmd.Flags().StringSlice("fail", nil, "a server, as HOST:PORT; may be given more than once")
 	silent := cmd.Flags().StringSlice("fail-agent", nil, "an agent that fails with them, by its id; may be given more than once")
 	_ = cmd.MarkFlagRequired("fail") // it exists
-	question(cmd, func(ctx context.Context, r cli.Reasons, args []string) (any, func(io.Writer) error, error) {
+	question(cmd, func(ctx context.Context, r cli.Reasons, args []string) (answer, error) {
 		f, err := r.Plan(ctx, args[0], *failed, *silent)
-		return f, func(out io.Writer) error { return cli.WritePlan(out, args[0], f) }, err
+		return answer{f, func(out io.Writer) error { return cli.WritePlan(out, args[0], f) }}, err
 	})
 	return cmd
 }
 
 // question completes a command that asks an agent something and shows the answer.
-func question(cmd *cobra.Command, ask func(context.Context, cli.Reasons, []string) (answer any, show func(io.Writer) error, err error)) {
-	path := configFlag(cmd)
-	agent := cmd.Flags().String("agent", "", "HTTP address of an agent (default: listen.http of the configuration)")
-	output := cmd.Flags().StringP("output", "o", "text", "text or json")
+func question(cmd *cobra.Command, ask func(context.Context, cli.Reasons, []string) (answer, error)) {
+	d := newDoor(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if *output != "text" && *output != "json" {
-			return fmt.Errorf("--output is text or json, not %q", *output)
-		}
-		addr, err := httpDoor(*path, *agent)
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), guardrailTimeout)
-		defer cancel()
-		answer, show, err := ask(ctx, cli.Reasons{Agent: addr}, args)
-		if err != nil {
-			return err
-		}
-		if *output == "json" {
-			return json.NewEncoder(cmd.OutOrStdout()).Encode(answer)
-		}
-		return show(cmd.OutOrStdout())
+		return d.ask(cmd, func(ctx context.Context, agent config.Addr) (answer, error) {
+			return ask(ctx, cli.Reasons{Agent: agent}, args)
+		})
 	}
 }
