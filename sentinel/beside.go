@@ -84,8 +84,9 @@ const distrustAfter = 2 * time.Second
 // distrust fences a Redis that says that it is a master while this agent, which was started again, hears of nobody who knows who the master
 // is: in a partition that may be somebody else for long. A group that is being founded knows no master, either, but has no log.
 func (s *sidecar) distrust(ctx context.Context, now time.Time, o *monitor.Observation, m *config.Master) {
-	if _, _, fenced := failover.Fenced(o.Fence); s.a.fresh || s.a.status.Load().Leader != "" || now.Sub(s.began) < distrustAfter || o.Role != "master" || fenced ||
-		m.LeaseLoss == config.LeaseOff {
+	_, _, fenced := failover.Fenced(o.Fence)
+	if s.a.fresh || s.a.status.Load().Leader != "" || now.Sub(s.began) < distrustAfter ||
+		o.Role != "master" || fenced || m.LeaseLoss == config.LeaseOff {
 		return
 	}
 	_, _, err := s.a.redis.Do(ctx, m.Name, failover.Action{Kind: failover.Fence, Server: s.a.cfg.Local})
