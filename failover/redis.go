@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -110,7 +112,26 @@ func (s *servers) Close() error {
 	return errors.Join(errs...)
 }
 
-func (s *servers) Do(ctx context.Context, master string, a Action) (*monitor.Observation, string, error) {
+// staleTries bounds how many connections one after the other may turn out to be closed.
+const staleTries = 8
+
+// Do implements Redis. A connection of the pool may have been closed by the server long ago, as those of all clients are when it is fenced, and in
+// a partition nobody could tell: then the next one is tried at once. Every action may be carried out twice.
+func (s *servers) Do(ctx context.Context, master string, a Action) (o *monitor.Observation, remark string, err error) {
+	for range staleTries {
+		if o, remark, err = s.once(ctx, master, a); err == nil || ctx.Err() != nil || !closed(err) {
+			break
+		}
+	}
+	return o, remark, err
+}
+
+// closed says whether an error is that of a connection which the other side has closed.
+func closed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+func (s *servers) once(ctx context.Context, master string, a Action) (*monitor.Observation, string, error) {
 	c, err := s.client(master, a.Server)
 	if err != nil {
 		return nil, "", err

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -177,6 +180,46 @@ func TestDo_FindsAServerThatWasStartedAgain(t *testing.T) {
 	}
 	if err := read(); err != nil {
 		t.Errorf("a server that was started is not found: %v", err)
+	}
+}
+
+// breaking is a connection that finds, when it is used again, that the other side has closed it.
+type breaking struct {
+	net.Conn
+	broken *atomic.Int32 // how many of the connections that are used next are
+}
+
+func (c *breaking) Read(p []byte) (int, error) {
+	if c.broken.Add(-1) >= 0 {
+		return 0, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+	}
+	return c.Conn.Read(p)
+}
+
+// TestDo_TriesConnectionsUntilOneIsWhole: after a partition all of the pool are broken, and nobody has heard of it.
+func TestDo_TriesConnectionsUntilOneIsWhole(t *testing.T) {
+	r, _, _ := newServers(t)
+	var broken atomic.Int32
+	m := config.DefaultMaster()
+	servers := failover.NewRedis(map[string]*config.Master{"m": &m}, func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		return &breaking{conn, &broken}, err
+	}, time.Now)
+	t.Cleanup(func() { _ = servers.Close() })
+	read := func() error {
+		_, _, err := servers.Do(t.Context(), "m", failover.Action{Kind: failover.Read, Server: r.Addr})
+		return err
+	}
+	if err := read(); err != nil {
+		t.Fatal(err)
+	}
+	broken.Store(4)
+	if err := read(); err != nil {
+		t.Errorf("the first four connections are broken: %v", err)
+	}
+	broken.Store(1000)
+	if err := read(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("all connections are broken: %v", err)
 	}
 }
 
