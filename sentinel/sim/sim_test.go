@@ -126,7 +126,7 @@ func replay(t *testing.T) {
 // work has another process play seeds: one bubble after the other would not do, because go-redis shares timers.
 func work(args ...string) (r result, err error) {
 	c := exec.Command(os.Args[0], append([]string{"-test.run=^TestWorker$", "-world.worker", "-test.timeout=30m"}, args...)...)
-	c.Env = append(os.Environ(), "GOMAXPROCS=1")
+	c.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=800") // there is memory enough, and nobody waits for an answer
 	var out, problems bytes.Buffer
 	c.Stdout, c.Stderr = &out, &problems
 	if err := c.Run(); err != nil {
