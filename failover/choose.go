@@ -120,17 +120,22 @@ func (s Situation) missing(c choice) *Blocker {
 	}
 }
 
-// hollow refuses to promote a replica that is known to lag and holds nothing at all, when a server that can't be asked now has been seen to hold
-// something: when that is back it would follow, and be emptied.
+// hollow refuses to promote a replica that is known to lag and holds nothing at all, when another server was seen to hold something: it would
+// follow, and be emptied.
 func (s Situation) hollow(c choice, read []*monitor.Observation) *Blocker {
+	if c.best == nil {
+		return nil
+	}
 	whole := !c.foreign && s.Record.OldOffset > 0 && c.best.Offset >= s.Record.OldOffset // FLUSHALL is no loss
 	if c.best.Keys > 0 || whole || s.Settings.EmptyMaster == config.EmptyAccept {
 		return nil
 	}
 	for _, a := range append(s.candidates(), s.Record.Old) {
 		last := s.View.Servers[a].Last
-		asked := slices.ContainsFunc(read, func(o *monitor.Observation) bool { return o.Server == a })
-		if last != nil && last.Keys > 0 && !asked {
+		if i := slices.IndexFunc(read, func(o *monitor.Observation) bool { return o.Server == a }); i >= 0 {
+			last = read[i]
+		}
+		if last != nil && last.Keys > 0 {
 			b := noCandidate(fmt.Sprintf("%s holds nothing, and %s was seen with %d keys", c.best.Server, a, last.Keys))
 			b.Remedy += "; or accept the loss: picket failover " + s.Settings.Name + " --allow-data-loss"
 			return b

@@ -142,8 +142,14 @@ func TestNext_AnEmptyReplicaIsNotPromotedOverOneThatHoldsSomething(t *testing.T)
 	}{
 		"the old master held something": {func(s *Situation, _ *Knowledge) { s.View.Servers[oldMaster].Last.Keys = 9 }, "holds nothing, and 10.0.0.1:6379 was seen with 9 keys"},
 		"a replica that is hung does":   {func(s *Situation, _ *Knowledge) { s.View.Servers[replicaB].Last.Keys = 7 }, "holds nothing, and 10.0.0.3:6379 was seen with 7 keys"},
-		"nobody held anything":          {nil, "promote " + string(replicaA)},
-		"it holds something":            {func(s *Situation, k *Knowledge) { s.View.Servers[oldMaster].Last.Keys, k.Read[replicaA].Keys = 9, 1 }, "promote " + string(replicaA)},
+		"one of another history may be what is left": {func(s *Situation, k *Knowledge) {
+			other := replica(replicaB, 0)
+			other.ReplID, other.Keys = "another", 7
+			read(k, other)
+			s.View.Servers[replicaB], k.Since = up(other), start.Add(-s.Settings.FailoverTimeout)
+		}, "promote " + string(replicaB)},
+		"nobody held anything": {nil, "promote " + string(replicaA)},
+		"it holds something":   {func(s *Situation, k *Knowledge) { s.View.Servers[oldMaster].Last.Keys, k.Read[replicaA].Keys = 9, 1 }, "promote " + string(replicaA)},
 		"it holds all there was": {func(s *Situation, k *Knowledge) {
 			s.View.Servers[oldMaster].Last.Keys, k.Read[replicaA].Offset = 9, 100
 		}, "promote " + string(replicaA)},

@@ -209,7 +209,7 @@ func (s Situation) returned(read *monitor.Observation) bool {
 // promotion is the choice among the replicas that were read, or what keeps it from being made.
 func (s Situation) promotion(k Knowledge, read []*monitor.Observation) (*Step, *Blocker) {
 	c := choose(s, read)
-	if c.best == nil && s.Record.OldReplID != "" && (s.Settings.Durability.Wait > 0 || s.Record.AllowLoss || s.late(k)) {
+	if (c.best == nil || s.hollow(c, read) != nil) && s.Record.OldReplID != "" && (s.Settings.Durability.Wait > 0 || s.Record.AllowLoss || s.late(k)) {
 		c = settle(s, read) // where writes may have been waited for, that is refused for a better reason
 	}
 	for _, a := range s.candidates() {
