@@ -196,6 +196,21 @@ func TestRepair(t *testing.T) {
 			gated(s, replicaB)
 			set(s, replicaA, func(o *monitor.Observation) { o.ReplID, o.At = history, start.Add(time.Second) })
 		}, replicaB, GateOpened},
+		"the agreed master was started with a file from before": {func(s *Situation) {
+			gated(s, replicaB)
+			set(s, replicaB, func(o *monitor.Observation) { o.Master, o.LinkUp = replicaA, false })
+			set(s, replicaA, func(o *monitor.Observation) { o.ReplID, o.At = history, start.Add(time.Second) })
+		}, replicaB, GateOpened},
+		"somebody had it follow its replica": {func(s *Situation) {
+			gated(s, replicaB)
+			set(s, replicaB, func(o *monitor.Observation) { o.Master, o.LinkUp = replicaA, true })
+			set(s, replicaA, func(o *monitor.Observation) { o.ReplID, o.At = history, start.Add(time.Second) })
+		}, "", 0},
+		"somebody has made a master of its replica": {func(s *Situation) {
+			gated(s, replicaB)
+			set(s, replicaB, func(o *monitor.Observation) { o.Master, o.LinkUp = replicaA, false })
+			set(s, replicaA, func(o *monitor.Observation) { o.ReplID, o.Role, o.At = history, "master", start.Add(time.Second) })
+		}, "", 0},
 		"behind a gate, a replica holds more": {func(s *Situation) {
 			gated(s, replicaB)
 			set(s, replicaA, func(o *monitor.Observation) { o.ReplID, o.Offset, o.At = history, 101, start.Add(time.Second) })

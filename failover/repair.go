@@ -48,11 +48,11 @@ func Repair(s Situation) []Action {
 	return actions
 }
 
-// mayOpen says whether the agreed master was started behind a gate, as a replica of nobody, and no replica holds more than it does: then it may be
-// the master again. A replica that was not looked at since might.
+// mayOpen says whether the agreed master was started behind a gate, as a replica of nobody, or with a file from before it was the master, as one of
+// its own replicas'; and no replica holds more than it does: then it may be the master again. A replica that was not looked at since might.
 func (s Situation) mayOpen(master monitor.Server) bool {
 	if s.Record != nil || Forbidden(s, false) != nil || master.State != monitor.Up || master.Last == nil || master.Last.Role != "slave" ||
-		master.Last.Master != Silent || master.Last.Loading || stale(s, master) {
+		master.Last.Master != Silent && !s.outdated(master.Last) || master.Last.Loading || stale(s, master) {
 		return false
 	}
 	for _, a := range s.Replicas {
@@ -62,6 +62,12 @@ func (s Situation) mayOpen(master monitor.Server) bool {
 		}
 	}
 	return true
+}
+
+// outdated says whether the master follows one of its own replicas, in vain.
+func (s Situation) outdated(master *monitor.Observation) bool {
+	leader := s.View.Servers[master.Master].Last
+	return !master.LinkUp && slices.Contains(s.Replicas, master.Master) && leader != nil && leader.Role == "slave"
 }
 
 func stale(s Situation, server monitor.Server) bool { return s.Now.Sub(server.Last.At) > fresh }
