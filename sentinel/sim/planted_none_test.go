@@ -3,4 +3,4 @@
 package sim
 
 // plant knows no mistakes in a binary that can have none.
-func plant(string) func(*Shape) { return nil }
+func plant(string, bool) func(*Shape) { return nil }

@@ -3,9 +3,6 @@
 package sim
 
 import (
-	"fmt"
-	"runtime"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,8 +24,9 @@ func decision(name string, b failover.Bug, budget int, shape func(*Shape)) mista
 	return mistake{name, func() { failover.Plant(b) }, budget, shape}
 }
 
-// Those in the leases are caught by a play of their own, in package failover: here, whoever may be found down holds no lease any more.
+// That a promise is forgotten or made after a vote needs clocks and messages that seldom meet here: a play in package failover catches these.
 var mistakes = []mistake{
+	decision("a promise is no veto", failover.NoVeto, 1000, lonely),
 	decision("nobody waits for a lease", failover.LeaseIgnored, 1000, isolated),
 	decision("a fence is not taken away", failover.FenceLeft, 300, isolated),
 	decision("a master without a lease goes on", failover.FenceSkipped, 300, isolated),
@@ -46,6 +44,13 @@ var mistakes = []mistake{
 func isolated(s *Shape) {
 	s.Master.LeaseLoss = config.LeaseStrict
 	s.Faults = map[string]int{"isolate": 3, "cut": 1, "agent-kill": 1}
+}
+
+// lonely has one agent enough to find a master down, which then still holds its lease: where the other replica is dead, nobody proves its life.
+func lonely(s *Shape) {
+	s.Machines, s.Master.Quorum, s.Master.Durability.Wait = 3, 1, 0
+	s.Master.LeaseLoss, s.Between = config.LeaseStrict, 300*time.Millisecond
+	s.Faults = map[string]int{"redis-crash": 1, "cut": 2}
 }
 
 func waiting(s *Shape) {
@@ -68,45 +73,36 @@ func hooked(s *Shape) {
 	s.Faults = map[string]int{"agent-kill": 2, "redis-crash": 2, "receiver": 3}
 }
 
-// plant makes this process make a mistake, and gives the shape that goes with it.
-func plant(name string) func(*Shape) {
+// plant makes this process make a mistake, or not, and gives the shape that goes with it.
+func plant(name string, really bool) func(*Shape) {
 	for _, m := range mistakes {
 		if m.name == name {
-			m.plant()
+			if really {
+				m.plant()
+			}
 			return m.shape
 		}
 	}
 	return nil
 }
 
-// TestPlantedBugs shows that the checkers see mistakes: a simulation that finds nothing proves nothing until it has found these.
+// TestPlantedBugs shows that the checkers see mistakes, and nothing else: a simulation that finds nothing proves nothing until it has found
+// these, and what is found without a mistake, in the same circumstances, is none of them.
 func TestPlantedBugs(t *testing.T) {
 	for _, m := range mistakes {
 		t.Run(m.name, func(t *testing.T) {
-			began, seeds, r := time.Now(), 0, result{}
-			var mu sync.Mutex
-			var workers sync.WaitGroup
-			n := runtime.GOMAXPROCS(0)
-			for i := range n {
-				workers.Go(func() {
-					one, err := work(fmt.Sprintf("-world.from=%d", i*m.budget), fmt.Sprintf("-world.most=%d", m.budget/n),
-						"-world.bug="+m.name)
-					mu.Lock()
-					defer mu.Unlock()
-					if err != nil {
-						t.Error(err)
-					}
-					seeds += one.Seeds
-					if one.Seed != 0 {
-						r = one
-					}
-				})
+			good := run{args: []string{"-world.bug=" + m.name, "-world.good"}, batch: controls / 4, most: 1, left: controls, next: 1 << 32}
+			good.play(t, func(one result) { t.Errorf("%sseed %d, without the mistake: %s", one.Story, one.Seed, one.Violation) })
+			began := time.Now()
+			bad := run{args: []string{"-world.bug=" + m.name}, batch: 4, most: 1, left: m.budget}
+			bad.play(t, func(result) {})
+			if len(bad.reports) == 0 {
+				t.Fatalf("not caught in %d seeds", bad.sum.Seeds)
 			}
-			workers.Wait()
-			if r.Violation == "" {
-				t.Fatalf("not caught in %d seeds", seeds)
-			}
-			t.Logf("caught within %d seeds (of %d), in %s: %.200s", seeds, m.budget, time.Since(began).Round(time.Second), r.Violation)
+			t.Logf("caught within %d seeds (of %d), in %s: %.200s", bad.sum.Seeds, m.budget, time.Since(began).Round(100*time.Millisecond), bad.reports[0].Violation)
 		})
 	}
 }
+
+// controls is how many seeds are played without the mistake.
+const controls = 16

@@ -40,7 +40,7 @@ func draw(random *rand.Rand) Shape {
 	m := &s.Master
 	m.DownAfter = time.Duration(400+100*random.IntN(7)) * time.Millisecond
 	m.Lease = min(m.Lease, m.DownAfter*6/10)
-	m.Quorum = s.Machines/2 + 1
+	m.Quorum = 1 + random.IntN(s.Machines/2+1)
 	m.FailoverTimeout = time.Duration(1+random.IntN(3)) * time.Second
 	m.Cooldown = time.Duration(random.IntN(3)) * 500 * time.Millisecond
 	m.LeaseLoss = []string{config.LeaseReplicas, config.LeaseReplicas, config.LeaseStrict}[random.IntN(3)]

@@ -25,6 +25,7 @@ var (
 	worldFrom   = flag.Uint64("world.from", 0, "a worker's first seed")
 	worldMost   = flag.Int("world.most", 1, "how many seeds a worker plays at most")
 	worldBug    = flag.String("world.bug", "", "a mistake that a worker makes, in a binary that can")
+	worldGood   = flag.Bool("world.good", false, "do not make that mistake, but play in its circumstances")
 	worldMild   = flag.Bool("world.mild", false, "only one fault at a time, of which the system must recover at once")
 	worldWorker = flag.Bool("world.worker", false, "this is a worker: it plays seeds for another process")
 )
@@ -46,41 +47,66 @@ const (
 	maxReports = 20
 )
 
-// supply hands seeds out to workers.
-type supply struct {
+// run is seeds that are played side by side, in as many processes as there are processors.
+type run struct {
+	args  []string // of the workers
+	batch int      // seeds for a worker
+	most  int      // reports, until no more seeds are played
+
 	mu      sync.Mutex
-	next    uint64
-	left    int
+	next    uint64 // seed
+	left    int    // seeds
 	sum     result
-	reports int
+	reports []result
 }
 
-// take gives the first of some seeds; 0: there are no more.
-func (s *supply) take() (from uint64, seeds int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.reports >= maxReports {
+// play plays them all, and has each report told.
+func (r *run) play(t *testing.T, tell func(result)) {
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for from, seeds := r.take(); seeds > 0; from, seeds = r.take() {
+				one, err := work(append(r.args, fmt.Sprintf("-world.from=%d", from), fmt.Sprintf("-world.most=%d", seeds))...)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if one.Seed != 0 {
+					tell(one)
+				}
+				r.played(seeds, one)
+			}
+		})
+	}
+	workers.Wait()
+}
+
+// take gives the first of some seeds; none: there are no more.
+func (r *run) take() (from uint64, seeds int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.reports) >= r.most {
 		return 0, 0
 	}
-	from, seeds = s.next, min(batch, s.left)
-	s.next, s.left = s.next+uint64(seeds), s.left-seeds
+	from, seeds = r.next, min(r.batch, r.left)
+	r.next, r.left = r.next+uint64(seeds), r.left-seeds
 	return from, seeds
 }
 
 // played takes in what became of some seeds. After one that failed a worker plays no more: others are played in place of the rest.
-func (s *supply) played(seeds int, r result) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.left += seeds - r.Seeds
-	s.sum.Seeds += r.Seeds
-	s.sum.Virtual += r.Virtual
-	s.sum.Counts.add(r.Counts)
-	if r.Seed != 0 {
-		s.reports++
+func (r *run) played(seeds int, one result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left += seeds - one.Seeds
+	r.sum.Seeds += one.Seeds
+	r.sum.Virtual += one.Virtual
+	r.sum.Counts.add(one.Counts)
+	if one.Seed != 0 {
+		r.reports = append(r.reports, one)
 	}
 }
 
-// TestSeeds plays -world.seeds new seeds, in as many processes as there are processors.
+// TestSeeds plays -world.seeds new seeds.
 func TestSeeds(t *testing.T) {
 	if *worldSeed != 0 {
 		replay(t)
@@ -90,27 +116,13 @@ func TestSeeds(t *testing.T) {
 		t.Skip("make world runs it")
 	}
 	began := time.Now()
-	s := supply{next: uint64(began.UnixNano()), left: *worldSeeds}
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for from, seeds := s.take(); seeds > 0; from, seeds = s.take() {
-				r, err := work(fmt.Sprintf("-world.from=%d", from), fmt.Sprintf("-world.most=%d", seeds))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if r.Seed != 0 {
-					t.Errorf("%sseed %d: %s\nplay it again, some times if need be, with: go test ./sentinel/sim -run TestSeeds -world.seed=%d -world.repeat=20",
-						r.Story, r.Seed, r.Violation, r.Seed)
-				}
-				s.played(seeds, r)
-			}
-		})
-	}
-	workers.Wait()
-	t.Logf("%d seeds, %.0f a minute, %d reports: %s of virtual time, %+v", s.sum.Seeds, float64(s.sum.Seeds)/time.Since(began).Minutes(),
-		s.reports, s.sum.Virtual.Round(time.Second), s.sum.Counts)
+	r := run{batch: batch, most: maxReports, next: uint64(began.UnixNano()), left: *worldSeeds}
+	r.play(t, func(one result) {
+		t.Errorf("%sseed %d: %s\nplay it again, some times if need be, with: go test ./sentinel/sim -run TestSeeds -world.seed=%d -world.repeat=20",
+			one.Story, one.Seed, one.Violation, one.Seed)
+	})
+	t.Logf("%d seeds, %.0f a minute, %d reports: %s of virtual time, %+v", r.sum.Seeds, float64(r.sum.Seeds)/time.Since(began).Minutes(),
+		len(r.reports), r.sum.Virtual.Round(time.Second), r.sum.Counts)
 }
 
 func replay(t *testing.T) {
@@ -166,7 +178,7 @@ func TestWorker(t *testing.T) {
 
 func shape() func(*Shape) {
 	if !*worldMild {
-		return plant(*worldBug)
+		return plant(*worldBug, !*worldGood)
 	}
 	return func(s *Shape) {
 		s.Trap, s.Between, s.Chaos, s.Persistence = 0, 4*time.Second, 8*time.Second, model.AOF

@@ -271,4 +271,8 @@ func (w *world) end() {
 	w.desk.Kill()
 	w.processes.Wait()
 	w.work.Wait()
+	time.Sleep(poolEnd)
 }
+
+// poolEnd is more than go-redis takes to find that a pool which was looking for its server is closed.
+const poolEnd = 2 * time.Second
