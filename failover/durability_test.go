@@ -148,6 +148,15 @@ func TestNext_AnEmptyReplicaIsNotPromotedOverOneThatHoldsSomething(t *testing.T)
 			read(k, other)
 			s.View.Servers[replicaB], k.Since = up(other), start.Add(-s.Settings.FailoverTimeout)
 		}, "promote " + string(replicaB)},
+		"the old master is back with it": {func(s *Situation, _ *Knowledge) {
+			reborn := replica(oldMaster, 0)
+			reborn.RunID, reborn.Master, reborn.LinkUp, reborn.Keys, reborn.At = "reborn", Silent, false, 9, start
+			s.View.Servers[oldMaster] = up(reborn)
+			s.View.Servers[replicaA], s.View.Servers[replicaB] = up(replica(replicaA, 0)), up(replica(replicaB, 0))
+			for _, a := range []config.Addr{replicaA, replicaB} {
+				s.View.Servers[a].Last.At, s.View.Servers[a].Last.ReplID = start.Add(time.Millisecond), "none"
+			}
+		}, "abort"},
 		"nobody held anything": {nil, "promote " + string(replicaA)},
 		"it holds something":   {func(s *Situation, k *Knowledge) { s.View.Servers[oldMaster].Last.Keys, k.Read[replicaA].Keys = 9, 1 }, "promote " + string(replicaA)},
 		"it holds all there was": {func(s *Situation, k *Knowledge) {

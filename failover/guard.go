@@ -191,7 +191,15 @@ func (g *Guard) down(p Post, o *Orders) {
 // stray: another one is the master. A process that was promoted just now may be ahead of what this agent knows.
 func (g *Guard) stray(p Post, o *Orders) {
 	if p.Record != nil && p.Record.Target == p.Server.Addr {
-		return // it is on its way into office
+		// It is on its way into office. If that takes long, it may have been in and out of it already, and only this agent did not hear.
+		arrived := g.since
+		if g.turned.After(arrived) {
+			arrived = g.turned
+		}
+		if left := grace - p.Now.Sub(arrived); left > 0 {
+			o.Look = earlier(o.Look, p.Now.Add(left))
+			return
+		}
 	}
 	if left := grace - p.Now.Sub(g.since); left > 0 && p.Record != nil && p.Record.HandOver && p.Record.OldRunID == p.Server.Last.RunID {
 		o.Look = earlier(o.Look, p.Now.Add(left))

@@ -116,6 +116,9 @@ func TestGuard(t *testing.T) {
 		"on its way into office": {[]Post{posted(10_080, elsewhere, func(p *Post) {
 			p.Record = &Record{Cause: CauseDown, Phase: Promoting, Target: oldMaster}
 		})}, ""},
+		"on its way for too long": {append([]Post{posted(10_000, slave)}, every(10_050, 12_100, elsewhere, func(p *Post) {
+			p.Record = &Record{Cause: CauseDown, Phase: Promoting, Target: oldMaster}
+		})...), "fence: the master is"},
 		"just promoted, no lease yet":    {[]Post{posted(10_000, slave), posted(10_350, strict)}, "ask"},
 		"promoted, and never a lease":    {append([]Post{posted(10_000, slave)}, every(10_050, 10_600, strict)...), "ask, fence: its lease ran out"},
 		"a replica":                      {[]Post{posted(10_010, slave)}, "release"},

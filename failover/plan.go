@@ -174,6 +174,8 @@ func nextChoose(s Situation, k Knowledge) Move {
 	if len(read) > 0 && !anew && (!waiting || s.Now.Sub(k.FirstRead) >= patience) {
 		step, blocker := s.promotion(k, read)
 		switch until := s.leased(k); {
+		case step == nil && s.Record.Cause == CauseDown && s.returns():
+			return s.commit(Step{Kind: StepAbort, Why: "the old master is back as a replica, and nobody holds more"})
 		case step == nil:
 			move.Blocker = blocker
 		case s.Now.Before(until):

@@ -51,7 +51,7 @@ func Repair(s Situation) []Action {
 // mayOpen says whether the agreed master was started behind a gate, as a replica of nobody, or with a file from before it was the master, as one of
 // its own replicas'; and no replica holds more than it does: then it may be the master again. A replica that was not looked at since might.
 func (s Situation) mayOpen(master monitor.Server) bool {
-	if s.Record != nil || Forbidden(s, false) != nil || master.State != monitor.Up || master.Last == nil || master.Last.Role != "slave" ||
+	if s.Record != nil || Forbidden(s, false) != nil || master.Last == nil || master.Last.Role != "slave" ||
 		master.Last.Master != Silent && !s.outdated(master.Last) || master.Last.Loading || stale(s, master) {
 		return false
 	}
@@ -62,6 +62,12 @@ func (s Situation) mayOpen(master monitor.Server) bool {
 		}
 	}
 	return true
+}
+
+// returns says whether the old master could be the master again if the failover was given up.
+func (s Situation) returns() bool {
+	s.Record = nil
+	return s.mayOpen(s.View.Servers[s.Master])
 }
 
 // outdated says whether the master follows one of its own replicas, in vain.
