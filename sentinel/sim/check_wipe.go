@@ -8,8 +8,9 @@ import (
 
 // wipeCheck: a replica that holds something, and has its agent beside it, never follows a master that holds nothing.
 //
-// A replica that starts, or has no agent, attaches itself to whatever its configuration file names. If that is a master that lost its data,
-// the replica's are gone before anybody could know, and with them what was waited for.
+// A replica that starts, or has no agent, attaches itself to whatever its configuration file names; one that hung goes on with its master before
+// it reads anything else. If that is a master that lost its data, the replica's are gone before anybody could know, and with them what was
+// waited for.
 type wipeCheck struct {
 	world *world
 	over  atomic.Bool // something was lost in a way that nobody can prevent: what follows from it says nothing
@@ -18,7 +19,7 @@ type wipeCheck struct {
 func (c *wipeCheck) happened(m *machine, e model.Event) {
 	switch {
 	case e.Kind != model.Replaced || e.Before <= e.After || c.over.Load():
-	case c.world.excuses.cover(m, alone, booting):
+	case c.world.excuses.cover(m, alone, booting, waking):
 		c.over.Store(true)
 		c.world.checks.durable.forgive()
 	case e.After == 0:

@@ -23,15 +23,34 @@ type writerCheck struct {
 type reign struct {
 	machine *machine
 	since   time.Time
+	agreed  bool              // clients were told of it
 	told    map[*machine]bool // who was found to break it
 }
 
 // said takes in what an agent tells: a failover that was given up leaves the master as it was, whoever had been promoted.
 func (c *writerCheck) said(s said) {
-	if s.Message == "failover.aborted" && s.Master == masterName(0) {
-		c.mu.Lock()
+	if s.Master != masterName(0) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch s.Message {
+	case "failover.aborted":
 		c.reign = reign{}
-		c.mu.Unlock()
+	case "failover.switched":
+		if m := c.reign.machine; m != nil && s.To == m.addr(redisPort) {
+			c.reign.agreed = true
+		}
+	}
+}
+
+// died takes in that a server's process has ended. Where it had been promoted, and no client was told of it, the failover is rolled back: the
+// former master goes on before that is told.
+func (c *writerCheck) died(m *machine) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reign.machine == m && !c.reign.agreed {
+		c.reign = reign{}
 	}
 }
 
@@ -42,7 +61,7 @@ func (c *writerCheck) happened(m *machine, e model.Event) {
 	r := &c.reign
 	switch {
 	case e.Kind == model.Promoted:
-		*r = reign{m, e.At, map[*machine]bool{}}
+		*r = reign{machine: m, since: e.At, told: map[*machine]bool{}}
 		c.world.excuses.begin(m, young)
 		c.world.excuses.end(m, young)
 	case e.Kind == model.Wrote && r.machine != nil && r.machine != m && !r.told[m] && !c.world.excuses.cover(m, booting, waking, alone, young):

@@ -109,6 +109,9 @@ func crashRedis(w *world, m *machine, random *rand.Rand) func() {
 	n := random.IntN(len(m.redis))
 	w.excuses.begin(m, booting)
 	m.redis[n].Crash()
+	if n == 0 {
+		w.checks.writer.died(m)
+	}
 	return func() { m.startRedis(n) }
 }
 
@@ -206,6 +209,7 @@ func losePower(w *world, m *machine, random *rand.Rand) func() {
 	w.excuses.begin(m, alone)
 	w.excuses.begin(m, booting)
 	m.losePower(random)
+	w.checks.writer.died(m)
 	return func() {
 		m.host.Up()
 		for n := range m.redis {
