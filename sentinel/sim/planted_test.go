@@ -27,12 +27,12 @@ func decision(name string, b failover.Bug, budget int, shape func(*Shape)) mista
 // That a promise is forgotten or made after a vote needs clocks and messages that seldom meet here: a play in package failover catches these.
 var mistakes = []mistake{
 	decision("a promise is no veto", failover.NoVeto, 1000, lonely),
-	decision("nobody waits for a lease", failover.LeaseIgnored, 1000, isolated),
+	decision("nobody waits for a lease", failover.LeaseIgnored, 1000, proving),
 	decision("a fence is not taken away", failover.FenceLeft, 300, isolated),
 	decision("a master without a lease goes on", failover.FenceSkipped, 300, isolated),
 	decision("replicas are not detached", failover.CutSkipped, 1000, waiting),
 	decision("the quorum of replicas is not counted", failover.QuorumIgnored, 1000, waiting),
-	decision("a replica that was restarted counts", failover.RestartedCounts, 1000, waiting),
+	decision("a replica that was restarted counts", failover.RestartedCounts, 1000, forgetful),
 	decision("the priority goes before the offset", failover.PriorityFirst, 1000, waiting),
 	decision("promoted before that is committed", failover.PromoteFirst, 1000, trapped),
 	decision("an empty master is followed", failover.EmptyFollowed, 500, emptied),
@@ -53,10 +53,24 @@ func lonely(s *Shape) {
 	s.Faults = map[string]int{"redis-crash": 1, "cut": 2}
 }
 
+// proving has masters go on without a lease, as long as their replicas follow.
+func proving(s *Shape) {
+	s.Machines, s.Master.Quorum, s.Master.Durability.Wait = 3, 1, 0
+	s.Master.LeaseLoss, s.Between, s.Trap = config.LeaseReplicas, 300*time.Millisecond, 0.3
+	s.Faults = map[string]int{"cut": 3, "isolate": 1, "agent-kill": 2, "agent-freeze": 3, "redis-crash": 1, "slow-disk": 1}
+}
+
 func waiting(s *Shape) {
 	s.Machines, s.Persistence, s.Master.Durability.Wait = 3, model.None, 1
 	s.Master.Quorum, s.Between = 2, 400*time.Millisecond
 	s.Faults = map[string]int{"redis-crash": 2, "isolate": 2, "cut": 3, "redis-hang": 1}
+}
+
+// forgetful has replicas come back with what they had some time ago.
+func forgetful(s *Shape) {
+	waiting(s)
+	s.Persistence, s.Between = model.RDB, 250*time.Millisecond
+	s.Faults = map[string]int{"redis-restart": 3, "redis-crash": 2, "isolate": 1, "cut": 2}
 }
 
 func trapped(s *Shape) {
