@@ -22,6 +22,12 @@ func (g *group) join(id consensus.ServerID) {
 	g.disks[id] = vfs.NewMem()
 	g.start(id)
 	g.change(id, consensus.Change{Kind: consensus.AddLearner, Member: consensus.Member{ID: id, Address: string(id)}})
+	g.promote(id)
+}
+
+// promote has a new server ask for its vote, until it has caught up.
+func (g *group) promote(id consensus.ServerID) {
+	g.t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for {
 		_, err := g.nodes[id].Change(g.t.Context(), consensus.Change{Kind: consensus.Promote, Member: consensus.Member{ID: id}})
@@ -50,6 +56,41 @@ func (g *group) remove(by, id consensus.ServerID) {
 	g.change(by, consensus.Change{Kind: consensus.Remove, Member: consensus.Member{ID: id}})
 	g.stop(id)
 	g.ids = slices.DeleteFunc(g.ids, func(other consensus.ServerID) bool { return other == id })
+}
+
+// The file of a new server may name nobody who leads: the others know who does.
+func TestNode_NewServerIsLetInByWayOfAFollower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3, nil)
+		leader := g.leader()
+		known := g.other(leader)
+		g.net.partition(func(from, to consensus.ServerID) bool {
+			return from == "n4" && to != known || to == "n4" && from != known
+		})
+		g.ids = append(g.ids, "n4")
+		g.disks["n4"] = vfs.NewMem()
+		g.start("n4")
+		let := func() bool {
+			_, member := consensus.Configuration{Members: g.nodes[leader].Status().Members}.Member("n4")
+			return member
+		}
+		for range 5 { // who gives up asks again
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err := g.nodes["n4"].Change(ctx, consensus.Change{Kind: consensus.AddLearner, Member: consensus.Member{ID: "n4", Address: "n4"}})
+			cancel()
+			if let() {
+				break
+			}
+			t.Logf("not yet: %v", err)
+		}
+		if !let() {
+			t.Fatal("n4 was not let in")
+		}
+		g.net.heal()
+		g.stop("n4") // to be connected with all
+		g.start("n4")
+		g.promote("n4")
+	})
 }
 
 func TestNode_NewServerJoinsAndVotes(t *testing.T) {

@@ -17,7 +17,7 @@ type forward struct {
 // forward sends a proposal to the leader. It is sent once: a copy might be committed, too.
 func (n *Node) forward(p proposal) {
 	to := n.core.leader
-	if to == "" && p.change != nil {
+	if to == "" && p.change != nil && !p.remote {
 		to = n.anybody() // a server that is not a member hears of no leader
 	}
 	if to == "" || !n.connected[to] {
@@ -25,7 +25,7 @@ func (n *Node) forward(p proposal) {
 		return
 	}
 	n.forwards[p.id] = forward{p, to}
-	n.send(Message{From: n.cfg.Core.ID, To: to, Body: &ForwardRequest{ID: p.id, Data: p.data, Change: p.change, Heir: p.heir}})
+	n.send(Message{From: n.cfg.Core.ID, To: to, Body: &ForwardRequest{ID: p.id, Data: p.data, Change: p.change, Heir: p.heir, Relayed: p.remote}})
 }
 
 // anybody picks a server that can be reached; it may not be the leader, and will say so.
@@ -58,10 +58,15 @@ func (n *Node) acceptForward(from ServerID, r *ForwardRequest) {
 		respond(Result{}, err)
 		return
 	}
-	n.appendAll(proposal{data: r.Data, change: r.Change, heir: r.Heir, remote: true, answer: func(result Result, err error) {
+	p := proposal{id: n.ids.Add(1), data: r.Data, change: r.Change, heir: r.Heir, remote: true, answer: func(result Result, err error) {
 		n.release(len(r.Data))
 		respond(result, err)
-	}})
+	}}
+	if p.relay = r.Change != nil && !r.Relayed; p.relay {
+		n.giveUp(n.relays[from]) // it asks anew: it does not wait for that any more
+		n.relays[from] = p.id
+	}
+	n.appendAll(p)
 }
 
 // outcome puts an error into the words of a ForwardResponse.

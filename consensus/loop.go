@@ -121,7 +121,7 @@ func (n *Node) mayAppend(p proposal) bool {
 			return true
 		}
 		p.answer(Result{}, ErrBusy)
-	case p.term == 0 && !p.remote:
+	case p.term == 0 && (!p.remote || p.relay && n.core.leader != ""):
 		n.forward(p)
 	default:
 		p.answer(Result{}, &NotLeaderError{Leader: n.core.leader, Term: n.core.hard.Term})

@@ -92,10 +92,11 @@ type (
 	// ForwardRequest carries a proposal, a change of membership, or with Heir the wish that the leadership is handed
 	// over, from a follower's client to the leader. Drivers exchange it; the core never sees it.
 	ForwardRequest struct {
-		ID     uint64
-		Data   []byte
-		Change *Change
-		Heir   ServerID
+		ID      uint64
+		Data    []byte
+		Change  *Change
+		Heir    ServerID
+		Relayed bool // by a server that does not lead
 	}
 
 	// ForwardResponse tells the outcome: the position of the entry, or why there is none.

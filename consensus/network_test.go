@@ -49,12 +49,12 @@ func (n *network) connect(id consensus.ServerID) func(consensus.Receiver) (conse
 	}
 }
 
-// announce calls f for every other link.
+// announce calls f for every other link that is not cut off.
 func (l *link) announce(f func(*link)) {
 	l.net.mu.Lock()
 	var peers []*link
 	for id, peer := range l.net.links {
-		if id != l.id {
+		if id != l.id && (l.net.cut == nil || !l.net.cut(l.id, id)) {
 			peers = append(peers, peer)
 		}
 	}

@@ -153,6 +153,7 @@ type Node struct {
 	refusals  []string // of the votes that this candidate asked for
 	barriers  map[uint64]func(error)
 	forwards  map[uint64]forward
+	relays    map[ServerID]uint64 // the last forward on behalf of each server that may not know the leader
 	doubt     doubt
 }
 
@@ -166,7 +167,7 @@ func Start(cfg NodeConfig) (*Node, error) {
 		inbox: make(chan Message, maxInbox), proposals: make(chan proposal, maxPending), control: make(chan func()),
 		persisted: make(chan uint64, 1), progress: make(chan struct{}, 1),
 		stopping: make(chan struct{}), done: make(chan struct{}),
-		barriers: map[uint64]func(error){}, forwards: map[uint64]forward{}, connected: map[ServerID]bool{},
+		barriers: map[uint64]func(error){}, forwards: map[uint64]forward{}, relays: map[ServerID]uint64{}, connected: map[ServerID]bool{},
 	}
 	n.disk, n.applier, n.courier = newDiskWriter(n), newApplier(n), newCourier(n)
 	// An answer to a question of an earlier life must not be taken for one of this life's.

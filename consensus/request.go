@@ -54,7 +54,8 @@ type proposal struct {
 	change *Change         // in place of data: a change of the membership
 	heir   ServerID        // in place of data: who is to lead
 	term   Term            // the only term in which it may be appended; 0: any
-	remote bool            // a follower's: not forwarded once more
+	remote bool            // another server's: not forwarded once more, but for
+	relay  bool            // one whose sender may be new, and connected to none but this server
 	gone   <-chan struct{} // closed when the caller does not wait any more
 	answer func(Result, error)
 }

@@ -41,6 +41,9 @@ func TestMembers_GroupIsResizedAndReplacedUnderLoad(t *testing.T) {
 		}
 		m.failover()
 		for i, heir := range heirs {
+			if i == 2 { // the file of the last one names nobody who leads
+				picket(t, 0, "members", "transfer", heirs[0].ID, "--agent", string(heirs[0].HTTP))
+			}
 			m.join(heir)
 			m.leave(founders[i])
 			m.failover()
