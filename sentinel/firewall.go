@@ -2,6 +2,7 @@ package sentinel
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"picket/config"
@@ -155,16 +156,35 @@ func forsaken(m *state.Master, view monitor.View, replica config.Addr) bool {
 		last != nil && last.Role == "slave" && last.Master == m.Addr && (m.Failover == nil || m.Failover.Target != replica)
 }
 
-// forsake detaches the replica beside this agent from a master that fell silent, unless it still receives something.
+// astray gives the replica of its own that the master follows: a master that was started with a file from before it was one. Until the leader
+// has opened it, or has promoted another one, it must not take over what that one has.
+func astray(m *state.Master, view monitor.View) (follows config.Addr, yes bool) {
+	last := view.Servers[m.Addr].Last
+	if last == nil || last.Role != "slave" || !slices.Contains(m.Replicas, last.Master) || m.Failover != nil && m.Failover.Target == last.Master {
+		return "", false
+	}
+	return last.Master, true
+}
+
+// forsake detaches the server beside this agent: a replica from a master that fell silent, unless it still receives something; the master
+// from its own replica.
 func (s *sidecar) forsake(ctx context.Context, m *state.Master) {
 	st, view, local := s.a.machine.State(), s.a.monitor.View(), s.a.local()
-	if s.a.status.Load().Leader != "" || !forsaken(m, view, local) || !s.a.guards(st, view, m) {
+	follows, lost := astray(m, view)
+	lost = lost && m.Addr == local
+	if !lost && (s.a.status.Load().Leader != "" || !forsaken(m, view, local)) || !s.a.guards(st, view, m) {
 		return
 	}
 	s.try("forsake", forsakeEvery, func() error {
 		ctx, cancel := context.WithTimeout(ctx, fenceLimit)
 		defer cancel()
-		cut, err := s.a.unfed(ctx, m, local)
+		var cut bool
+		var err error
+		if lost {
+			cut, err = s.a.detach(ctx, shielding{master: m, replica: local, follows: follows, rebooted: true})
+		} else {
+			cut, err = s.a.unfed(ctx, m, local)
+		}
 		if cut || err != nil {
 			s.a.herald.shielded(ctx, m.Name, local, err)
 		}

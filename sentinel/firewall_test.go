@@ -41,6 +41,27 @@ func TestFirewall_AnAgentAloneKeepsItsReplicaFromASilentMaster(t *testing.T) {
 	g.settle(g.servers[0].Addr)
 }
 
+func TestAstray(t *testing.T) {
+	for name, c := range map[string]struct {
+		master monitor.Observation
+		record *failover.Record
+		want   config.Addr
+	}{
+		"it is the master":          {monitor.Observation{Role: "master"}, nil, ""},
+		"an outdated file":          {monitor.Observation{Role: "slave", Master: "h:2"}, nil, "h:2"},
+		"in a failover":             {monitor.Observation{Role: "slave", Master: "h:2"}, &failover.Record{Target: "h:3"}, "h:2"},
+		"it follows the new master": {monitor.Observation{Role: "slave", Master: "h:2"}, &failover.Record{Target: "h:2"}, ""},
+		"a gate":                    {monitor.Observation{Role: "slave", Master: failover.Silent}, nil, ""},
+		"a master of somebody else": {monitor.Observation{Role: "slave", Master: "x:1"}, nil, ""},
+	} {
+		view := monitor.View{Servers: map[config.Addr]monitor.Server{"h:1": {State: monitor.Down, Last: &c.master}}}
+		m := &state.Master{Addr: "h:1", Replicas: []config.Addr{"h:2", "h:3"}, Failover: c.record}
+		if got, yes := astray(m, view); got != c.want || yes != (c.want != "") {
+			t.Errorf("%s: %q %v, want %q", name, got, yes, c.want)
+		}
+	}
+}
+
 func TestForsaken(t *testing.T) {
 	silent := monitor.Server{State: monitor.Down, Evidence: monitor.TimedOut}
 	up := func(o monitor.Observation) monitor.Server { return monitor.Server{State: monitor.Up, Last: &o} }
