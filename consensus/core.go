@@ -123,9 +123,10 @@ func NewCore(cfg CoreConfig, rec Recovered, now time.Duration) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{cfg: cfg, now: now, incarnation: rec.Incarnation, hard: rec.HardState, log: log, commit: rec.Snapshot.Index}
-	c.disk = diskProgress{saving: log.last(), stable: log.last(), hard: rec.HardState}
-	c.applied, c.handed = c.commit, c.commit
+	c := &Core{cfg: cfg, now: now, incarnation: rec.Incarnation, hard: rec.HardState.promises(), log: log,
+		commit: max(rec.Snapshot.Index, min(rec.HardState.Commit, log.last()))}
+	c.disk = diskProgress{saving: log.last(), stable: log.last(), hard: c.hard}
+	c.applied, c.handed = rec.Snapshot.Index, rec.Snapshot.Index
 	c.reconfigure()
 	c.maybeFound()
 	c.armElection()
@@ -346,11 +347,18 @@ func (c *Core) hardToSave() *HardState {
 func (c *Core) Ready() Ready {
 	c.fillOutbox()
 	r := Ready{
-		HardState: c.hardToSave(), Chunk: c.out.chunk, Install: c.out.install, KeepLog: c.out.keepLog,
+		Chunk: c.out.chunk, Install: c.out.install, KeepLog: c.out.keepLog,
 		Messages: c.out.now, AfterPersist: c.out.later, Reads: c.out.answers,
 	}
 	if c.disk.saving < c.log.last() {
 		r.Entries = c.log.slice(c.disk.saving+1, c.log.last())
+	}
+	if r.HardState = c.hardToSave(); r.HardState == nil && len(r.Entries) > 0 {
+		hard := c.hard
+		r.HardState = &hard
+	}
+	if r.HardState != nil {
+		r.HardState.Commit = c.commit
 	}
 	if c.handed < c.commit {
 		r.Committed = c.log.slice(c.handed+1, c.commit)
@@ -364,7 +372,11 @@ func (c *Core) Ready() Ready {
 }
 
 func (c *Core) noteBatch(r Ready) {
-	b := batch{seq: r.Seq, hard: r.HardState}
+	b := batch{seq: r.Seq}
+	if r.HardState != nil {
+		hard := r.HardState.promises()
+		b.hard = &hard
+	}
 	if n := len(r.Entries); n > 0 {
 		b.last = r.Entries[n-1].Index
 		c.disk.saving = b.last

@@ -367,6 +367,29 @@ func TestNode_CampaignWithoutAMajorityIsLost(t *testing.T) {
 	})
 }
 
+// What was known to be committed when something was last written is known after a restart, without a leader.
+func TestNode_RestartedAloneKnowsWhatWasAgreed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3, nil)
+		leader := g.leader()
+		for i := range 5 {
+			g.put(leader, fmt.Sprint("key", i), "x")
+		}
+		one := g.other(leader)
+		for _, id := range g.ids {
+			g.stop(id)
+		}
+		g.start(one)
+		synctest.Wait()
+		if got := g.states[one].get("key3"); got != "x" {
+			t.Errorf("key3 is %q; %+v", got, g.nodes[one].Status())
+		}
+		if s := g.nodes[one].Status(); s.Leader != "" || s.Commit < 4 {
+			t.Errorf("alone: %+v", s)
+		}
+	})
+}
+
 func TestNode_SlowDiskDisturbsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(t, 3, nil)

@@ -41,6 +41,15 @@ type HardState struct {
 	// others count on (see admission.go).
 	Admitted bool
 	Founding uint64 // names the disks with which this one founded the group; 0: it joined one
+	// Commit: entries up to here were committed when something else was written. A server that was restarted knows at least that much
+	// of what was agreed before it hears a leader.
+	Commit Index
+}
+
+// promises is what others count on.
+func (h HardState) promises() HardState {
+	h.Commit = 0
+	return h
 }
 
 // SnapshotMeta identifies a snapshot: the state after applying every entry up to Index.

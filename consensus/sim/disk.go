@@ -170,7 +170,7 @@ func (sv *server) save(r consensus.Ready) error {
 	}
 	hard := r.HardState
 	if sv.sim.opts.Bug == VoteForgotten && hard != nil {
-		hard = &consensus.HardState{Term: hard.Term, Admitted: hard.Admitted, Founding: hard.Founding}
+		hard = &consensus.HardState{Term: hard.Term, Admitted: hard.Admitted, Founding: hard.Founding, Commit: hard.Commit}
 	}
 	if err := sv.log.Save(hard, r.Entries); err != nil {
 		return err

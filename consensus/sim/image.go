@@ -31,7 +31,7 @@ func (c *checker) claims(m consensus.Message) {
 		return // the image would tell at once; what follows from the bug must, too
 	}
 	disk := &c.servers[m.From].image
-	voted := consensus.HardState{Term: m.Term, Vote: m.From, Admitted: true, Founding: disk.hard.Founding}
+	voted := consensus.HardState{Term: m.Term, Vote: m.From, Admitted: true, Founding: disk.hard.Founding, Commit: disk.hard.Commit}
 	switch body := m.Body.(type) {
 	case *consensus.VoteRequest:
 		if !body.PreVote && disk.hard != voted {
