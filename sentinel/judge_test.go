@@ -17,10 +17,12 @@ func TestVeto_RefusesOnlyWhatIsKnownToLive(t *testing.T) {
 		"dead":  {verdict: monitor.Verdict{ObjectivelyDown: true}},
 		"lives": {verdict: monitor.Verdict{Life: []monitor.Proof{{Replica: "h:2", Text: "it received 5 bytes"}}}},
 	}})
+	a.masters = map[string]*config.Master{"leased": {Name: "leased", LeaseLoss: config.LeaseStrict, Lease: time.Second}}
 	for _, tc := range []struct {
 		reason string
 		want   string // part of the refusal; empty: none
 	}{
+		{"down:leased", "has just started"}, // to whom it is bound it can't know
 		{"down:dead", ""},
 		{"down:unheard-of", ""},
 		{"down:lives", "h:2"},

@@ -145,8 +145,11 @@ func (a *Agent) voting(masters []string) (refusal string) {
 	now := a.now()
 	for _, name := range masters {
 		m, settings := s.Master(name), a.masters[name]
-		if m == nil || settings == nil || settings.LeaseLoss == config.LeaseOff {
+		if settings == nil || settings.LeaseLoss == config.LeaseOff {
 			continue
+		}
+		if m == nil { // restarted, and not told by any leader since what is agreed: to whom it is bound it can't know
+			return name + ": this agent has just started, and waits for what was agreed"
 		}
 		if _, why := a.ledger.promises.Bound(now, m.Addr); why != "" {
 			return fmt.Sprintf("%s: %s", name, why)
