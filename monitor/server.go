@@ -65,6 +65,8 @@ func (f *facts) replied(at time.Time, o *Observation, bad string) {
 	}
 	if f.wrongSince.IsZero() || f.State != Down {
 		f.become(Up, Answered, at)
+	} else {
+		f.become(Down, WrongRole, at) // whatever it was before
 	}
 }
 
