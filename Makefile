@@ -11,6 +11,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 
 SIM_TIME ?= 2m# of seeds for the consensus simulator
 WORLD_SEEDS ?= 1000# for the simulation of the whole system
+WORLD_FROM ?= 0# the first of them; 0: others each time
 SOAK_COMMITS ?= 10000000# of three nodes with real disks
 ARGS     ?=
 
@@ -36,7 +37,7 @@ sim: ## seeds of the consensus simulator for SIM_TIME
 	$(GO) test -timeout 2h ./consensus/sim -run TestSeeds -v -sim.time=$(SIM_TIME)
 
 world: ## WORLD_SEEDS runs of the whole system, on virtual time; some hundred a minute
-	$(GO) test -timeout 12h ./sentinel/sim -run TestSeeds -v -world.seeds=$(WORLD_SEEDS)
+	$(GO) test -timeout 12h ./sentinel/sim -run TestSeeds -v -world.seeds=$(WORLD_SEEDS) -world.from=$(WORLD_FROM)
 
 planted: ## the bugs that the simulator must catch, and how many seeds it needs for each
 	$(GO) test -tags planted -timeout 30m ./consensus/sim ./failover ./sentinel/sim -run TestPlantedBugs -v

@@ -47,10 +47,11 @@ func TestBeside(t *testing.T) {
 	})
 }
 
-// TestBeside_AnAgentThatIsStartedAloneTrustsNobody: it can't know whether its Redis was replaced.
+// TestBeside_AnAgentThatIsStartedAloneTrustsNobody: it can't know whether its Redis was replaced. (Under `replicas` it goes on while all of
+// them prove that they follow: they would not, then.)
 func TestBeside_AnAgentThatIsStartedAloneTrustsNobody(t *testing.T) {
 	t.Parallel()
-	g := newGroup(t, nil)
+	g := newGroup(t, func(a *Agent) { a.masters[master].LeaseLoss = config.LeaseStrict })
 	for _, m := range g.members {
 		m.stop()
 	}

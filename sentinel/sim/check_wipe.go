@@ -18,8 +18,8 @@ type wipeCheck struct {
 
 func (c *wipeCheck) happened(m *machine, e model.Event) {
 	switch {
-	case e.Kind != model.Replaced || e.Before <= e.After || c.over.Load():
-	case c.world.excuses.cover(m, alone, booting, waking):
+	case e.Kind != model.Replaced || e.Lost == 0:
+	case c.over.Load() || c.world.excuses.cover(m, alone, booting, waking):
 		c.over.Store(true)
 		c.world.checks.durable.forgive()
 	case e.After == 0:

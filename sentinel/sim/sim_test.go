@@ -22,7 +22,7 @@ var (
 	worldSeed   = flag.Uint64("world.seed", 0, "play one seed; 0: new ones")
 	worldRepeat = flag.Int("world.repeat", 1, "how often to play it")
 	worldDebug  = flag.Bool("world.debug", false, "have the agents log everything")
-	worldFrom   = flag.Uint64("world.from", 0, "a worker's first seed")
+	worldFrom   = flag.Uint64("world.from", 0, "the first seed; 0: by the clock")
 	worldMost   = flag.Int("world.most", 1, "how many seeds a worker plays at most")
 	worldBug    = flag.String("world.bug", "", "a mistake that a worker makes, in a binary that can")
 	worldGood   = flag.Bool("world.good", false, "do not make that mistake, but play in its circumstances")
@@ -106,7 +106,7 @@ func (r *run) played(seeds int, one result) {
 	}
 }
 
-// TestSeeds plays -world.seeds new seeds.
+// TestSeeds plays -world.seeds seeds: new ones, or those from -world.from on.
 func TestSeeds(t *testing.T) {
 	if *worldSeed != 0 {
 		replay(t)
@@ -116,7 +116,10 @@ func TestSeeds(t *testing.T) {
 		t.Skip("make world runs it")
 	}
 	began := time.Now()
-	r := run{batch: batch, most: maxReports, next: uint64(began.UnixNano()), left: *worldSeeds}
+	r := run{batch: batch, most: maxReports, next: *worldFrom, left: *worldSeeds}
+	if r.next == 0 {
+		r.next = uint64(began.UnixNano())
+	}
 	r.play(t, func(one result) {
 		t.Errorf("%sseed %d: %s\nplay it again, some times if need be, with: go test ./sentinel/sim -run TestSeeds -world.seed=%d -world.repeat=20",
 			one.Story, one.Seed, one.Violation, one.Seed)

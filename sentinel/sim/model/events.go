@@ -25,6 +25,7 @@ type Event struct {
 	Master  string   // Followed, Replaced, Continued: whom
 	Before  int      // Replaced: number of keys
 	After   int
+	Lost    int // Replaced: how many of the keys before are not among those after
 }
 
 func (p *process) observe(e Event) {

@@ -267,10 +267,10 @@ func (l *link) load(ctx context.Context, h history) error {
 	if err != nil {
 		return fmt.Errorf("receive a snapshot: %w", err)
 	}
-	before := 0
+	var before dataset
 	err = l.step(func() {
 		p := l.p
-		before = p.data.size()
+		before = p.data
 		p.cached = nil
 		p.disconnectReplicas()
 		p.backlog = nil
@@ -305,13 +305,13 @@ func (l *link) waitForLoad(ctx context.Context, size int) error {
 }
 
 // loaded begins the history of the snapshot.
-func (p *process) loaded(data []byte, h history, before int) {
+func (p *process) loaded(data []byte, h history, before dataset) {
 	p.loading = false
 	p.replay(data)
 	p.replID, p.replID2, p.offset, p.second = h.replID, zeroID, h.offset, -1
 	p.makeBacklog()
 	p.rewriteFile()
-	p.observe(Event{Kind: Replaced, Master: p.masterHost + ":" + p.masterPort, Before: before, After: p.data.size()})
+	p.observe(Event{Kind: Replaced, Master: p.masterHost + ":" + p.masterPort, Before: before.size(), After: p.data.size(), Lost: before.without(&p.data)})
 }
 
 const markSize = 40

@@ -137,7 +137,7 @@ func TestObserve(t *testing.T) {
 		w := newModelWorld(t)
 		var seen []string
 		w.observe = func(e Event) {
-			seen = append(seen, fmt.Sprintf("%s %d %d→%d %v", e.Addr[len(e.Addr)-1:], e.Kind, e.Before, e.After, e.Command))
+			seen = append(seen, fmt.Sprintf("%s %d %d→%d-%d %v", e.Addr[len(e.Addr)-1:], e.Kind, e.Before, e.After, e.Lost, e.Command))
 		}
 		a := begin(t, w, "a", options{})
 		begin(t, w, "b", options{})
@@ -150,8 +150,8 @@ func TestObserve(t *testing.T) {
 		settle()
 		say(t, w, "b", "REPLICAOF", "NO", "ONE")
 		want := []string{
-			fmt.Sprintf("1 %d 0→0 [SET k v]", Wrote), fmt.Sprintf("2 %d 0→0 []", Followed), fmt.Sprintf("2 %d 0→1 []", Replaced),
-			fmt.Sprintf("2 %d 1→0 []", Replaced), fmt.Sprintf("2 %d 0→0 []", Promoted),
+			fmt.Sprintf("1 %d 0→0-0 [SET k v]", Wrote), fmt.Sprintf("2 %d 0→0-0 []", Followed), fmt.Sprintf("2 %d 0→1-0 []", Replaced),
+			fmt.Sprintf("2 %d 1→0-1 []", Replaced), fmt.Sprintf("2 %d 0→0-0 []", Promoted),
 		}
 		if !slices.Equal(seen, want) {
 			t.Fatalf("seen: %q\nwant: %q", seen, want)

@@ -46,6 +46,18 @@ func (d *dataset) size() (keys int) {
 	return keys
 }
 
+// without counts the keys that another one does not have.
+func (d *dataset) without(other *dataset) (keys int) {
+	for i := range d {
+		for key := range d[i].keys {
+			if other[i].keys[key] == nil {
+				keys++
+			}
+		}
+	}
+	return keys
+}
+
 func (d *dataset) clear() { *d = dataset{} }
 
 func (d *database) put(key string, v *value) {
