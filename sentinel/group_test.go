@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -185,6 +186,7 @@ func freeAddr(t *testing.T, l *lab.Lab) config.Addr {
 func (m *member) start() {
 	m.t.Helper()
 	cfg := m.cfg
+	cfg.Masters = slices.Clone(cfg.Masters) // adjust may change them
 	agent, err := New(&cfg, Host{}, zerolog.New(&m.log).Level(zerolog.DebugLevel).With().Timestamp().Logger(), "test")
 	if err != nil {
 		m.t.Fatal(err)
