@@ -236,3 +236,26 @@ func TestRepair(t *testing.T) {
 		})
 	}
 }
+
+func TestCascades(t *testing.T) {
+	follows := func(master config.Addr) monitor.Server {
+		return up(&monitor.Observation{Role: "slave", Master: master})
+	}
+	for name, c := range map[string]struct {
+		a, b monitor.Server
+		want bool // for what follows a
+	}{
+		"of the master":    {follows("m:1"), follows("m:1"), true},
+		"two links":        {follows("b:1"), follows("m:1"), true},
+		"in a ring":        {follows("b:1"), follows("a:1"), false},
+		"of another ring":  {follows("b:1"), follows("b:1"), false},
+		"a broken link":    {follows("b:1"), down(&monitor.Observation{Role: "slave", Master: "m:1"}), false},
+		"of a stray":       {up(&monitor.Observation{Role: "master"}), follows("m:1"), false},
+		"of one not known": {monitor.Server{State: monitor.Up}, follows("m:1"), false},
+	} {
+		v := monitor.View{Servers: map[config.Addr]monitor.Server{"a:1": c.a, "b:1": c.b}}
+		if got := Cascades(v, []config.Addr{"a:1", "b:1", "c:1"}, "a:1"); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}

@@ -78,8 +78,17 @@ func (s Situation) outdated(master *monitor.Observation) bool {
 
 func stale(s Situation, server monitor.Server) bool { return s.Now.Sub(server.Last.At) > fresh }
 
-// Cascades says whether a replica's master is itself a healthy replica of the group: a chain that somebody built on purpose.
+// Cascades says whether a replica's master is itself a healthy replica of the group: a chain that somebody built on purpose. Replicas that
+// follow each other, each by its outdated file, are none.
 func Cascades(v monitor.View, replicas []config.Addr, of config.Addr) bool {
-	up := v.Servers[of]
-	return slices.Contains(replicas, of) && up.State == monitor.Up && up.Last != nil && up.Last.Role == "slave"
+	for range replicas {
+		up := v.Servers[of]
+		if !slices.Contains(replicas, of) || up.State != monitor.Up || up.Last == nil || up.Last.Role != "slave" {
+			return false
+		}
+		if of = up.Last.Master; !slices.Contains(replicas, of) {
+			return true
+		}
+	}
+	return false
 }
