@@ -63,6 +63,7 @@ type Agent struct {
 	electing  chan struct{}                    // holds one element while this agent stands for election
 	workers   sync.WaitGroup                   // what the judge started
 	fresh     bool                             // the log was empty at the start
+	joined    atomic.Bool                      // there is a node: peers may be connected a little earlier
 }
 
 // inboxLength bounds what waits for the judge.
@@ -194,6 +195,7 @@ func (a *Agent) join() error {
 		return errors.Join(err, log.Close())
 	}
 	a.store = store{a.machine, a.node, session.NewClient(a.node, sessions)}
+	a.joined.Store(true)
 	return nil
 }
 

@@ -206,8 +206,11 @@ func (a *Agent) spoken(status *consensus.Status, g gossip) []byte {
 	return data
 }
 
-// onGossip takes in what a peer says. It is called from the transport's goroutines.
+// onGossip takes in what a peer says. It is called from the transport's goroutines. What comes before there is a node to answer with is lost.
 func (a *Agent) onGossip(from consensus.ServerID, data []byte) {
+	if !a.joined.Load() {
+		return
+	}
 	g, err := decodeGossip(from, data)
 	if err != nil {
 		a.herald.peer(string(from), err)

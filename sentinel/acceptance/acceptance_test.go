@@ -72,8 +72,10 @@ func checkLogs(t *testing.T, l *lab.Lab, c *lab.Cluster) {
 			t.Error(err)
 			continue
 		}
-		if bytes.Contains(text, []byte("DATA RACE")) || bytes.Contains(text, []byte("panic:")) {
-			t.Errorf("%s: a data race or a panic", filepath.Base(file))
+		for _, sign := range []string{"DATA RACE", "panic:"} {
+			if at := bytes.Index(text, []byte(sign)); at >= 0 {
+				t.Errorf("%s:\n%s", filepath.Base(file), text[at:min(len(text), at+4000)])
+			}
 		}
 		if t.Failed() {
 			t.Logf("%s (the end):\n%s", filepath.Base(file), text[max(0, len(text)-6000):])
