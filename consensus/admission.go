@@ -13,7 +13,8 @@ import (
 //     acknowledges does not count.
 //   - The founders admit themselves when each of them has been asked, and all of them hold nothing: no log, and no term, for which
 //     they could have voted. All, not a majority: of three, one may be late and another may have lost what it had with the third. Who
-//     is admitted remembers with which disks, so that a founder that missed an answer may follow.
+//     is admitted remembers with which disks, so that a founder that missed an answer may follow. And all of them would found it with
+//     the same servers: one that lost its disk and another that never got in, each with the file of its own day, are no group.
 //   - A leader binds each member's incarnation, the name of its disk, into the configuration when it first hears of it. A server
 //     is admitted once its own incarnation is bound in a committed configuration: then it holds everything that its former
 //     disks can have acknowledged, hear has taken its vote in the leader's term, and a majority without it knows of no later one.
@@ -30,7 +31,7 @@ type founding struct {
 
 type founderAnswer struct {
 	incarnation uint64
-	blank       bool
+	blank       bool   // and would found a group with the same servers
 	founding    uint64 // with which disks it was admitted; 0: it was not, by a founding
 }
 
@@ -60,7 +61,7 @@ func (c *Core) hearAnswer(m Message, r *VoteResponse) {
 	if c.founding.answers == nil {
 		c.founding.answers = map[ServerID]founderAnswer{}
 	}
-	c.founding.answers[m.From] = founderAnswer{incarnation: m.Incarnation, blank: r.Blank, founding: r.Founding}
+	c.founding.answers[m.From] = founderAnswer{incarnation: m.Incarnation, blank: r.Blank && r.Founders == c.founders(), founding: r.Founding}
 	if c.maybeFound(); c.hard.Admitted { // the first to know stands first, when the others know, too
 		c.electionDue = c.now + c.cfg.HeartbeatInterval
 	}
@@ -69,6 +70,9 @@ func (c *Core) hearAnswer(m Message, r *VoteResponse) {
 // introduce says what another founder must know of this server's disk.
 func (c *Core) introduce(r *VoteResponse, asked Message) *VoteResponse {
 	r.Blank, r.Founding, r.Asker = c.isBlank(), c.hard.Founding, asked.Incarnation
+	if r.Blank {
+		r.Founders = c.founders()
+	}
 	return r
 }
 
@@ -85,6 +89,15 @@ func (c *Core) maybeFound() {
 		}
 	}
 	c.hard.Admitted, c.hard.Founding = true, together
+}
+
+// founders names the servers with which this one would found a group.
+func (c *Core) founders() uint64 {
+	name := fnv.New64a()
+	for _, id := range c.voters {
+		fmt.Fprintf(name, "%s\n", id)
+	}
+	return name.Sum64()
 }
 
 // foundingOf names the set of disks that found a group.

@@ -35,6 +35,7 @@ type (
 		Blank    bool   // the sender's disk holds nothing, and has promised nothing
 		Founding uint64 // the sender's
 		Asker    uint64 // incarnation of the server that asked
+		Founders uint64 // names the servers with which the sender would found a group; 0 unless Blank
 	}
 
 	// TimeoutNow has the receiver stand for election at once: the leader hands over to it (thesis §3.10).
