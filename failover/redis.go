@@ -281,8 +281,8 @@ func persist(ctx context.Context, c *redis.Client, server config.Addr) (remark s
 // handOver has a master give its office to a replica by its own means.
 func handOver(ctx context.Context, c *redis.Client, a Action) error {
 	err := c.Do(ctx, "FAILOVER", "TO", a.Master.Host(), a.Master.Port(), "TIMEOUT", a.For.Milliseconds()).Err()
-	if err != nil && strings.Contains(err.Error(), "already in progress") {
-		return nil // an earlier leader has ordered it
+	if err != nil && (strings.Contains(err.Error(), "already in progress") || strings.Contains(err.Error(), "server is a replica")) {
+		return nil // it was ordered before, perhaps by an earlier leader; what came of it shows in INFO
 	}
 	return err
 }
