@@ -10,6 +10,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 SIM_TIME ?= 2m# of seeds for the consensus simulator
+SIM_FROM ?= 0# the first of them; 0: others each time
 WORLD_SEEDS ?= 1000# for the simulation of the whole system
 WORLD_FROM ?= 0# the first of them; 0: others each time
 SOAK_COMMITS ?= 10000000# of three nodes with real disks
@@ -23,7 +24,8 @@ build: ## the static binary, bin/picket
 demo: redis build ## one failover, told in milliseconds; ARGS=--once ends after it
 	bin/picket demo $(ARGS)
 
-test: WORLD_FROM = 1# the same seeds in each run; make world plays others
+test: SIM_FROM = 1# the same seeds in each run; make sim and make world play others
+test: WORLD_FROM = 1
 test: check unit sim world planted smoke bench-consensus-short ## all checks and tests
 
 check: ## formatting, vet, staticcheck
@@ -35,7 +37,7 @@ unit: tools ## all tests, with the race detector
 	$(GO) test -race -timeout 10m ./...
 
 sim: ## seeds of the consensus simulator for SIM_TIME
-	$(GO) test -timeout 2h ./consensus/sim -run TestSeeds -v -sim.time=$(SIM_TIME)
+	$(GO) test -timeout 2h ./consensus/sim -run TestSeeds -v -sim.time=$(SIM_TIME) -sim.from=$(SIM_FROM)
 
 world: ## WORLD_SEEDS runs of the whole system, on virtual time; some hundred a minute
 	$(GO) test -timeout 12h ./sentinel/sim -run TestSeeds -v -world.seeds=$(WORLD_SEEDS) -world.from=$(WORLD_FROM)

@@ -16,6 +16,7 @@ import (
 
 var (
 	simTime = flag.Duration("sim.time", 3*time.Second, "how long to run seeds")
+	simFrom = flag.Uint64("sim.from", 1, "the first seed; 0: by the clock")
 	simSeed = flag.Uint64("sim.seed", 0, "replay one seed and print its trace; 0: none")
 )
 
@@ -42,7 +43,7 @@ func failedBefore(t *testing.T) []uint64 {
 	return seeds
 }
 
-// TestSeeds runs the seeds that failed before and then new ones for -sim.time, on all cores. One in a hundred is run twice: it must
+// TestSeeds runs the seeds that failed before and then those from -sim.from on for -sim.time, on all cores. One in a hundred is run twice: it must
 // be the same run.
 func TestSeeds(t *testing.T) {
 	if *simSeed != 0 {
@@ -54,21 +55,22 @@ func TestSeeds(t *testing.T) {
 			t.Errorf("seed %d: %s", seed, r.Violation)
 		}
 	}
-	base := uint64(time.Now().UnixNano())
 	var next, seeds, events, commits, elections, crashes, changes, answers atomic.Int64
+	if next.Store(int64(*simFrom)); *simFrom == 0 {
+		next.Store(time.Now().UnixNano())
+	}
 	deadline := time.Now().Add(*simTime)
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for time.Now().Before(deadline) && !t.Failed() {
-				n := next.Add(1)
-				seed := base + uint64(n)
+				seed := uint64(next.Add(1)) - 1
 				r := Run(Options{Seed: seed})
 				if r.Violation != "" {
 					t.Errorf("seed %d, %d servers: %s\nreplay it with: go test ./consensus/sim -run TestSeeds -v -sim.seed=%d, "+
 						"and add it to testdata/seeds.txt", seed, r.Servers, r.Violation, seed)
 				}
-				if n%100 == 0 {
+				if seed%100 == 0 {
 					if again := Run(Options{Seed: seed}); again.Hash != r.Hash {
 						t.Errorf("seed %d runs differently the second time", seed)
 					}
