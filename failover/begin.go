@@ -32,8 +32,8 @@ func MayBegin(s Situation, cause Cause, last *Record) *Blocker {
 		return nil
 	case !s.Verdict.ObjectivelyDown:
 		return &Blocker{"not-down", s.Verdict.Text, "nothing is to be done"}
-	case last == nil, last.Outcome == Done && last.ID == s.Acknowledged:
-		return nil
+	case last == nil, last.Cause == CauseManual, last.Outcome == Done && last.ID == s.Acknowledged:
+		return nil // somebody has seen the last one
 	case last.Reason == reasonMissing && s.Settings.Durability.OnQuorumMissing == config.MissingNever:
 		return &Blocker{reasonMissing, last.Why, "order it: picket failover " + s.Settings.Name + " --allow-data-loss"}
 	}

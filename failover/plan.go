@@ -2,7 +2,9 @@ package failover
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"picket/config"
@@ -37,7 +39,7 @@ type Knowledge struct {
 	Told      map[config.Addr]bool                 // told to follow the new master
 	Released  bool                                 // it was tried to let the old master's writers go on
 	Persisted bool                                 // the target has been told to write its role to its file
-	Remarks   []string
+	Remarks   map[string][]config.Addr             // what did not work and did not matter enough to fail, and where
 
 	old config.Addr // the master that is replaced
 }
@@ -360,7 +362,7 @@ func nextRepoint(s Situation, k Knowledge) Move {
 		}
 	}
 	if s.late(k) || s.Verdict.ObjectivelyDown || len(open) == 0 && s.persisted(k) { // down again: the next failover must not wait for this one
-		return s.commit(Step{Kind: StepEnd, Why: remarks(k, open)})
+		return s.commit(Step{Kind: StepEnd, Why: k.remarks(open)})
 	}
 	if !s.persisted(k) && (len(open) == 0 || s.Now.Sub(k.Since) >= persistAfter) && k.idle(r.Target, s.Now, retryAfter) {
 		move.Actions = append(move.Actions, Action{Kind: Persist, Server: r.Target})
@@ -416,18 +418,29 @@ func needsFullSync(s Situation, k Knowledge, a config.Addr) bool {
 	return o == nil || o.ReplID != s.Record.ReplID || o.Offset > s.Record.Offset && !s.Record.HandOver
 }
 
-func remarks(k Knowledge, open []config.Addr) string {
-	all := slices.Clone(k.Remarks)
-	for _, a := range open {
-		all = append(all, fmt.Sprintf("%s does not follow yet", a))
+// remark notes what did not work at a server.
+func (k *Knowledge) remark(at config.Addr, text string) {
+	if k.Remarks == nil {
+		k.Remarks = map[string][]config.Addr{}
 	}
-	slices.Sort(all)
-	text := ""
-	for i, remark := range slices.Compact(all) {
-		if i > 0 {
-			text += "; "
-		}
-		text += remark
+	k.Remarks[text] = append(k.Remarks[text], at)
+}
+
+// remarks is one line of all that did not work, with those servers together of which the same is to be said.
+func (k Knowledge) remarks(open []config.Addr) string {
+	var all []string
+	for _, text := range slices.Sorted(maps.Keys(k.Remarks)) {
+		all = append(all, told(k.Remarks[text], text))
 	}
-	return text
+	if len(open) > 0 {
+		all = append(all, told(open, "it does not follow yet"))
+	}
+	return strings.Join(all, "; ")
+}
+
+// told says something of servers.
+func told(of []config.Addr, text string) string {
+	of = slices.Clone(of)
+	slices.Sort(of)
+	return list(slices.Compact(of)) + ": " + text
 }

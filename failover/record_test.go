@@ -2,6 +2,7 @@ package failover
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -91,6 +92,7 @@ func TestMayBegin(t *testing.T) {
 		"soon after another":      {CauseDown, odown, &Record{ID: 3, Outcome: Done, EndAt: start.Add(-time.Second).UnixNano()}, "cooldown"},
 		"long after another":      {CauseDown, odown, &Record{Outcome: Done, EndAt: start.Add(-time.Minute).UnixNano()}, ""},
 		"by hand soon after":      {CauseManual, odown, &Record{Outcome: Done, EndAt: start.Add(-time.Second).UnixNano()}, ""},
+		"soon after a hand-over":  {CauseDown, odown, &Record{ID: 3, Cause: CauseManual, Outcome: Done, EndAt: start.Add(-time.Second).UnixNano()}, ""},
 		"soon after a failed one": {CauseDown, odown, &Record{Outcome: Aborted, EndAt: start.Add(-time.Millisecond).UnixNano()}, "cooldown"},
 		"after a failed one":      {CauseDown, odown, &Record{Outcome: Aborted, EndAt: start.Add(-2 * time.Second).UnixNano()}, ""},
 		"another clock is ahead":  {CauseDown, odown, &Record{Outcome: Done, EndAt: start.Add(time.Hour).UnixNano()}, ""},
@@ -257,5 +259,20 @@ func TestCascades(t *testing.T) {
 		if got := Cascades(v, []config.Addr{"a:1", "b:1", "c:1"}, "a:1"); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
+	}
+}
+
+// TestRemarks_NameTheServersTogether: the same is said once of all servers that it concerns.
+func TestRemarks_NameTheServersTogether(t *testing.T) {
+	var k Knowledge
+	for _, a := range []config.Addr{replicaB, oldMaster, replicaB} {
+		k.remark(a, "its configuration file was not rewritten")
+	}
+	k.remark(replicaA, "its clients stay connected")
+	got := k.remarks([]config.Addr{replicaA})
+	want := fmt.Sprintf("%s: its clients stay connected; %s, %s: its configuration file was not rewritten; %s: it does not follow yet",
+		replicaA, oldMaster, replicaB, replicaA)
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

@@ -169,10 +169,10 @@ func (s *servers) once(ctx context.Context, master string, a Action) (*monitor.O
 	case Follow:
 		o, remark, err = transform(ctx, c, a.Server, a.Master.Host(), strconv.Itoa(a.Master.Port()))
 		if err == nil {
-			remark = cmp.Or(persist(ctx, c, a.Server), remark)
+			remark = cmp.Or(persist(ctx, c), remark)
 		}
 	case Persist:
-		remark = persist(ctx, c, a.Server)
+		remark = persist(ctx, c)
 	}
 	if err != nil {
 		s.discard(clientKey{master, a.Server}, err)
@@ -261,19 +261,19 @@ func transform(ctx context.Context, c *redis.Client, server config.Addr, host, p
 	if err := disconnectClients(ctx, c); err != nil && !isReply(err) {
 		return nil, "", err
 	} else if err != nil {
-		return o, fmt.Sprintf("the clients of %s stay connected (%v)", server, err), nil
+		return o, fmt.Sprintf("its clients stay connected (%v)", err), nil
 	}
 	return o, "", nil
 }
 
 // persist has a server write its role to its configuration file. That it can't is a remark, not a failure: it may have none.
-func persist(ctx context.Context, c *redis.Client, server config.Addr) (remark string) {
+func persist(ctx context.Context, c *redis.Client) (remark string) {
 	err := c.ConfigRewrite(ctx).Err()
 	if err != nil && !isReply(err) {
 		err = c.ConfigRewrite(ctx).Err() // the connection may have been among those that were just closed
 	}
 	if err != nil {
-		return fmt.Sprintf("%s did not rewrite its configuration file (%v): after a restart it will not know its role", server, err)
+		return fmt.Sprintf("its configuration file was not rewritten (%v), and after a restart it will not know its role", err)
 	}
 	return ""
 }

@@ -209,7 +209,7 @@ func (r *Runner) learn(f finished, master string, k *Knowledge) {
 	delete(k.Busy, a.Server)
 	k.Tried[a.Server] = Attempt{At: now, Err: f.err}
 	if f.remark != "" {
-		k.Remarks = append(k.Remarks, f.remark)
+		k.remark(a.Server, f.remark)
 	}
 	if f.err != nil {
 		delete(k.Seen, a.Server) // look again before anything is done to it
