@@ -37,20 +37,19 @@ func (a *Agent) whoami() state.Agent {
 }
 
 // locate asks the Redis beside this agent who it is, and looks for the same process among the servers that are watched.
-func (s *sidecar) locate(ctx context.Context, now time.Time) {
+func (s *sidecar) locate(ctx context.Context) {
 	s.try("locate", locateEvery, func() error {
 		ctx, cancel := context.WithTimeout(ctx, fenceLimit)
 		defer cancel()
-		o, master := s.whois(ctx)
+		masters := s.a.managed(s.a.machine.State())
+		if len(masters) == 0 {
+			return nil // nothing is agreed yet
+		}
+		o := s.whois(ctx)
 		if o == nil {
 			return nil
 		}
-		st := s.a.machine.State()
-		if len(st.Masters) == 0 {
-			s.distrust(ctx, now, o, master)
-			return nil
-		}
-		for _, m := range s.a.managed(st) {
+		for _, m := range masters {
 			if addr := twin(m, s.a.monitor.View(), o.RunID); addr != "" {
 				s.a.beside.known.Store(&addr)
 				s.a.herald.located(m.Name, addr, s.a.cfg.Local)
@@ -66,31 +65,14 @@ func (s *sidecar) locate(ctx context.Context, now time.Time) {
 	})
 }
 
-// whois asks with the user and password of each master of the file, which may be different, and gives the one that was right; nil: none was, or
-// the server does not answer.
-func (s *sidecar) whois(ctx context.Context) (*monitor.Observation, *config.Master) {
-	for i := range s.a.cfg.Masters {
-		m := &s.a.cfg.Masters[i]
+// whois asks with the user and password of each master of the file, which may be different; nil: none was right, or the server does not answer.
+func (s *sidecar) whois(ctx context.Context) *monitor.Observation {
+	for _, m := range s.a.cfg.Masters {
 		if o, _, err := s.a.redis.Do(ctx, m.Name, failover.Action{Kind: failover.Read, Server: s.a.cfg.Local}); err == nil {
-			return o, m
+			return o
 		}
 	}
-	return nil, nil
-}
-
-// distrustAfter is how long an agent that was started waits to hear who the master is.
-const distrustAfter = 2 * time.Second
-
-// distrust fences a Redis that says that it is a master while this agent, which was started again, hears of nobody who knows who the master
-// is: in a partition that may be somebody else for long. A group that is being founded knows no master, either, but has no log.
-func (s *sidecar) distrust(ctx context.Context, now time.Time, o *monitor.Observation, m *config.Master) {
-	_, _, fenced := failover.Fenced(o.Fence)
-	if s.a.fresh || s.a.status.Load().Leader != "" || now.Sub(s.began) < distrustAfter ||
-		o.Role != "master" || fenced || m.LeaseLoss == config.LeaseOff {
-		return
-	}
-	_, _, err := s.a.redis.Do(ctx, m.Name, failover.Action{Kind: failover.Fence, Server: s.a.cfg.Local})
-	s.a.herald.fenced(m.Name, s.a.cfg.Local, "this agent was started again, and has heard from no majority yet who the master is", err)
+	return nil
 }
 
 // strangeAfter is how often in a row the Redis beside this agent must be a stranger until that is told: a new replica is not known at once.

@@ -27,8 +27,7 @@ type sidecar struct {
 	released  time.Time                     // the latest time that the others were told of a release
 	gone      string                        // run id of the process that was ended, so that it is done once
 	why       string                        // the server is fenced
-	began     time.Time
-	strange   int // looks at the server that were in vain: it is none that is watched
+	strange   int                           // looks at the server that were in vain: it is none that is watched
 }
 
 const (
@@ -50,7 +49,7 @@ const (
 
 func newSidecar(a *Agent) *sidecar {
 	s := &sidecar{
-		a: a, inbox: make(chan func(*sidecar), sidecarInbox), guard: failover.NewGuard(a.now()), began: a.now(),
+		a: a, inbox: make(chan func(*sidecar), sidecarInbox), guard: failover.NewGuard(a.now()),
 		proofs: map[config.Addr]time.Time{}, busy: map[string]bool{}, pauses: map[string]time.Time{},
 	}
 	s.stand.Store(&picture.Lease{})
@@ -94,7 +93,7 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 	now := s.a.now()
 	m := s.a.machine.State().Owner(s.a.local())
 	if m == nil {
-		s.locate(ctx, now)
+		s.locate(ctx)
 		return now.Add(seekEvery)
 	}
 	if s.a.masters[m.Name] == nil {
