@@ -139,6 +139,8 @@ func (c *Config) checkMaster(r *report, key string, m *Master) {
 	if m.ParallelSyncs < 1 {
 		r.add(key+".parallel-syncs", m.ParallelSyncs, "is less than 1", "1 is the gentlest: one replica at a time")
 	}
+	r.executable(key+".notification-script", m.NotificationScript)
+	r.executable(key+".client-reconfig-script", m.ClientReconfigScript)
 	c.secret(r, key+".password", &m.Password, m.PasswordFile)
 	m.TLS.check(r, key+".tls")
 }

@@ -10,7 +10,7 @@ func Default() Config {
 		Listen: Listen{Sentinel: "0.0.0.0:26379", Peers: "0.0.0.0:26380", HTTP: "127.0.0.1:26381"},
 		Mode:   ModeActive,
 		OnStop: StopNothing,
-		Fence:  Fence{Timeout: 5 * time.Second}, Salvage: Salvage{MaxBytes: 256 << 20},
+		Fence:  Fence{Timeout: 5 * time.Second}, Salvage: Salvage{MaxBytes: 256 << 20}, Scripts: Scripts{DenyReconfig: true},
 		Log: Log{Level: "info", Format: "console"},
 	}
 }

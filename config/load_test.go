@@ -77,7 +77,7 @@ var good = Config{
 			FailoverTimeout: time.Minute, ParallelSyncs: 2, Lease: time.Second, Username: "picket",
 			Password: "hunter2", PasswordFile: "testdata/files/secret", LeaseLoss: LeaseStrict, Prefer: PreferOffset,
 			Durability: Durability{1, MissingPromote, 10 * time.Second}, Switchover: SwitchoverNative, PreferZone: "west", EmptyMaster: EmptyAccept,
-			ForeignSentinels: ForeignIgnore,
+			ForeignSentinels: ForeignIgnore, NotificationScript: "testdata/files/notify", ClientReconfigScript: "./testdata/files/notify",
 		},
 		{
 			Name: "other", Address: "10.0.0.2:6379", Quorum: 2, DownAfter: 500 * time.Millisecond, CrashGrace: 30 * time.Millisecond,
@@ -169,6 +169,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		"SENTINEL_PASSWORD_FILE": "testdata/files/secret", "PEER_TLS_ENABLED": "true", "PEER_TLS_CA": pair.CA,
 		"PEER_TLS_CERT": pair.Cert, "PEER_TLS_KEY": pair.Key, "PEER_TLS_SERVER_NAME": "s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 		"ON_STOP": "switchover", "FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s", "MODE": "shadow", "SALVAGE_MAX_BYTES": "7",
+		"SCRIPTS_DENY_RECONFIG": "false",
 	} {
 		t.Setenv("PICKET_"+name, value)
 	}
@@ -189,8 +190,9 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", *c, want)
 	}
+	// Two variables hold zero values: the password is in a file, and what is true by default was tried with false.
 	scalars("", reflect.ValueOf(*c), func(key string, v reflect.Value) {
-		if key != "sentinel.password" && v.Interface() == reflect.Zero(v.Type()).Interface() {
+		if key != "sentinel.password" && key != "scripts.deny-reconfig" && v.Interface() == reflect.Zero(v.Type()).Interface() {
 			t.Errorf("%s was not tried", key)
 		}
 	})

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -73,6 +75,32 @@ func (c *Config) server(r *report, key string, a Addr) {
 		r.add(key, a, "means another server on each host, and not all agents are on this one",
 			"write the address under which all agents reach it")
 	}
+}
+
+// executable checks a program that is to be run; empty: there is none.
+func (r *report) executable(key, path string) {
+	if path == "" {
+		return
+	}
+	if err := Executable(path); err != nil {
+		r.add(key, path, "is no program that can be run: "+err.Error(), "name a file that this user may execute; chmod +x makes it one")
+	}
+}
+
+// Executable says why a file can't be run as a program by this user; nil: it can. A name without a directory is one in the working
+// directory, as for Redis Sentinel, and is not searched for.
+func Executable(path string) error {
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if _, err = exec.LookPath(whole); err == nil {
+		return nil
+	}
+	if of := (*exec.Error)(nil); errors.As(err, &of) {
+		err = of.Err
+	}
+	return errors.New(reason(err))
 }
 
 func (a Addr) unspecified() bool {

@@ -44,6 +44,7 @@ type Config struct {
 	Webhooks []Webhook // where failover events go
 	OnStop   string    // nothing or switchover: what an agent does for the master beside it before it stops
 	Fence    Fence     // what to do to the local Redis when it must stop taking writes and can't be told so
+	Scripts  Scripts   // what clients of the Sentinel port may do to the masters' scripts
 	Salvage  Salvage   // what former masters had written and nobody else has
 	Log      Log
 
@@ -116,10 +117,13 @@ type Master struct {
 	EmptyMaster     string // protect or accept: whether a master that comes back with less than its replicas is replaced by one
 	// ForeignSentinels is refuse or ignore: whether nothing is done while another coordinator watches the master, too.
 	ForeignSentinels string
-	Username         string
-	Password         Secret
-	PasswordFile     string
-	TLS              TLS
+	// NotificationScript and ClientReconfigScript are programs on this agent's host, run as Redis Sentinel does; empty: none.
+	NotificationScript   string
+	ClientReconfigScript string
+	Username             string
+	Password             Secret
+	PasswordFile         string
+	TLS                  TLS
 }
 
 // Words of Mode.
@@ -166,6 +170,11 @@ type Fence struct {
 	Kill    bool          // end its process, which must run on this host and be visible to the agent
 	Command string        // run this program
 	Timeout time.Duration // of the program
+}
+
+// Scripts guards the programs that agents run.
+type Scripts struct {
+	DenyReconfig bool // SENTINEL SET may not change which programs are run
 }
 
 // Webhook is one receiver of failover events.
