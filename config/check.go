@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -135,6 +136,7 @@ func (c *Config) checkMaster(r *report, key string, m *Master) {
 	}
 	r.oneOf(key+".empty-master", m.EmptyMaster, EmptyProtect, EmptyAccept)
 	r.oneOf(key+".foreign-sentinels", m.ForeignSentinels, ForeignRefuse, ForeignIgnore)
+	m.checkRenames(r, key+".rename-commands")
 	r.atLeast(key+".failover-timeout", m.FailoverTimeout, max(minFailoverTimeout, m.DownAfter))
 	if m.ParallelSyncs < 1 {
 		r.add(key+".parallel-syncs", m.ParallelSyncs, "is less than 1", "1 is the gentlest: one replica at a time")
@@ -143,6 +145,19 @@ func (c *Config) checkMaster(r *report, key string, m *Master) {
 	r.executable(key+".client-reconfig-script", m.ClientReconfigScript)
 	c.secret(r, key+".password", &m.Password, m.PasswordFile)
 	m.TLS.check(r, key+".tls")
+}
+
+func (m *Master) checkRenames(r *report, key string) {
+	known := unique[string]{}
+	for i, rename := range m.RenameCommands {
+		below := element(key, i)
+		for field, word := range map[string]string{".command": rename.Command, ".as": rename.As} {
+			if word == "" || strings.ContainsAny(word, " \t\r\n") {
+				r.add(below+field, word, "is not one word", "")
+			}
+		}
+		known.check(r, below+".command", strings.ToUpper(rename.Command))
+	}
 }
 
 func (m *Master) checkDurability(r *report, key string) {

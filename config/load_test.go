@@ -78,6 +78,7 @@ var good = Config{
 			Password: "hunter2", PasswordFile: "testdata/files/secret", LeaseLoss: LeaseStrict, Prefer: PreferOffset,
 			Durability: Durability{1, MissingPromote, 10 * time.Second}, Switchover: SwitchoverNative, PreferZone: "west", EmptyMaster: EmptyAccept,
 			ForeignSentinels: ForeignIgnore, NotificationScript: "testdata/files/notify", ClientReconfigScript: "./testdata/files/notify",
+			RebootDownAfter: 20 * time.Second, RenameCommands: []Rename{{"CONFIG", "cfg"}},
 		},
 		{
 			Name: "other", Address: "10.0.0.2:6379", Quorum: 2, DownAfter: 500 * time.Millisecond, CrashGrace: 30 * time.Millisecond,

@@ -120,11 +120,16 @@ type Master struct {
 	// NotificationScript and ClientReconfigScript are programs on this agent's host, run as Redis Sentinel does; empty: none.
 	NotificationScript   string
 	ClientReconfigScript string
+	RebootDownAfter      time.Duration // one that was restarted and loads its data for longer is down; 0: it is waited for
+	RenameCommands       []Rename      // commands that the servers know under other names
 	Username             string
 	Password             Secret
 	PasswordFile         string
 	TLS                  TLS
 }
+
+// Rename is a command that redis.conf has renamed.
+type Rename struct{ Command, As string }
 
 // Words of Mode.
 const (

@@ -82,7 +82,7 @@ func (s *servers) client(master string, server config.Addr) (*redis.Client, erro
 	opts.ClientName = "picket-failover"
 	opts.DialTimeout = time.Second
 	opts.ConnMaxIdleTime = time.Minute
-	c := redis.NewClient(opts)
+	c := monitor.NewClient(settings, opts)
 	s.clients[key] = c
 	return c, nil
 }

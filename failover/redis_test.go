@@ -262,3 +262,48 @@ func TestHandOver_ByTheServersOwnCommand(t *testing.T) {
 		t.Errorf("taken back too late: %v", err)
 	}
 }
+
+// TestDo_RenamedCommands: servers that know the commands under other names are read, fenced, promoted and told whom to follow.
+func TestDo_RenamedCommands(t *testing.T) {
+	if _, err := lab.FindRedis(); err != nil {
+		t.Skip(err)
+	}
+	l := lab.New(t.TempDir())
+	t.Cleanup(l.Close)
+	m := config.DefaultMaster()
+	var lines []string
+	for _, command := range []string{"CONFIG", "REPLICAOF", "INFO", "CLIENT"} {
+		m.RenameCommands = append(m.RenameCommands, config.Rename{Command: command, As: "our-" + command})
+		lines = append(lines, fmt.Sprintf("rename-command %s our-%s", command, command))
+	}
+	old, err := l.StartRedis(lab.RedisOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden, err := l.StartRedis(lab.RedisOptions{ReplicaOf: old.Addr, Lines: lines})
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers := failover.NewRedis(map[string]*config.Master{"m": &m}, nil, time.Now)
+	t.Cleanup(func() { _ = servers.Close() })
+	for _, step := range []struct {
+		action failover.Action
+		role   string
+		fenced bool
+	}{
+		{failover.Action{Kind: failover.Read}, "slave", false},
+		{failover.Action{Kind: failover.Cut}, "slave", false},
+		{failover.Action{Kind: failover.Fence}, "slave", true},
+		{failover.Action{Kind: failover.Promote}, "master", false},
+		{failover.Action{Kind: failover.Follow, Master: old.Addr}, "slave", false},
+	} {
+		step.action.Server = hidden.Addr
+		o, remark, err := servers.Do(t.Context(), "m", step.action)
+		if err != nil || remark != "" {
+			t.Fatalf("%s: %v, %s", step.action.Kind, err, remark)
+		}
+		if _, _, fenced := failover.Fenced(o.Fence); o.Role != step.role || fenced != step.fenced {
+			t.Errorf("%s: it is a %s, fenced: %v", step.action.Kind, o.Role, fenced)
+		}
+	}
+}

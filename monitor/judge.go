@@ -33,7 +33,7 @@ func Judge(q Question, v View) Verdict {
 		verdict.suspected(q, speak)
 	default:
 		verdict.Since = own.Since
-		if own.Evidence != WrongRole { // one that answers feeds its replicas, whatever its role
+		if own.Evidence != WrongRole && own.Evidence != StillLoading { // one that answers feeds its replicas, whatever its state
 			verdict.Life = proofs(q, v, own)
 		}
 		verdict.down(q, own)
@@ -97,6 +97,9 @@ func (d *Verdict) down(q Question, own Server) {
 	case WrongRole:
 		d.Code, d.Rule = RoleMismatch, QuorumWrongRole
 		d.Text = fmt.Sprintf("%s find that %s is no master any more: it says it is a replica of %s", agents(d.Down), q.Master, own.Last.Master)
+	case StillLoading:
+		d.Code, d.Rule = LoadingMaster, QuorumLoading
+		d.Text = fmt.Sprintf("%s find that %s was restarted and still loads its data", agents(d.Down), q.Master)
 	case BadReply:
 		d.Code, d.Rule = HungMaster, QuorumBadReply
 		d.Text = fmt.Sprintf("%s get no valid answer from %s: %s", agents(d.Down), q.Master, own.Text)

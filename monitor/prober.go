@@ -169,7 +169,7 @@ func (p *prober) client(conn net.Conn) (*redis.Client, error) {
 		}
 		return secured, nil
 	}
-	return redis.NewClient(opts), nil
+	return NewClient(p.target.Settings, opts), nil
 }
 
 // ask sends PINGs, each period or when refreshed, until an answer fails.

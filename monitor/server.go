@@ -17,6 +17,7 @@ type facts struct {
 	unreachableSince time.Time // first failed dial of an unbroken run, for other reasons
 	badSince         time.Time // first of a run of replies that are not valid
 	wrongSince       time.Time // a master that says it is a replica
+	loadingSince     time.Time // a master that was restarted and loads its data
 }
 
 func newFacts(t Target, now time.Time) *facts {
@@ -26,7 +27,7 @@ func newFacts(t Target, now time.Time) *facts {
 // retarget changes what the server is expected to be.
 func (f *facts) retarget(t Target) {
 	if !t.IsMaster || !f.target.IsMaster {
-		f.wrongSince = time.Time{}
+		f.wrongSince, f.loadingSince = time.Time{}, time.Time{}
 	}
 	f.target, f.DownAfter = t, t.Settings.DownAfter
 }
@@ -63,10 +64,12 @@ func (f *facts) replied(at time.Time, o *Observation, bad string) {
 	if o != nil {
 		f.observed(at, o)
 	}
-	if f.wrongSince.IsZero() || f.State != Down {
+	switch down := f.State == Down; { // whatever it was before
+	case down && !f.wrongSince.IsZero():
+		f.become(Down, WrongRole, at)
+	case down && f.Evidence == StillLoading && !f.loadingSince.IsZero():
+	default:
 		f.become(Up, Answered, at)
-	} else {
-		f.become(Down, WrongRole, at) // whatever it was before
 	}
 }
 
@@ -84,6 +87,12 @@ func (f *facts) observed(at time.Time, o *Observation) {
 	}
 	if last != nil && o.Received > last.Received && o.Role == "slave" && last.RunID == o.RunID {
 		f.Prior, f.Advanced = last, at
+	}
+	switch {
+	case !f.target.IsMaster || !o.Loading:
+		f.loadingSince = time.Time{}
+	case f.loadingSince.IsZero() && last != nil && last.RunID != o.RunID:
+		f.loadingSince = at
 	}
 	f.Last = o
 	switch {
@@ -131,7 +140,7 @@ func (f *facts) connected() {
 
 // stalled forgets everything that depends on this agent's own clock: it was late, not the server.
 func (f *facts) stalled(now time.Time) {
-	f.refusedSince, f.unreachableSince, f.badSince, f.wrongSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	f.refusedSince, f.unreachableSince, f.badSince, f.wrongSince, f.loadingSince = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	if !f.PingSent.IsZero() {
 		f.PingSent = now
 	}
@@ -140,20 +149,22 @@ func (f *facts) stalled(now time.Time) {
 
 // tick judges by time, and says when to look again; zero: nothing is due.
 func (f *facts) tick(now time.Time) time.Time {
-	limit := f.target.Settings.DownAfter
+	limit, patience := f.target.Settings.DownAfter, f.target.Settings.RebootDownAfter
 	var next time.Time
 	for _, rule := range []struct {
 		since    time.Time
+		limit    time.Duration // 0: there is none
 		evidence Evidence
 	}{
-		{f.silent(), f.silence()},
-		{f.badSince, BadReply},
-		{f.wrongSince, WrongRole},
+		{f.silent(), limit, f.silence()},
+		{f.badSince, limit, BadReply},
+		{f.wrongSince, limit, WrongRole},
+		{f.loadingSince, patience, StillLoading},
 	} {
-		if rule.since.IsZero() {
+		if rule.since.IsZero() || rule.limit == 0 {
 			continue
 		}
-		if due := rule.since.Add(limit); now.Before(due) {
+		if due := rule.since.Add(rule.limit); now.Before(due) {
 			next = earlier(next, due)
 		} else if f.State != Down {
 			f.become(Down, rule.evidence, now)

@@ -17,7 +17,8 @@ func TestFacts(t *testing.T) {
 	datadriven.Walk(t, "testdata/facts", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			f := newFacts(Target{Addr: "a:1", IsMaster: d.HasArg("master"),
-				Settings: &config.Master{DownAfter: time.Second, CrashGrace: 50 * time.Millisecond}}, noon)
+				Settings: &config.Master{DownAfter: time.Second, CrashGrace: 50 * time.Millisecond,
+					RebootDownAfter: 5 * time.Second}}, noon)
 			var out strings.Builder
 			before := f.State
 			tell := func(at time.Time) {
@@ -60,6 +61,8 @@ func happen(t *testing.T, d *datadriven.TestData, f *facts, at time.Time, what s
 		f.replied(at, nil, "")
 	case "master", "slave":
 		f.replied(at, &Observation{Role: what, At: at}, "")
+	case "loading", "loads-anew": // the same process, another one
+		f.replied(at, &Observation{Role: "master", At: at, Loading: true, RunID: what}, "")
 	case "error":
 		f.replied(at, nil, "NOAUTH")
 	case "connected":
@@ -80,7 +83,7 @@ func happen(t *testing.T, d *datadriven.TestData, f *facts, at time.Time, what s
 
 func opinionText(f *facts) string {
 	return [...]string{"unknown", "up", "down"}[f.State] + " (" + [...]string{
-		"no evidence", "answered", "refused", "timed out", "unreachable", "bad reply", "wrong role"}[f.Evidence] + ")"
+		"no evidence", "answered", "refused", "timed out", "unreachable", "bad reply", "wrong role", "still loading"}[f.Evidence] + ")"
 }
 
 func FuzzParseInfo(f *testing.F) {

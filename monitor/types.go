@@ -25,21 +25,22 @@ func (s State) String() string {
 type Evidence uint8
 
 const (
-	NoEvidence  Evidence = iota
-	Answered             // a valid reply
-	Refused              // the host answers, nobody listens: repeatedly, over crash-grace
-	TimedOut             // nothing valid for down-after
-	Unreachable          // the network says so (no route, dial time-out), over down-after
-	BadReply             // answers, but nothing valid (NOAUTH, ERR …), over down-after
-	WrongRole            // the master reports that it is a replica, over down-after
+	NoEvidence   Evidence = iota
+	Answered              // a valid reply
+	Refused               // the host answers, nobody listens: repeatedly, over crash-grace
+	TimedOut              // nothing valid for down-after
+	Unreachable           // the network says so (no route, dial time-out), over down-after
+	BadReply              // answers, but nothing valid (NOAUTH, ERR …), over down-after
+	WrongRole             // the master reports that it is a replica, over down-after
+	StillLoading          // the master was restarted, and loads its data for longer than reboot-down-after
 )
 
 // String is the word for it that all doors use.
 func (e Evidence) String() string {
 	return [...]string{
 		NoEvidence: "none", Answered: "answered", Refused: "refused", TimedOut: "timed-out", Unreachable: "unreachable", BadReply: "bad-reply",
-		WrongRole: "wrong-role",
-	}[min(e, WrongRole)]
+		WrongRole: "wrong-role", StillLoading: "still-loading",
+	}[min(e, StillLoading)]
 }
 
 // Opinion is one agent's word on one server. It expires unless refreshed.
@@ -171,6 +172,7 @@ const (
 	QuorumSilent    Rule = "quorum-silent"      // a quorum has no answer for down-after
 	QuorumBadReply  Rule = "quorum-bad-reply"   // a quorum has no valid answer for down-after
 	QuorumWrongRole Rule = "quorum-wrong-role"  // a quorum finds that it is a replica for down-after
+	QuorumLoading   Rule = "quorum-loading"     // a quorum finds that it was restarted and loads its data for reboot-down-after
 )
 
 // Question is what is to be judged: one master, as the replicated state and the configuration know it.
