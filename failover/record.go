@@ -52,6 +52,14 @@ func (r *Record) Apply(s Step, _ uint64) error {
 	return nil
 }
 
+// Leader is the agent that leads the failover, or did last; empty in a record of an older version.
+func (r *Record) Leader() string {
+	if len(r.Agents) == 0 {
+		return ""
+	}
+	return r.Agents[len(r.Agents)-1]
+}
+
 func (r *Record) end(o Outcome, s Step) {
 	r.Phase, r.Outcome, r.EndAt, r.Reason = Ended, o, s.At, s.Reason
 	if s.Why != "" {

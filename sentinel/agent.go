@@ -21,6 +21,7 @@ import (
 	"picket/monitor"
 	"picket/sentinel/api"
 	"picket/sentinel/resp"
+	"picket/sentinel/script"
 	"picket/sentinel/state"
 	"picket/sentinel/webhook"
 )
@@ -50,6 +51,7 @@ type Agent struct {
 	diary     *diary
 	keeper    *salvage.Keeper
 	shields   shields
+	scripts   *script.Runner
 
 	judgement atomic.Pointer[judgement]
 	victory   atomic.Pointer[victory]          // nil: none yet
@@ -92,6 +94,8 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 		log: log, cluster: cfg.Cluster, self: cfg.Agent.ID, machine: a.machine, metrics: a.metrics,
 		queue: make(chan func(), heraldQueue),
 	}
+	a.scripts = script.NewRunner(script.Config{Report: a.herald.script})
+	a.herald.scripts = scripts{a.scripts.Add, a.scripting}
 	a.redis = failover.NewRedis(a.masters, failover.Dial(host.watch()), a.now)
 	a.keeper = salvage.NewKeeper(salvage.Config{
 		FS: a.host.FS, Dir: SalvageDir(cfg.Agent.DataDir), MaxBytes: int64(cfg.Salvage.MaxBytes), Masters: a.masters,
@@ -128,6 +132,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stopScripts := start(a.scripts.Run)
 	stopTelling := start(a.herald.run)
 	stopWatching := start(a.monitor.Run)
 	deciding := []func(context.Context){a.decide, a.register, a.enlist}
@@ -153,6 +158,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	err = errors.Join(err, a.redis.Close())
 	a.node.Stop()
 	stopTelling()
+	stopScripts()
 	return err
 }
 

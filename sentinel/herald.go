@@ -26,6 +26,7 @@ type herald struct {
 	self    string
 	machine *state.Machine
 	door    func(...resp.Message) // publishes to subscribers
+	scripts scripts
 	metrics metrics
 	queue   chan func()
 	dropped atomic.Uint64
@@ -92,12 +93,22 @@ func (h *herald) committed() {
 	}
 }
 
+// publish tells subscribers, and the notification scripts of those masters whose events these are.
+func (h *herald) publish(messages []resp.Message, masters ...string) {
+	h.door(messages...)
+	for _, master := range masters {
+		for _, m := range messages {
+			h.scripts.notify(master, m)
+		}
+	}
+}
+
 // event tells a committed event. Of those from before the start nobody is told again, but for the switch that made the present
 // master: a client may have asked this agent while it had not caught up yet.
 func (h *herald) event(e state.Event) {
 	if e.ID <= h.old {
 		if m := h.machine.State().Master(e.Master); m != nil && m.Epoch == e.Epoch && (e.Type == state.FailoverSwitched || e.Type == state.ShadowComparison) {
-			h.door(resp.FromCommitted(e)...)
+			h.door(resp.FromCommitted(e)...) // and no script: it was run when this agent heard of it first
 		}
 		return
 	}
@@ -122,9 +133,10 @@ func (h *herald) event(e state.Event) {
 	}
 	line.Msg(string(e.Type))
 	h.metrics.Committed(e)
-	h.door(resp.FromCommitted(e)...)
+	h.scripts.reconfigure(e, h.self)
+	h.publish(resp.FromCommitted(e), e.Master)
 	if e.Type == state.AgentRegistered && d.Agent != h.self {
-		h.door(resp.FromRegistered(e, picture.MyID(h.cluster, d.Agent), h.machine.State())...)
+		h.publish(resp.FromRegistered(e, picture.MyID(h.cluster, d.Agent), h.machine.State()))
 	}
 }
 
@@ -157,7 +169,7 @@ func (h *herald) seen(e monitor.Event) {
 		case monitor.StallEnded:
 			h.log.Info().Msg("this agent trusts its eyes again")
 		}
-		h.door(resp.FromMonitor(e, o)...)
+		h.publish(resp.FromMonitor(e, o), o.Name)
 	})
 }
 
@@ -179,7 +191,7 @@ func (h *herald) verdict(o resp.Owner, was, is monitor.Verdict) {
 			line = h.log.Debug() // it has not looked yet, since the start or since the switch; what lasts is told as a server that is down
 		}
 		line.Str("master", o.Name).Str("server", string(o.Master)).Str("code", string(is.Code)).Msg(is.Text)
-		h.door(resp.FromVerdict(o, was, is)...)
+		h.publish(resp.FromVerdict(o, was, is), o.Name)
 	})
 }
 
@@ -225,7 +237,7 @@ func (h *herald) progress(p failover.Progress) {
 		}
 		line.Str("master", p.Master).Str("server", string(p.Server)).Msg(did[p.Kind])
 		if m := h.machine.State().Master(p.Master); m != nil {
-			h.door(resp.FromProgress(p, owner(m, p.Server))...)
+			h.publish(resp.FromProgress(p, owner(m, p.Server)), p.Master)
 		}
 	})
 }
@@ -362,7 +374,7 @@ func (h *herald) consensus(e consensus.Event) {
 		}
 		line.Msg(happened[e.Kind])
 		id := func(s consensus.ServerID) string { return picture.MyID(h.cluster, string(s)) }
-		h.door(resp.FromConsensus(e, h.self, id)...)
+		h.publish(resp.FromConsensus(e, h.self, id), electedFor(e.Reason).masters...)
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/resp"
+	"picket/sentinel/script"
 	"picket/sentinel/state"
 	"picket/sentinel/webhook"
 )
@@ -26,6 +27,7 @@ type listener struct {
 	log       bytes.Buffer
 	published []string
 	counted   []state.EventType
+	programs  []string // that were to be run
 }
 
 func (l *listener) Committed(e state.Event) { l.counted = append(l.counted, e.Type) }
@@ -38,6 +40,16 @@ func newListener() (*listener, *herald) {
 			for _, m := range messages {
 				l.published = append(l.published, m.Channel+" "+m.Payload)
 			}
+		},
+	}
+	settings := config.Master{NotificationScript: "/notify", ClientReconfigScript: "/reconfigure"}
+	h.scripts = scripts{
+		add: func(argv ...string) { l.programs = append(l.programs, strings.Join(argv, "|")) },
+		settings: func(master string) *config.Master {
+			if master != "m" {
+				return nil
+			}
+			return &settings
 		},
 	}
 	return l, h
@@ -178,6 +190,51 @@ func TestHerald_TellsChangesAndNothingTwice(t *testing.T) {
 	}
 	if want := []string{"+odown master m h 1 #quorum 2/2", "-odown master m h 1", "+tilt #tilt mode entered"}; !slices.Equal(l.published, want) {
 		t.Errorf("published %q, want %q", l.published, want)
+	}
+}
+
+func TestHerald_HasScriptsRun(t *testing.T) {
+	for _, c := range []struct{ agent, role string }{{"a", "leader"}, {"b", "observer"}} {
+		l, h := newListener()
+		commit(t, h.machine, 1, 1, state.Command{AddMaster: &state.AddMaster{Name: "m", Addr: "h:1", Quorum: 2}})
+		for i, step := range []failover.Step{
+			{Kind: failover.StepBegin, Old: "h:1", Replicas: []config.Addr{"[::2]:2"}, Cause: failover.CauseDown, Agent: c.agent},
+			{Kind: failover.StepPromote, Target: "[::2]:2"}, {Kind: failover.StepSwitch, Target: "[::2]:2"},
+		} {
+			step.Master, step.Epoch = "m", 7
+			commit(t, h.machine, uint64(i+2), 7, state.Command{Step: &step})
+		}
+		h.consensus(consensus.Event{Kind: consensus.EventTerm, Term: 8, Reason: reason{forDown, []string{"m", "n"}}.encode()})
+		h.consensus(consensus.Event{Kind: consensus.EventTerm, Term: 9})
+		h.seen(monitor.Event{Kind: monitor.ServerUp, Server: monitor.Server{Addr: "h:1"}})
+		h.seen(monitor.Event{Kind: monitor.ServerReboot, Server: monitor.Server{Addr: "h:1"}})
+		h.script(script.Report{Kind: script.Failed, Path: "/notify", Exit: script.Exit{Code: 2}})
+		l.run(h)
+		want := []string{
+			"/notify|+monitor|master m h 1 quorum 2",
+			"/notify|+try-failover|master m h 1", "/notify|+elected-leader|master m h 1", "/notify|+failover-state-select-slave|master m h 1",
+			"/notify|+selected-slave|slave [::2]:2 ::2 2 @ m h 1",
+			"/reconfigure|m|" + c.role + "|start|h|1|::2|2",
+			"/notify|+promoted-slave|slave [::2]:2 ::2 2 @ m h 1", "/notify|+failover-state-reconf-slaves|master m h 1",
+			"/notify|+switch-master|m h 1 ::2 2",
+			"/notify|+new-epoch|8", "/notify|-sdown|slave h:1 h 1 @ m ::2 2",
+		}
+		if !slices.Equal(l.programs, want) {
+			t.Errorf("%s: got\n%s\nwant\n%s", c.role, strings.Join(l.programs, "\n"), strings.Join(want, "\n"))
+		}
+		if last := l.published[len(l.published)-1]; last != "-script-error /notify 0 2" {
+			t.Errorf("published last: %s", last)
+		}
+	}
+}
+
+func TestHerald_OldSwitchesHaveNoScriptRun(t *testing.T) {
+	l, h := newListener()
+	commit(t, h.machine, 1, 1, state.Command{AddMaster: &state.AddMaster{Name: "m", Addr: "h:1"}})
+	h.old = failoverTo(t, h.machine, 1, 2, "h:1", "h:2")
+	l.run(h)
+	if len(l.programs) > 0 || len(l.switches()) != 1 {
+		t.Errorf("published %q, to be run: %q", l.published, l.programs)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"picket/consensus"
 	"picket/failover"
 	"picket/monitor"
+	"picket/sentinel/script"
 	"picket/sentinel/state"
 )
 
@@ -165,6 +166,17 @@ func FromProgress(p failover.Progress, o Owner) []Message {
 		return nil
 	}
 	return []Message{{channel, describeReplica(p.Server, o.Name, o.Master)}}
+}
+
+// FromScript gives Sentinel's event for a program that failed.
+func FromScript(r script.Report) []Message {
+	switch r.Kind {
+	case script.Failed:
+		return []Message{{"-script-error", fmt.Sprintf("%s %d %d", r.Path, r.Exit.Signal, r.Exit.Code)}}
+	case script.TimedOut:
+		return []Message{{"-script-timeout", fmt.Sprintf("%s %d", r.Path, r.PID)}}
+	}
+	return nil
 }
 
 // FromConsensus gives Sentinel's events for a new term and a vote.

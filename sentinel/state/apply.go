@@ -331,7 +331,7 @@ func event(step failover.Step, r *failover.Record, m *Master, at position) Event
 	case failover.StepPromote:
 		data.Offset, data.Why = r.Offset, step.Why
 	case failover.StepSwitch:
-		data.Replicas, data.ElapsedMS = m.Replicas, elapsed(r.DownAt, step.At)
+		data.Replicas, data.ElapsedMS, data.Agent = m.Replicas, elapsed(r.DownAt, step.At), r.Leader()
 	case failover.StepRepoint:
 		data.Replica = step.Replica
 	case failover.StepEnd, failover.StepAbort:

@@ -52,9 +52,9 @@ type EventData struct {
 	Replica  config.Addr   `json:"replica,omitempty"` // the one that was added or re-pointed
 	Replicas []config.Addr `json:"replicas,omitempty"`
 	Quorum   int           `json:"quorum,omitempty"` // of a master that was added
-	Agent    string        `json:"agent,omitempty"`
-	Host     string        `json:"host,omitempty"` // of the agent, as clients are told
-	Port     int           `json:"port,omitempty"` // of its Sentinel port
+	Agent    string        `json:"agent,omitempty"`  // that registered or was removed; of failover.switched: that led
+	Host     string        `json:"host,omitempty"`   // of the agent, as clients are told
+	Port     int           `json:"port,omitempty"`   // of its Sentinel port
 	Offset   int64         `json:"offset,omitempty"`
 	Why      string        `json:"why,omitempty"`
 	// Milliseconds since the master was first found down (failover.switched, failover.ended); 0 for manual ones.
