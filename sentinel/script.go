@@ -45,6 +45,9 @@ func (a *Agent) scripting(master string) *config.Master {
 	return a.masters[master]
 }
 
+// Scripts implements resp.Backend.
+func (a *Agent) Scripts() []script.Pending { return a.scripts.Pending() }
+
 // script tells what became of a program.
 func (h *herald) script(r script.Report) {
 	h.tell(func() {

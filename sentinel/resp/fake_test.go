@@ -16,6 +16,7 @@ import (
 	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/picture"
+	"picket/sentinel/script"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,11 +28,14 @@ const patience = 20 * time.Second
 type fake struct {
 	picture  atomic.Pointer[picture.Picture]
 	failover func(ctx context.Context, master string) error
+	scripts  []script.Pending
 }
 
 func (f *fake) Picture() picture.Picture { return *f.picture.Load() }
 
 func (f *fake) Failover(ctx context.Context, master string) error { return f.failover(ctx, master) }
+
+func (f *fake) Scripts() []script.Pending { return f.scripts }
 
 // newFake is an agent for which SENTINEL FAILOVER ends as the name of the master says.
 func newFake(p picture.Picture) *fake {
@@ -46,6 +50,12 @@ func newFake(p picture.Picture) *fake {
 	}}
 	f.picture.Store(&p)
 	return f
+}
+
+// someScripts are one that runs, one that is tried again, and one that is new.
+var someScripts = []script.Pending{
+	{Argv: []string{"/notify", "+sdown", "two words"}, Running: true, PID: 4321, For: 1500 * time.Millisecond, Attempts: 1},
+	{Argv: []string{"/reconfigure"}, For: time.Minute, Attempts: 2}, {Argv: []string{"/notify", "-sdown"}},
 }
 
 // start serves on a free port until the test ends.

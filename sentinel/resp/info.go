@@ -96,6 +96,7 @@ func (s *Server) infoCPU(b *strings.Builder) {
 
 func (s *Server) infoSentinel(b *strings.Builder) {
 	p := s.cfg.Backend.Picture()
+	running, scripts := s.countScripts()
 	tilt, since := 0, -1
 	if p.Stalled {
 		tilt, since = 1, 0 // it is over once everything was looked at again: soon
@@ -103,8 +104,8 @@ func (s *Server) infoSentinel(b *strings.Builder) {
 	infoLine(b, "sentinel_masters", len(p.Masters))
 	infoLine(b, "sentinel_tilt", tilt)
 	infoLine(b, "sentinel_tilt_since_seconds", since)
-	infoLine(b, "sentinel_running_scripts", 0)
-	infoLine(b, "sentinel_scripts_queue_length", 0)
+	infoLine(b, "sentinel_running_scripts", running)
+	infoLine(b, "sentinel_scripts_queue_length", scripts)
 	infoLine(b, "sentinel_simulate_failure_flags", 0)
 	for i := range p.Masters {
 		m := &p.Masters[i]

@@ -14,14 +14,18 @@ var escapes = strings.NewReplacer(`\r`, "\r", `\n`, "\n", `\\`, `\`)
 
 // TestReplies runs the scripts: each block is one connection to a new server. Its lines are sent at once; the
 // reply is shown as it is on the wire, without the carriage returns. Options: picture=NAME, password=TEXT,
-// and raw for lines with escapes.
+// scripts for some that run and wait, and raw for lines with escapes.
 func TestReplies(t *testing.T) {
 	datadriven.Walk(t, "testdata/replies", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			name, password := "healthy", ""
 			d.MaybeScanArgs(t, "picture", &name)
 			d.MaybeScanArgs(t, "password", &password)
-			s := start(t, Config{Version: "v1", Password: config.Secret(password), Backend: newFake(pictures[name]())})
+			backend := newFake(pictures[name]())
+			if d.HasArg("scripts") {
+				backend.scripts = someScripts
+			}
+			s := start(t, Config{Version: "v1", Password: config.Secret(password), Backend: backend})
 			defer s.Close()
 			input := strings.ReplaceAll(d.Input, "\n", "\r\n") + "\r\n"
 			if d.HasArg("raw") {

@@ -25,6 +25,7 @@ func sentinelCommands() []*command {
 		{name: "master", arity: 3, run: showMaster, usage: name, summary: "Describe a master."},
 		{name: "masters", arity: 2, run: showMasters, summary: "Describe all masters."},
 		{name: "myid", arity: 2, run: showMyID, summary: "Return the id of this agent."},
+		{name: "pending-scripts", arity: 2, run: showScripts, summary: "List the scripts that run or wait."},
 		{name: "primaries", arity: 2, run: showMasters, summary: "Describe all masters."},
 		{name: "primary", arity: 3, run: showMaster, usage: name, summary: "Describe a master."},
 		{name: "replicas", arity: 3, run: showReplicas, usage: name, summary: "Describe the replicas of a master."},

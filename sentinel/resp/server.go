@@ -13,6 +13,7 @@ import (
 
 	"picket/config"
 	"picket/sentinel/picture"
+	"picket/sentinel/script"
 )
 
 // Backend is the agent.
@@ -22,6 +23,8 @@ type Backend interface {
 	// Failover hands a master over to a replica. It returns when that has begun, or cannot be done
 	// (picture.Err…).
 	Failover(ctx context.Context, master string) error
+	// Scripts are the programs that the agent runs, or will run, in the order in which they were added.
+	Scripts() []script.Pending
 }
 
 // Config of a server.

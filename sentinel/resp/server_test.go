@@ -2,7 +2,6 @@ package resp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -227,14 +226,15 @@ func TestPictures_OnePerReply(t *testing.T) {
 }
 
 // counting counts the pictures that are taken of it. Only one client asks it.
-type counting struct{ pictures int }
+type counting struct {
+	fake
+	pictures int
+}
 
 func (c *counting) Picture() picture.Picture {
 	c.pictures++
 	return healthy()
 }
-
-func (c *counting) Failover(context.Context, string) error { return errors.New("not asked for") }
 
 func TestInfo(t *testing.T) {
 	s := start(t, Config{Version: "v9", MaxClients: 77})
