@@ -28,11 +28,18 @@ type herald struct {
 	door    func(...resp.Message) // publishes to subscribers
 	scripts scripts
 	metrics metrics
-	queue   chan func()
+	queue   chan saying
 	dropped atomic.Uint64
 	told    uint64 // id of the newest committed event that was told
 	old     uint64 // events up to this were in the log when this agent started
 	said    string // of enlisting: the last refusal
+}
+
+// saying is something to be told, and the newest committed event when it was handed over: whatever was committed before is told before, and
+// what comes after, after.
+type saying struct {
+	after uint64
+	tell  func()
 }
 
 // metrics count what the herald tells.
@@ -44,46 +51,55 @@ const heraldQueue = 4096
 func (h *herald) run(ctx context.Context) {
 	for {
 		changed := h.machine.Changed()
-		h.committed()
+		h.catchUp()
 		select {
 		case <-ctx.Done():
-			h.drain()
+			h.catchUp()
 			return
 		case <-changed:
-		case tell := <-h.queue:
-			tell()
+		case s := <-h.queue:
+			h.say(s)
 		}
 	}
 }
 
-// drain tells what is left at the end.
-func (h *herald) drain() {
-	h.committed()
+// catchUp tells all that there is, in the order in which it happened.
+func (h *herald) catchUp() {
+	newest := h.machine.State().Latest() // what was handed over before that one is in the queue by now
 	for {
 		select {
-		case tell := <-h.queue:
-			tell()
+		case s := <-h.queue:
+			h.say(s)
 		default:
+			h.committed(newest)
 			return
 		}
 	}
+}
+
+func (h *herald) say(s saying) {
+	h.committed(s.after)
+	s.tell()
 }
 
 // tell hands something over; when too much waits it is lost, and counted. Committed events never are.
 func (h *herald) tell(f func()) {
 	select {
-	case h.queue <- f:
+	case h.queue <- saying{h.machine.State().Latest(), f}:
 	default:
 		h.dropped.Add(1)
 	}
 }
 
-// committed tells the events that the log brought since the last time.
-func (h *herald) committed() {
+// committed tells the events up to one, as far as they were not told before.
+func (h *herald) committed(newest uint64) {
 	const some = 256
 	for {
 		events := h.machine.State().After(h.told, some)
 		for _, e := range events {
+			if e.ID > newest {
+				return
+			}
 			h.event(e)
 			h.told = e.ID
 		}

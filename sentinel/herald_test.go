@@ -35,7 +35,7 @@ func (l *listener) Committed(e state.Event) { l.counted = append(l.counted, e.Ty
 func newListener() (*listener, *herald) {
 	l := &listener{}
 	h := &herald{
-		log: zerolog.New(&l.log), cluster: "c", self: "a", machine: state.NewMachine(), metrics: l, queue: make(chan func(), heraldQueue),
+		log: zerolog.New(&l.log), cluster: "c", self: "a", machine: state.NewMachine(), metrics: l, queue: make(chan saying, heraldQueue),
 		door: func(messages ...resp.Message) {
 			for _, m := range messages {
 				l.published = append(l.published, m.Channel+" "+m.Payload)
@@ -235,6 +235,25 @@ func TestHerald_OldSwitchesHaveNoScriptRun(t *testing.T) {
 	l.run(h)
 	if len(l.programs) > 0 || len(l.switches()) != 1 {
 		t.Errorf("published %q, to be run: %q", l.published, l.programs)
+	}
+}
+
+func TestHerald_TellsInTheOrderInWhichItHappened(t *testing.T) {
+	l, h := newListener()
+	see := func(kind monitor.EventKind) {
+		h.seen(monitor.Event{Kind: kind, Server: monitor.Server{Addr: "h:1"}})
+	}
+	see(monitor.StallBegun)
+	commit(t, h.machine, 1, 1, state.Command{AddMaster: &state.AddMaster{Name: "m", Addr: "h:1", Quorum: 2}})
+	see(monitor.ServerDown)
+	commit(t, h.machine, 2, 1, state.Command{AddReplica: &state.AddReplica{Master: "m", Addr: "h:2"}})
+	see(monitor.ServerUp)
+	l.run(h)
+	want := []string{
+		"+tilt #tilt mode entered", "+monitor master m h 1 quorum 2", "+sdown master m h 1", "+slave slave h:2 h 2 @ m h 1", "-sdown master m h 1",
+	}
+	if !slices.Equal(l.published, want) {
+		t.Errorf("published %q, want %q", l.published, want)
 	}
 }
 
