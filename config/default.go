@@ -1,6 +1,11 @@
 package config
 
-import "time"
+import (
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Default is the configuration of an empty file. It is not complete: cluster, agents and masters have no
 // default.
@@ -31,6 +36,9 @@ func DefaultWebhook() Webhook { return Webhook{Timeout: 10 * time.Second} }
 
 // derive fills in the defaults that depend on other keys, where the file does not set them.
 func (c *Config) derive(set map[string]bool) {
+	if c.Agent.ID == "" {
+		c.Agent.ID = c.namesake()
+	}
 	for i := range c.Masters {
 		m, key := &c.Masters[i], element("masters", i)
 		if !set[key+".quorum"] {
@@ -40,4 +48,19 @@ func (c *Config) derive(set map[string]bool) {
 			m.Lease = min(m.Lease, m.DownAfter*6/10)
 		}
 	}
+}
+
+// namesake is the agent that is called like this host, with or without its domain; empty: there is none.
+func (c *Config) namesake() string {
+	host, err := os.Hostname()
+	if err != nil {
+		return "" // then the id is missing, which is reported
+	}
+	short, _, _ := strings.Cut(host, ".")
+	for _, name := range []string{host, short} {
+		if slices.ContainsFunc(c.Agents, func(p Peer) bool { return p.ID == name }) {
+			return name
+		}
+	}
+	return ""
 }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"maps"
+	"os"
 	"reflect"
 	"strconv"
 	"strings"
@@ -30,6 +32,7 @@ func RegisterFlags(flags *pflag.FlagSet) {
 	for _, f := range flagged {
 		flags.String(f.flag, "", f.usage+" ("+f.key+")")
 	}
+	flags.String(peersFlag, "", "all agents of the cluster, as ID=HOST:PORT,ID=HOST:PORT,… (agents)")
 }
 
 // variable is the name of a key's environment variable.
@@ -39,6 +42,7 @@ func variable(key string) string {
 
 // overlay puts what flags and the environment say over what the file says.
 func (r *report) overlay(tree map[string]any, flags *pflag.FlagSet) {
+	r.overlayPeers(tree, flags)
 	v := viper.New()
 	changed := map[string]string{}
 	for _, f := range flagged {
@@ -54,11 +58,38 @@ func (r *report) overlay(tree map[string]any, flags *pflag.FlagSet) {
 		if !ok || !put(tree, strings.Split(key, "."), parse(text, old)) {
 			return
 		}
-		r.origins[key] = variable(key)
+		r.origins[key] = Place{File: variable(key)}
 		if flag, ok := changed[key]; ok {
-			r.origins[key] = flag
+			r.origins[key] = Place{File: flag}
 		}
 	})
+}
+
+// The agents are the one list that need not stand in a file: all hosts say the same.
+const (
+	peersFlag     = "cluster-peers"
+	peersVariable = "PICKET_CLUSTER_PEERS"
+)
+
+func (r *report) overlayPeers(tree map[string]any, flags *pflag.FlagSet) {
+	text, from := os.Getenv(peersVariable), peersVariable
+	if flags != nil && flags.Changed(peersFlag) {
+		text, from = flags.Lookup(peersFlag).Value.String(), "--"+peersFlag
+	}
+	if text == "" {
+		return
+	}
+	maps.DeleteFunc(r.lines, func(key string, _ int) bool { return within(key, "agents") })
+	r.origins["agents"] = Place{File: from}
+	agents := []any{}
+	for peer := range strings.SplitSeq(text, ",") {
+		id, address, ok := strings.Cut(strings.TrimSpace(peer), "=")
+		if !ok {
+			r.add("agents", text, "is not ID=HOST:PORT for each agent, with commas between them", "")
+		}
+		agents = append(agents, map[string]any{"id": id, "address": address})
+	}
+	tree["agents"] = agents
 }
 
 // parse gives a text as a file's parser would have, for a value of the type of old.

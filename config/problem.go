@@ -56,11 +56,12 @@ func (e *Error) Error() string {
 type report struct {
 	file     string
 	lines    map[string]int    // of the keys in the file
-	origins  map[string]string // flag or environment variable that sets a key instead of the file
+	origins  map[string]Place  // of the keys that something else than the file sets
+	remedies map[string]string // for keys that are missing, where there are better ones than the checks know
 	problems []Problem
 }
 
-func newReport(file string) *report { return &report{file: file, origins: map[string]string{}} }
+func newReport(file string) *report { return &report{file: file, origins: map[string]Place{}} }
 
 // add notes what is wrong with a key. After that, problems of the key and of what is below it follow from the
 // first.
@@ -68,23 +69,28 @@ func (r *report) add(key string, value any, message, remedy string) {
 	if slices.ContainsFunc(r.problems, func(p Problem) bool { return within(key, p.Key) }) {
 		return
 	}
-	p := Problem{File: r.file, Line: r.line(key), Key: key, Value: show(value), Message: message, Remedy: remedy}
-	if origin, ok := r.origins[key]; ok {
-		p.File, p.Line = origin, 0
+	if better, ok := r.remedies[key]; ok && value == nil {
+		remedy = better
 	}
-	r.problems = append(r.problems, p)
+	place := r.place(key)
+	r.problems = append(r.problems, Problem{File: place.File, Line: place.Line, Key: key, Value: show(value), Message: message, Remedy: remedy})
 }
 
-// line is that of the key, or of the nearest one above that the file has.
-func (r *report) line(key string) int {
-	for key != "" {
-		if line, ok := r.lines[key]; ok {
-			return line
+// place is where the key, or the nearest one above that is set anywhere, comes from.
+func (r *report) place(key string) Place {
+	for at := key; at != ""; at = above(at) {
+		if place, ok := r.origins[at]; ok {
+			return place
 		}
-		key = key[:max(0, strings.LastIndexAny(key, ".["))]
+		if line, ok := r.lines[at]; ok {
+			return Place{r.file, line}
+		}
 	}
-	return 0
+	return Place{File: r.file}
 }
+
+// above is the key of the group or list that holds a key.
+func above(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
 
 // sound says that nothing is wrong with a key, what is below it, or what is above it. Keys whose sense
 // depends on other keys are checked only when those are sound.
@@ -98,12 +104,12 @@ func within(key, outer string) bool {
 	return ok && (rest == "" || outer == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// err is nil when nothing is wrong, else an *Error with the problems in the order of the file.
+// err is nil when nothing is wrong, else an *Error with the problems in the order of the files.
 func (r *report) err() error {
 	if len(r.problems) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(r.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortStableFunc(r.problems, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
 	return &Error{Problems: r.problems}
 }
 

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/spf13/pflag"
+)
+
+// Layer is a configuration in another form than Load's, such as Redis Sentinel's. Its trees are like those of a YAML parser.
+type Layer struct {
+	File     string            // what Over was read from
+	Over     map[string]any    // wins over the file
+	Under    map[string]any    // counts where nothing else says anything
+	Master   map[string]any    // the same, for each master
+	Places   map[string]Place  // of the keys of Over
+	Remedies map[string]string // for keys that are missing: how to give them
+}
+
+// Place is where a value comes from.
+type Place struct {
+	File string // or flag, or environment variable
+	Line int    // 0: not known
+}
+
+// LoadLayer is Load with a layer around the file; the environment and flags win over both. An empty path means that there is no file.
+// The layer has the say on which masters there are: the file adds to them, by their names, what the layer leaves open.
+func LoadLayer(path string, layer Layer, flags *pflag.FlagSet) (*Config, error) {
+	r, tree := newReport(layer.File), map[string]any{}
+	if path != "" {
+		r.file = path
+		tree = r.read(path)
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	r.remedies = layer.Remedies
+	tree = r.wrap(tree, layer)
+	return r.load(tree, flags)
+}
+
+// wrap merges a file's tree with a layer.
+func (r *report) wrap(tree map[string]any, layer Layer) map[string]any {
+	file := maps.Clone(tree)
+	masters := r.adopt(file["masters"], layer)
+	delete(file, "masters")
+	maps.DeleteFunc(r.lines, func(key string, _ int) bool { return within(key, "masters") }) // they are numbered otherwise now
+	maps.Copy(r.origins, layer.Places)
+	merged := merge(merge(layer.Under, file), layer.Over)
+	merged["masters"] = masters
+	return merged
+}
+
+// adopt gives the layer's masters what the file says of those with their names.
+func (r *report) adopt(file any, layer Layer) []any {
+	own, _ := layer.Over["masters"].([]any)
+	lower := make([]map[string]any, len(own))
+	masters, _ := file.([]any)
+	for i, m := range masters {
+		from := element("masters", i)
+		group, _ := m.(map[string]any)
+		at := slices.IndexFunc(own, func(m any) bool { return group["name"] == m.(map[string]any)["name"] })
+		if at < 0 {
+			r.add(from, nil, "is not among the masters of "+layer.File, "give it the name of one of them, or take it away")
+			continue
+		}
+		lower[at] = group
+		for key := range group {
+			r.origins[below(element("masters", at), key)] = r.place(below(from, key))
+		}
+	}
+	merged := make([]any, len(own))
+	for i, m := range own {
+		merged[i] = merge(merge(layer.Master, lower[i]), m.(map[string]any))
+	}
+	return merged
+}
+
+// merge puts a tree over another. Lists are not merged: the upper one counts.
+func merge(under, over map[string]any) map[string]any {
+	merged := maps.Clone(under)
+	if merged == nil {
+		merged = map[string]any{}
+	}
+	for key, value := range over {
+		lower, ok := merged[key].(map[string]any)
+		upper, both := value.(map[string]any)
+		if ok && both {
+			value = merge(lower, upper)
+		}
+		merged[key] = value
+	}
+	return merged
+}

@@ -1,0 +1,107 @@
+package config
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// layer is what a sentinel.conf may become.
+func layer() Layer {
+	return Layer{
+		File:  "sentinel.conf",
+		Over:  map[string]any{"masters": []any{map[string]any{"name": "mymaster", "address": "10.0.0.1:6379", "down-after": "5s"}}},
+		Under: map[string]any{"cluster": "picket", "agent": map[string]any{"data-dir": "/under"}},
+		Master: map[string]any{
+			"down-after": "30s", "failover-timeout": "180s", "parallel-syncs": 2,
+		},
+		Places:   map[string]Place{"masters[0]": {"sentinel.conf", 3}, "masters[0].down-after": {"sentinel.conf", 4}},
+		Remedies: map[string]string{"agents": "add this line"},
+	}
+}
+
+func TestLoadLayer_TheLayerWinsOverTheFileAndTheFileOverWhatIsUnderIt(t *testing.T) {
+	file := write(t, "picket.yaml", `
+agent: {id: a1, zone: west}
+agents: [{id: a1, address: "10.0.0.1:26380"}]
+masters: [{name: mymaster, down-after: 7s, parallel-syncs: 3, empty-master: accept}]
+`)
+	t.Setenv("PICKET_AGENT_ZONE", "east")
+	c, err := LoadLayer(file, layer(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Cluster != "picket" || c.Agent.DataDir != "/under" || c.Agent.Zone != "east" || len(c.Masters) != 1 {
+		t.Errorf("got %+v", *c)
+	}
+	if m := c.Masters[0]; m.Address != "10.0.0.1:6379" || m.DownAfter != 5*time.Second || m.ParallelSyncs != 3 || m.EmptyMaster != EmptyAccept {
+		t.Errorf("got %+v", m)
+	}
+}
+
+func TestLoadLayer_WithoutAFile(t *testing.T) {
+	t.Setenv(peersVariable, "a1=10.0.0.1:26380, a2=10.0.0.2:26380")
+	l := layer()
+	delete(l.Over["masters"].([]any)[0].(map[string]any), "down-after")
+	c, err := LoadLayer("", l, parsedFlags(t, "--agent-id=a2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := c.Masters[0]; m.DownAfter != 30*time.Second || m.ParallelSyncs != 2 || m.Quorum != 2 {
+		t.Errorf("got %+v", m)
+	}
+}
+
+func TestLoadLayer_ErrorsNameThePlace(t *testing.T) {
+	const agent = "agent: {id: a1}\n"
+	for name, tc := range map[string]struct{ file, downAfter, want string }{
+		"the layer":          {agent, "5ms", `sentinel.conf:4: masters[0].down-after: got 5ms: is too short`},
+		"the layer's master": {agent + "agents: [{id: a1, address: '10.0.0.1:1'}]\nmasters:\n- name: mymaster\n  lease: 1h\n", "5s", `picket.yaml:5: masters[0].lease: got 1h0m0s: is not shorter`},
+		"a master too many":  {agent + "masters:\n- name: other\n", "5s", `picket.yaml:3: masters[0]: is not among the masters of sentinel.conf`},
+		"what is missing":    {agent, "5s", `picket.yaml: agents: is missing; add this line`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := layer()
+			l.Over["masters"].([]any)[0].(map[string]any)["down-after"] = tc.downAfter
+			_, err := LoadLayer(write(t, "picket.yaml", tc.file), l, nil)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestLoad_AgentsOfTheEnvironment(t *testing.T) {
+	file := write(t, "picket.yaml", least)
+	for _, tc := range []struct{ peers, want string }{
+		{"a1=10.0.0.9:1,a2=[fd00::1]:2", ""},
+		{"a1=10.0.0.9:1,a2", `PICKET_CLUSTER_PEERS: agents: got "a1=10.0.0.9:1,a2": is not ID=HOST:PORT`},
+		{"a1=10.0.0.9", `PICKET_CLUSTER_PEERS: agents[0].address: got "10.0.0.9": is not HOST:PORT`},
+		{"a2=10.0.0.9:1", `agent.id: got "a1": is not among the agents`},
+	} {
+		t.Setenv(peersVariable, tc.peers)
+		c, err := Load(file, nil)
+		if tc.want != "" {
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%s: got %v, want %q", tc.peers, err, tc.want)
+			}
+			continue
+		}
+		if err != nil || len(c.Agents) != 2 || c.Agents[1] != (Peer{"a2", "[fd00::1]:2"}) {
+			t.Errorf("%s: got %+v, %v", tc.peers, c, err)
+		}
+	}
+}
+
+func TestLoad_AnAgentIsTheOneThatIsCalledLikeItsHost(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Setenv(peersVariable, "other=10.0.0.1:1,"+host+"=10.0.0.2:1")
+	c, err := Load(write(t, "picket.yaml", "cluster: main\nmasters: [{name: m, address: '10.0.0.1:6379'}]\n"), nil)
+	if err != nil || c.Agent.ID != host {
+		t.Errorf("got %v, %v; want %s", c, err, host)
+	}
+}
