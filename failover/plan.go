@@ -362,7 +362,7 @@ func nextRepoint(s Situation, k Knowledge) Move {
 		}
 	}
 	if s.late(k) || s.Verdict.ObjectivelyDown || len(open) == 0 && s.persisted(k) { // down again: the next failover must not wait for this one
-		return s.commit(Step{Kind: StepEnd, Why: k.remarks(open)})
+		return s.commit(Step{Kind: StepEnd, Why: k.remarks(open), Reason: s.unfinished(k, open)})
 	}
 	if !s.persisted(k) && (len(open) == 0 || s.Now.Sub(k.Since) >= persistAfter) && k.idle(r.Target, s.Now, retryAfter) {
 		move.Actions = append(move.Actions, Action{Kind: Persist, Server: r.Target})
@@ -391,6 +391,14 @@ func nextRepoint(s Situation, k Knowledge) Move {
 		move.Actions = append(move.Actions, Action{Kind: Read, Server: r.Target})
 	}
 	return move
+}
+
+// unfinished is the reason of an end that comes before all replicas that are up follow.
+func (s Situation) unfinished(k Knowledge, open []config.Addr) string {
+	if s.late(k) && len(open) > 0 {
+		return ReasonTimeout
+	}
+	return ""
 }
 
 // heirFresh is how old a look at the new master may be for others to be told to follow it.

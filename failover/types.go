@@ -49,6 +49,9 @@ const (
 	Aborted Outcome = "aborted" // the old master stays; replicas follow it again
 )
 
+// ReasonTimeout is why a failover ended before all replicas that are up followed the new master.
+const ReasonTimeout = "timeout"
+
 // Step is one entry of a failover in the log. Master and Epoch are always set; the other fields belong to the kinds
 // that their comments name.
 type Step struct {
@@ -76,7 +79,7 @@ type Step struct {
 
 	AllowLoss  bool        // begin: somebody accepts that writes are lost that were waited for
 	Want       config.Addr // begin: the replica that is to be promoted, of a healthy master; empty: the best one
-	Reason     string      // abort: what a Blocker's reason says; empty: it was not blocked
+	Reason     string      // abort: what a Blocker's reason says; empty: it was not blocked; end: ReasonTimeout, or nothing
 	OldOffset  int64       // begin: the last one that was seen of the old master
 	Candidates []Candidate // promote: the replicas, as they were read
 	HandOver   bool        // promote: the old master lives, and hands over
@@ -132,7 +135,7 @@ type Record struct {
 	OldOffset  int64
 	Candidates []Candidate
 	Chosen     string   // why the target was
-	Reason     string   // once Aborted: why, in one word; empty: something failed
+	Reason     string   // once Ended: why, in one word; empty: nothing is left to do, or something failed
 	HandOver   bool     // once Promoting: the old master lives, and hands over
 	Native     bool     // by its own command
 	Agents     []string // that led the Leaders' terms; fewer in a record of an older version

@@ -12,7 +12,6 @@ import (
 	"picket/consensus"
 	"picket/failover"
 	"picket/monitor"
-	"picket/sentinel/picture"
 	"picket/sentinel/resp"
 	"picket/sentinel/state"
 	"picket/sentinel/webhook"
@@ -33,6 +32,8 @@ type herald struct {
 	told    uint64 // id of the newest committed event that was told
 	old     uint64 // events up to this were in the log when this agent started
 	said    string // of enlisting: the last refusal
+	tried   attempts
+	down    map[config.Addr]bool // servers that are told to be
 }
 
 // saying is something to be told, and the newest committed event when it was handed over: whatever was committed before is told before, and
@@ -109,22 +110,12 @@ func (h *herald) committed(newest uint64) {
 	}
 }
 
-// publish tells subscribers, and the notification scripts of those masters whose events these are.
-func (h *herald) publish(messages []resp.Message, masters ...string) {
-	h.door(messages...)
-	for _, master := range masters {
-		for _, m := range messages {
-			h.scripts.notify(master, m)
-		}
-	}
-}
-
 // event tells a committed event. Of those from before the start nobody is told again, but for the switch that made the present
 // master: a client may have asked this agent while it had not caught up yet.
 func (h *herald) event(e state.Event) {
 	if e.ID <= h.old {
 		if m := h.machine.State().Master(e.Master); m != nil && m.Epoch == e.Epoch && (e.Type == state.FailoverSwitched || e.Type == state.ShadowComparison) {
-			h.door(resp.FromCommitted(e)...) // and no script: it was run when this agent heard of it first
+			h.door(resp.FromCommitted(e, resp.Update{})...) // and no script: it was run when this agent heard of it first
 		}
 		return
 	}
@@ -149,11 +140,7 @@ func (h *herald) event(e state.Event) {
 	}
 	line.Msg(string(e.Type))
 	h.metrics.Committed(e)
-	h.scripts.reconfigure(e, h.self)
-	h.publish(resp.FromCommitted(e), e.Master)
-	if e.Type == state.AgentRegistered && d.Agent != h.self {
-		h.publish(resp.FromRegistered(e, picture.MyID(h.cluster, d.Agent), h.machine.State()))
-	}
+	h.publishCommitted(e)
 }
 
 // owner says whose server it is.
@@ -185,6 +172,7 @@ func (h *herald) seen(e monitor.Event) {
 		case monitor.StallEnded:
 			h.log.Info().Msg("this agent trusts its eyes again")
 		}
+		h.note(e)
 		h.publish(resp.FromMonitor(e, o), o.Name)
 	})
 }
@@ -352,6 +340,9 @@ func (h *herald) standing(r reason) {
 func (h *herald) defeated(r reason, err error) {
 	h.tell(func() {
 		h.log.Info().Str("for", string(r.purpose)).Str("master", strings.Join(r.masters, ",")).Err(err).Msg("the election is lost")
+		if r.purpose == forDown || r.purpose == forManual {
+			h.publishDefeat(r)
+		}
 	})
 }
 
@@ -389,8 +380,7 @@ func (h *herald) consensus(e consensus.Event) {
 			line = line.Str("why", e.Text)
 		}
 		line.Msg(happened[e.Kind])
-		id := func(s consensus.ServerID) string { return picture.MyID(h.cluster, string(s)) }
-		h.publish(resp.FromConsensus(e, h.self, id), electedFor(e.Reason).masters...)
+		h.publishElection(e)
 	})
 }
 

@@ -35,7 +35,7 @@ func (l *listener) Committed(e state.Event) { l.counted = append(l.counted, e.Ty
 func newListener() (*listener, *herald) {
 	l := &listener{}
 	h := &herald{
-		log: zerolog.New(&l.log), cluster: "c", self: "a", machine: state.NewMachine(), metrics: l, queue: make(chan saying, heraldQueue),
+		log: zerolog.New(&l.log), cluster: "c", self: "a", machine: state.NewMachine(), metrics: l, queue: make(chan saying, heraldQueue), down: map[config.Addr]bool{},
 		door: func(messages ...resp.Message) {
 			for _, m := range messages {
 				l.published = append(l.published, m.Channel+" "+m.Payload)

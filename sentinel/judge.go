@@ -26,7 +26,8 @@ type judge struct {
 	beginning map[string]time.Time   // masters whose failover is being begun: not to be tried again before
 	reign     *reign                 // nil: this agent does not lead
 	well      map[string]config.Addr // masters that are noted to be well
-	due       time.Time              // a promise ends, for which something waits; zero: none
+	present   rollCall
+	due       time.Time // a promise ends, for which something waits; zero: none
 }
 
 // judgement is what the judge thinks of the masters, by name. It is immutable once published.
@@ -115,6 +116,9 @@ func (j *judge) round(ctx context.Context) time.Duration {
 	status := l.status
 	j.a.status.Store(&status)
 	j.weigh(l)
+	for id, silent := range j.present.listen(l) {
+		j.a.herald.silent(string(id), silent)
+	}
 	j.watch(l)
 	j.rule(ctx, l)
 	suspects := false

@@ -26,7 +26,7 @@ func (s scripts) notify(master string, m resp.Message) {
 // all do as soon as it is agreed, which is before anybody else is told.
 func (s scripts) reconfigure(e state.Event, self string) {
 	c := s.settings(e.Master)
-	if e.Type != state.FailoverSwitched || c == nil || c.ClientReconfigScript == "" {
+	if c == nil || c.ClientReconfigScript == "" {
 		return
 	}
 	role := "observer"

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"picket/config"
-	"picket/consensus"
 	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/script"
@@ -34,9 +33,15 @@ func describeReplica(replica config.Addr, name string, master config.Addr) strin
 	return fmt.Sprintf("slave %s %s %d @ %s %s %d", replica, replica.Host(), replica.Port(), name, master.Host(), master.Port())
 }
 
-// FromCommitted gives Sentinel's events for a committed one. That an agent registered needs more: see
-// FromRegistered.
-func FromCommitted(e state.Event) []Message {
+// Update is what a switch of the master means to this agent.
+type Update struct {
+	From *Speaker      // who led it; nil: this agent, or one that is not known
+	Down []config.Addr // replicas of the new master that are known here to be down
+}
+
+// FromCommitted gives Sentinel's events for a committed one. That an agent registered needs more, see FromRegistered; and so does
+// the begin of a failover, see Attempt.
+func FromCommitted(e state.Event, u Update) []Message {
 	d := e.Data
 	old, now := describeMaster(e.Master, d.From), describeMaster(e.Master, d.To)
 	target := describeReplica(d.To, e.Master, d.From)
@@ -46,18 +51,25 @@ func FromCommitted(e state.Event) []Message {
 	case state.ReplicaAdded:
 		return []Message{{"+slave", describeReplica(d.Replica, e.Master, d.From)}}
 	case state.FailoverBegun:
-		return []Message{{"+try-failover", old}, {"+elected-leader", old}, {"+failover-state-select-slave", old}}
+		return []Message{{"+elected-leader", old}, {"+failover-state-select-slave", old}}
+	case state.FailoverResumed:
+		return []Message{{"+elected-leader", old}}
 	case state.FailoverPromoting:
 		return []Message{
 			{"+selected-slave", target}, {"+failover-state-send-slaveof-noone", target}, {"+failover-state-wait-promotion", target},
 		}
 	case state.FailoverSwitched:
-		return switched(e)
+		return switched(e, u)
 	case state.ShadowComparison:
 		if d.From != d.To {
 			return []Message{switchMaster(e)}
 		}
+	case state.FailoverRepointed:
+		return []Message{{"+slave-reconf-done", describeReplica(d.Replica, e.Master, d.To)}}
 	case state.FailoverEnded:
+		if d.Reason == failover.ReasonTimeout {
+			return []Message{{"+failover-end-for-timeout", now}, {"+failover-end", now}}
+		}
 		return []Message{{"+failover-end", now}}
 	case state.FailoverAborted:
 		if d.To == "" {
@@ -70,15 +82,21 @@ func FromCommitted(e state.Event) []Message {
 
 // switched tells of a new master as soon as that is decided. Sentinel's leader does so only when the replicas
 // follow it.
-func switched(e state.Event) []Message {
+func switched(e state.Event, u Update) []Message {
 	from, to := e.Data.From, e.Data.To
 	messages := []Message{
 		{"+promoted-slave", describeReplica(to, e.Master, from)},
 		{"+failover-state-reconf-slaves", describeMaster(e.Master, from)},
-		switchMaster(e),
 	}
+	if u.From != nil {
+		messages = append(messages, Message{"+config-update-from", u.From.describe(Owner{Name: e.Master, Master: from})})
+	}
+	messages = append(messages, switchMaster(e))
 	for _, r := range e.Data.Replicas {
 		messages = append(messages, Message{"+slave", describeReplica(r, e.Master, to)})
+	}
+	for _, r := range u.Down {
+		messages = append(messages, Message{"+sdown", describeReplica(r, e.Master, to)})
 	}
 	return messages
 }
@@ -87,18 +105,6 @@ func switched(e state.Event) []Message {
 func switchMaster(e state.Event) Message {
 	from, to := e.Data.From, e.Data.To
 	return Message{"+switch-master", fmt.Sprintf("%s %s %d %s %d", e.Master, from.Host(), from.Port(), to.Host(), to.Port())}
-}
-
-// FromRegistered tells, for each master, that an agent has registered: its address is in the event, myID is
-// its id.
-func FromRegistered(e state.Event, myID string, s *state.State) []Message {
-	var messages []Message
-	for i := range s.Masters {
-		m := &s.Masters[i]
-		messages = append(messages, Message{"+sentinel", fmt.Sprintf("sentinel %s %s %d @ %s %s %d",
-			myID, e.Data.Host, e.Data.Port, m.Name, m.Addr.Host(), m.Addr.Port())})
-	}
-	return messages
 }
 
 // FromMonitor gives Sentinel's events for what this agent saw.
@@ -154,7 +160,6 @@ func FromVerdict(o Owner, was, is monitor.Verdict) []Message {
 var steps = map[failover.ProgressKind]string{
 	failover.RepointSent:      "+slave-reconf-sent",
 	failover.RepointSyncing:   "+slave-reconf-inprog",
-	failover.RepointDone:      "+slave-reconf-done",
 	failover.ConvertedToSlave: "+convert-to-slave",
 	failover.Reattached:       "+fix-slave-config",
 }
@@ -175,17 +180,6 @@ func FromScript(r script.Report) []Message {
 		return []Message{{"-script-error", fmt.Sprintf("%s %d %d", r.Path, r.Exit.Signal, r.Exit.Code)}}
 	case script.TimedOut:
 		return []Message{{"-script-timeout", fmt.Sprintf("%s %d", r.Path, r.PID)}}
-	}
-	return nil
-}
-
-// FromConsensus gives Sentinel's events for a new term and a vote.
-func FromConsensus(e consensus.Event, _ string, myID func(consensus.ServerID) string) []Message {
-	switch e.Kind {
-	case consensus.EventTerm:
-		return []Message{{"+new-epoch", fmt.Sprint(e.Term)}}
-	case consensus.EventVoted:
-		return []Message{{"+vote-for-leader", fmt.Sprintf("%s %d", myID(e.Peer), e.Term)}}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"picket/consensus"
 	"picket/failover"
 	"picket/monitor"
+	"picket/sentinel/script"
 	"picket/sentinel/state"
 )
 
@@ -38,8 +39,8 @@ func TestFromCommitted(t *testing.T) {
 			[]Message{{"+slave", "slave [fd00::3]:6379 fd00::3 6379 @ cache 10.0.0.1 6379"}}},
 		{state.AgentRegistered, state.EventData{Agent: "b"}, nil},
 		{state.FailoverBegun, state.EventData{From: oldMaster},
-			[]Message{{"+try-failover", old}, {"+elected-leader", old}, {"+failover-state-select-slave", old}}},
-		{state.FailoverResumed, state.EventData{From: oldMaster}, nil},
+			[]Message{{"+elected-leader", old}, {"+failover-state-select-slave", old}}},
+		{state.FailoverResumed, state.EventData{From: oldMaster}, []Message{{"+elected-leader", old}}},
 		{state.FailoverPromoting, state.EventData{From: oldMaster, To: newMaster}, []Message{
 			{"+selected-slave", target}, {"+failover-state-send-slaveof-noone", target}, {"+failover-state-wait-promotion", target},
 		}},
@@ -49,21 +50,59 @@ func TestFromCommitted(t *testing.T) {
 			{"+slave", "slave 10.0.0.1:6379 10.0.0.1 6379 @ cache 10.0.0.2 6380"},
 			{"+slave", "slave [fd00::3]:6379 fd00::3 6379 @ cache 10.0.0.2 6380"},
 		}},
-		{state.FailoverRepointed, state.EventData{From: oldMaster, To: newMaster, Replica: other}, nil},
+		{state.FailoverRepointed, state.EventData{From: oldMaster, To: newMaster, Replica: other},
+			[]Message{{"+slave-reconf-done", "slave [fd00::3]:6379 fd00::3 6379 @ cache 10.0.0.2 6380"}}},
 		{state.FailoverEnded, state.EventData{From: oldMaster, To: newMaster}, []Message{{"+failover-end", "master cache 10.0.0.2 6380"}}},
+		{state.FailoverEnded, state.EventData{From: oldMaster, To: newMaster, Reason: failover.ReasonTimeout},
+			[]Message{{"+failover-end-for-timeout", "master cache 10.0.0.2 6380"}, {"+failover-end", "master cache 10.0.0.2 6380"}}},
 		{state.FailoverAborted, state.EventData{From: oldMaster}, []Message{{"-failover-abort-no-good-slave", old}}},
 		{state.FailoverAborted, state.EventData{From: oldMaster, To: newMaster}, []Message{{"-failover-abort-slave-timeout", old}}},
 	} {
-		check(t, string(c.kind), FromCommitted(state.Event{Type: c.kind, Master: "cache", Data: c.data}), c.want...)
+		check(t, string(c.kind), FromCommitted(state.Event{Type: c.kind, Master: "cache", Data: c.data}, Update{}), c.want...)
 	}
 }
 
-func TestFromRegistered(t *testing.T) {
-	s := &state.State{Masters: []state.Master{{Name: "cache", Addr: oldMaster}, {Name: "jobs", Addr: other}}}
-	e := state.Event{Type: state.AgentRegistered, Data: state.EventData{Agent: "b", Host: "10.0.1.2", Port: 26379}}
-	check(t, "registered", FromRegistered(e, "abcd", s),
-		Message{"+sentinel", "sentinel abcd 10.0.1.2 26379 @ cache 10.0.0.1 6379"},
-		Message{"+sentinel", "sentinel abcd 10.0.1.2 26379 @ jobs fd00::3 6379"})
+func TestFromCommitted_SwitchLedByAnotherAgent(t *testing.T) {
+	e := state.Event{Type: state.FailoverSwitched, Master: "cache", Data: state.EventData{
+		From: oldMaster, To: newMaster, Replicas: []config.Addr{oldMaster, other},
+	}}
+	u := Update{From: &Speaker{"abcd", "[fd00::9]:26379"}, Down: []config.Addr{oldMaster}}
+	got := FromCommitted(e, u)
+	check(t, "the end", got[len(got)-1:], Message{"+sdown", "slave 10.0.0.1:6379 10.0.0.1 6379 @ cache 10.0.0.2 6380"})
+	check(t, "whose word it is", got[2:4], Message{"+config-update-from", "sentinel abcd fd00::9 26379 @ cache 10.0.0.1 6379"},
+		Message{"+switch-master", "cache 10.0.0.1 6379 10.0.0.2 6380"})
+}
+
+func TestOfAgents(t *testing.T) {
+	o := Owner{"cache", oldMaster, true}
+	who := Speaker{"abcd", "10.0.1.2:26379"}
+	registered := func(before config.Addr) state.Event {
+		return state.Event{Type: state.AgentRegistered, Data: state.EventData{Agent: "b", Host: "10.0.1.2", Port: 26379, From: before}}
+	}
+	id := func(s consensus.ServerID) string { return "id-of-" + string(s) }
+	const agent, master = "sentinel abcd 10.0.1.2 26379 @ cache 10.0.0.1 6379", "master cache 10.0.0.1 6379"
+	for _, c := range []struct {
+		what string
+		got  []Message
+		want []Message
+	}{
+		{"new", FromRegistered(registered(""), who, o), []Message{{"+sentinel", agent}}},
+		{"moved", FromRegistered(registered("10.0.1.9:26379"), who, o),
+			[]Message{{"+sentinel-address-switch", master + " ip 10.0.1.2 port 26379 for abcd"}}},
+		{"in another zone", FromRegistered(registered("10.0.1.2:26379"), who, o), nil},
+		{"silent", FromSilence(who, o, true), []Message{{"+sdown", agent}}},
+		{"heard", FromSilence(who, o, false), []Message{{"-sdown", agent}}},
+		{"attempt", Attempt(o), []Message{{"+try-failover", master}}},
+		{"defeat", NotElected(o), []Message{{"-failover-abort-not-elected", master}}},
+		{"term", FromConsensus(consensus.Event{Kind: consensus.EventTerm, Term: 9}, id), []Message{{"+new-epoch", "9"}}},
+		{"vote", FromConsensus(consensus.Event{Kind: consensus.EventVoted, Term: 9, Peer: "b"}, id), []Message{{"+vote-for-leader", "id-of-b 9"}}},
+		{"leader", FromConsensus(consensus.Event{Kind: consensus.EventLeader, Term: 9, Peer: "b"}, id), nil},
+		{"script", FromScript(script.Report{Kind: script.Failed, Path: "/s", Exit: script.Exit{Signal: 9}}), []Message{{"-script-error", "/s 9 0"}}},
+		{"slow script", FromScript(script.Report{Kind: script.TimedOut, Path: "/s", PID: 77}), []Message{{"-script-timeout", "/s 77"}}},
+		{"good script", FromScript(script.Report{Kind: script.Ended, Path: "/s"}), nil},
+	} {
+		check(t, c.what, c.got, c.want...)
+	}
 }
 
 func TestFromMonitor(t *testing.T) {
@@ -109,20 +148,12 @@ func TestFromVerdict(t *testing.T) {
 func TestFromProgress(t *testing.T) {
 	for kind, channel := range map[failover.ProgressKind]string{
 		failover.RepointSent: "+slave-reconf-sent", failover.RepointSyncing: "+slave-reconf-inprog",
-		failover.RepointDone: "+slave-reconf-done", failover.ConvertedToSlave: "+convert-to-slave", failover.Reattached: "+fix-slave-config",
+		failover.ConvertedToSlave: "+convert-to-slave", failover.Reattached: "+fix-slave-config",
 	} {
 		check(t, channel, FromProgress(failover.Progress{Master: "cache", Kind: kind, Server: newMaster}, Owner{Name: "cache", Master: oldMaster}),
 			Message{channel, "slave 10.0.0.2:6380 10.0.0.2 6380 @ cache 10.0.0.1 6379"})
 	}
-	for _, kind := range []failover.ProgressKind{failover.ServerCut, failover.ServerPromoted, failover.Blocked, failover.ActionFailed} {
+	for _, kind := range []failover.ProgressKind{failover.ServerCut, failover.ServerPromoted, failover.RepointDone, failover.Blocked, failover.ActionFailed} {
 		check(t, fmt.Sprint(kind), FromProgress(failover.Progress{Kind: kind, Server: newMaster}, Owner{}))
 	}
-}
-
-func TestFromConsensus(t *testing.T) {
-	id := func(s consensus.ServerID) string { return "id-of-" + string(s) }
-	check(t, "term", FromConsensus(consensus.Event{Kind: consensus.EventTerm, Term: 9}, "a", id), Message{"+new-epoch", "9"})
-	check(t, "vote", FromConsensus(consensus.Event{Kind: consensus.EventVoted, Term: 9, Peer: "b"}, "a", id),
-		Message{"+vote-for-leader", "id-of-b 9"})
-	check(t, "leader", FromConsensus(consensus.Event{Kind: consensus.EventLeader, Term: 9, Peer: "b"}, "a", id))
 }

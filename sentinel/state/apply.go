@@ -116,10 +116,11 @@ func (s *State) registerAgent(c Command, at position) (*State, error) {
 	if known != nil && known.rebooted(agent.Boot) == agent {
 		return &next, nil // nothing to tell anybody
 	}
-	return next.withEvent(Event{
-		ID: at.index, Type: AgentRegistered, Epoch: at.term, At: c.At,
-		Data: EventData{Agent: agent.ID, Host: agent.Host, Port: agent.SentinelPort},
-	}), nil
+	data := EventData{Agent: agent.ID, Host: agent.Host, Port: agent.SentinelPort}
+	if known != nil {
+		data.From = config.NewAddr(known.Host, known.SentinelPort)
+	}
+	return next.withEvent(Event{ID: at.index, Type: AgentRegistered, Epoch: at.term, At: c.At, Data: data}), nil
 }
 
 func (s *State) forgetAgent(c Command, at position) (*State, error) {
@@ -335,7 +336,7 @@ func event(step failover.Step, r *failover.Record, m *Master, at position) Event
 	case failover.StepRepoint:
 		data.Replica = step.Replica
 	case failover.StepEnd, failover.StepAbort:
-		data.Why, data.ElapsedMS = step.Why, elapsed(r.DownAt, step.At)
+		data.Why, data.Reason, data.ElapsedMS = step.Why, step.Reason, elapsed(r.DownAt, step.At)
 	}
 	return Event{ID: at.index, Type: types[step.Kind], Master: m.Name, Epoch: at.term, At: step.At, Data: data}
 }

@@ -47,7 +47,7 @@ type EventData struct {
 	Failover uint64        `json:"failover,omitempty"` // id of the failover: all its events share it
 	Cause    string        `json:"cause,omitempty"`
 	Evidence string        `json:"evidence,omitempty"`
-	From     config.Addr   `json:"from,omitempty"`    // old master
+	From     config.Addr   `json:"from,omitempty"`    // old master; of an agent that had registered before: where clients found it
 	To       config.Addr   `json:"to,omitempty"`      // new master, or target
 	Replica  config.Addr   `json:"replica,omitempty"` // the one that was added or re-pointed
 	Replicas []config.Addr `json:"replicas,omitempty"`
@@ -69,4 +69,5 @@ type EventData struct {
 	Bytes    int64       `json:"bytes,omitempty"` // lost
 	Kept     string      `json:"kept,omitempty"`  // the file that holds what is lost, on an agent
 	Unkept   string      `json:"unkept,omitempty"`
+	Reason   string      `json:"reason,omitempty"` // of failover.ended and failover.aborted, in one word
 }

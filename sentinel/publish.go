@@ -1,0 +1,126 @@
+package sentinel
+
+import (
+	"maps"
+	"slices"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/monitor"
+	"picket/sentinel/picture"
+	"picket/sentinel/resp"
+	"picket/sentinel/state"
+)
+
+// attempts are the masters of which subscribers were told, in one term, that somebody tries to fail them over.
+type attempts struct {
+	term    uint64
+	masters []string
+}
+
+// publish tells subscribers, and the notification scripts of those masters whose events these are.
+func (h *herald) publish(messages []resp.Message, masters ...string) {
+	h.door(messages...)
+	for _, master := range masters {
+		for _, m := range messages {
+			h.scripts.notify(master, m)
+		}
+	}
+}
+
+// publishAll tells subscribers something of each master.
+func (h *herald) publishAll(of func(resp.Owner) []resp.Message) {
+	masters := h.machine.State().Masters
+	for i := range masters {
+		h.publish(of(owner(&masters[i], masters[i].Addr)), masters[i].Name)
+	}
+}
+
+// publishCommitted tells subscribers of a committed event.
+func (h *herald) publishCommitted(e state.Event) {
+	s := h.machine.State()
+	switch e.Type {
+	case state.FailoverBegun: // by an agent for which this one did not vote, perhaps
+		h.attempt(e.Epoch, resp.Owner{Name: e.Master, Master: e.Data.From})
+	case state.FailoverSwitched:
+		h.scripts.reconfigure(e, h.self)
+		h.publish(resp.FromCommitted(e, h.update(e)), e.Master)
+		return
+	case state.AgentRegistered:
+		if who, known := resp.SpeakerOf(s, h.cluster, e.Data.Agent); known && e.Data.Agent != h.self {
+			h.publishAll(func(o resp.Owner) []resp.Message { return resp.FromRegistered(e, who, o) })
+		}
+		return
+	}
+	h.publish(resp.FromCommitted(e, resp.Update{}), e.Master)
+}
+
+// update says what a switch means to this agent. Servers that nobody watches any more are forgotten then.
+func (h *herald) update(e state.Event) (u resp.Update) {
+	s := h.machine.State()
+	if who, known := resp.SpeakerOf(s, h.cluster, e.Data.Agent); known && e.Data.Agent != h.self {
+		u.From = &who
+	}
+	maps.DeleteFunc(h.down, func(a config.Addr, _ bool) bool { return s.Owner(a) == nil })
+	for _, r := range e.Data.Replicas {
+		if h.down[r] {
+			u.Down = append(u.Down, r)
+		}
+	}
+	return u
+}
+
+// attempt tells once in each term that somebody tries to fail a master over.
+func (h *herald) attempt(term uint64, o resp.Owner) {
+	if term > h.tried.term {
+		h.tried = attempts{term: term}
+	}
+	if term == h.tried.term && !slices.Contains(h.tried.masters, o.Name) {
+		h.tried.masters = append(h.tried.masters, o.Name)
+		h.publish(resp.Attempt(o), o.Name)
+	}
+}
+
+// publishElection tells subscribers of a term and of a vote. Sentinel has an attempt begin between the two.
+func (h *herald) publishElection(e consensus.Event) {
+	r := electedFor(e.Reason)
+	if e.Kind == consensus.EventVoted && (r.purpose == forDown || r.purpose == forManual) {
+		s := h.machine.State()
+		for _, name := range r.masters {
+			if m := s.Master(name); m != nil {
+				h.attempt(uint64(e.Term), owner(m, m.Addr))
+			}
+		}
+	}
+	id := func(s consensus.ServerID) string { return picture.MyID(h.cluster, string(s)) }
+	h.publish(resp.FromConsensus(e, id), r.masters...)
+}
+
+// publishDefeat tells subscribers that an attempt of this agent is over, if they were told that it began.
+func (h *herald) publishDefeat(r reason) {
+	s := h.machine.State()
+	for _, name := range r.masters {
+		if m := s.Master(name); m != nil && slices.Contains(h.tried.masters, name) {
+			h.publish(resp.NotElected(owner(m, m.Addr)), name)
+		}
+	}
+}
+
+// note keeps which servers are told to be down: a server is told anew what it is after a switch.
+func (h *herald) note(e monitor.Event) {
+	switch e.Kind {
+	case monitor.ServerDown:
+		h.down[e.Server.Addr] = true
+	case monitor.ServerUp:
+		delete(h.down, e.Server.Addr)
+	}
+}
+
+// silent tells that an agent is not heard, or is heard again.
+func (h *herald) silent(agent string, silent bool) {
+	h.tell(func() {
+		if who, known := resp.SpeakerOf(h.machine.State(), h.cluster, agent); known {
+			h.publishAll(func(o resp.Owner) []resp.Message { return resp.FromSilence(who, o, silent) })
+		}
+	})
+}
