@@ -27,6 +27,9 @@ const (
 // names.
 var names = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 
+// ValidName says whether a master may have the name.
+func ValidName(name string) bool { return names.MatchString(name) }
+
 // check reports what makes no sense although each value is of the right type, and reads the secrets' files.
 func (c *Config) check(r *report) {
 	r.name("cluster", c.Cluster)

@@ -23,6 +23,7 @@ type applier struct {
 	waiting map[Index]waiter // for an entry
 	readers []reader         // for all up to an index
 	advance chan struct{}    // closed when anything is applied; nil: nobody waits for that
+	recent  [remembered]applied
 
 	writing atomic.Bool // a snapshot is being written
 
@@ -33,6 +34,16 @@ type applier struct {
 		entries int
 		bytes   int64
 	}
+}
+
+// remembered is of how many entries the results are kept: who had one committed by another server asks for them a round trip later.
+const remembered = 1024
+
+// applied is an entry that was applied, and what that led to.
+type applied struct {
+	index Index
+	term  Term
+	value any
 }
 
 // task is a run of committed entries, or a snapshot to restore once it is durable.
@@ -114,6 +125,17 @@ func (a *applier) after(i Index, answer func()) {
 	}
 	a.mu.Unlock()
 	answer()
+}
+
+// result gives what Apply returned for an entry that was applied here.
+func (a *applier) result(i Index, t Term) (Result, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o := a.recent[i%remembered]
+	if o.index != i || o.term != t {
+		return Result{}, fmt.Errorf("%w: entry %d is committed, but this server restored a snapshot, or applied a lot since", ErrUnknown, i)
+	}
+	return Result{Index: i, Term: t, Value: o.value}, nil
 }
 
 // advanced is closed when anything more is applied.
@@ -210,6 +232,7 @@ func (a *applier) applyOne(e Entry) {
 	a.mu.Lock()
 	w, ok := a.waiting[e.Index]
 	delete(a.waiting, e.Index)
+	a.recent[e.Index%remembered] = applied{e.Index, e.Term, value}
 	a.mu.Unlock()
 	switch {
 	case !ok:

@@ -92,7 +92,13 @@ func (n *Node) finishForward(from ServerID, r *ForwardResponse) {
 	delete(n.forwards, r.ID)
 	switch r.Outcome {
 	case Committed:
-		n.applier.after(r.Index, func() { f.answer(Result{Index: r.Index, Term: r.Term}, nil) })
+		n.applier.after(r.Index, func() {
+			if f.data == nil {
+				f.answer(Result{Index: r.Index, Term: r.Term}, nil) // nothing was applied but the change
+				return
+			}
+			f.answer(n.applier.result(r.Index, r.Term))
+		})
 	case NotTaken:
 		f.answer(Result{}, fmt.Errorf("%w; %s answers: %s", ErrNoLeader, from, r.Error))
 	case Refused:

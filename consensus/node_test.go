@@ -34,11 +34,16 @@ func TestNode_PutOnAnyServerGetOnAnyServer(t *testing.T) {
 func TestNode_ResultOfApplyReachesTheProposer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(t, 3, nil)
-		leader := g.nodes[g.leader()]
-		for i, want := range []string{"", "v0", "v1"} {
-			r, err := leader.Propose(t.Context(), put("x", fmt.Sprint("v", i)))
-			if err != nil || r.Value != want || r.Term != leader.Status().Term {
-				t.Errorf("proposal %d: %+v, %v; want value %q", i, r, err, want)
+		leader := g.leader()
+		follower := g.other(leader)
+		for i, by := range []consensus.ServerID{leader, leader, follower, follower, leader} {
+			want := ""
+			if i > 0 {
+				want = fmt.Sprint("v", i-1)
+			}
+			r, err := g.nodes[by].Propose(t.Context(), put("x", fmt.Sprint("v", i)))
+			if err != nil || r.Value != want || r.Term != g.nodes[leader].Status().Term {
+				t.Errorf("proposal %d, by %s where %s leads: %+v, %v; want value %q", i, by, leader, r, err, want)
 			}
 		}
 	})

@@ -44,7 +44,7 @@ func (e *NotLeaderError) Error() string {
 type Result struct {
 	Index Index
 	Term  Term
-	Value any // what Apply returned; nil when the proposal was forwarded to another server
+	Value any // what Apply returned on this server
 }
 
 // proposal is a command on its way into the log. answer is called once, unless the node stops.

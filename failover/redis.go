@@ -43,12 +43,12 @@ type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // servers is Redis over go-redis: one small client for each server, kept for the next time.
 type servers struct {
-	masters map[string]*config.Master
-	dial    Dial
-	now     func() time.Time
+	settings func(master string) *config.Master
+	dial     Dial
+	now      func() time.Time
 
 	mu      sync.Mutex
-	clients map[clientKey]*redis.Client
+	clients map[clientKey]client
 }
 
 type clientKey struct {
@@ -56,22 +56,33 @@ type clientKey struct {
 	server config.Addr
 }
 
-// NewRedis talks to the servers of the configured masters, with their credentials. dial may be nil: over the machine's network. What is seen
-// is dated by now.
-func NewRedis(masters map[string]*config.Master, dial Dial, now func() time.Time) Redis {
-	return &servers{masters: masters, dial: dial, now: now, clients: map[clientKey]*redis.Client{}}
+// client is a connection pool, and of which settings it was made.
+type client struct {
+	*redis.Client
+	settings *config.Master
+}
+
+// NewRedis talks to the servers of masters, with the credentials of their settings, which are nil for a master that is not known. dial may be nil: over
+// the machine's network. What is seen is dated by now.
+func NewRedis(settings func(master string) *config.Master, dial Dial, now func() time.Time) Redis {
+	return &servers{settings: settings, dial: dial, now: now, clients: map[clientKey]client{}}
 }
 
 func (s *servers) client(master string, server config.Addr) (*redis.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := clientKey{master, server}
-	if c := s.clients[key]; c != nil {
-		return c, nil
+	settings := s.settings(master)
+	known, found := s.clients[key]
+	if found && known.settings == settings {
+		return known.Client, nil
 	}
-	settings := s.masters[master]
+	if found { // there may be another password
+		_ = known.Close() // its connections are of no use any more
+		delete(s.clients, key)
+	}
 	if settings == nil {
-		return nil, fmt.Errorf("no master %q in the configuration of this agent", master)
+		return nil, fmt.Errorf("no master %q is known to this agent", master)
 	}
 	opts, err := monitor.RedisOptions(settings, server)
 	if err != nil {
@@ -83,7 +94,7 @@ func (s *servers) client(master string, server config.Addr) (*redis.Client, erro
 	opts.DialTimeout = time.Second
 	opts.ConnMaxIdleTime = time.Minute
 	c := monitor.NewClient(settings, opts)
-	s.clients[key] = c
+	s.clients[key] = client{c, settings}
 	return c, nil
 }
 
@@ -95,7 +106,7 @@ func (s *servers) discard(key clientKey, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.clients[key]; c != nil {
+	if c, found := s.clients[key]; found {
 		_ = c.Close() // it has no connection
 		delete(s.clients, key)
 	}

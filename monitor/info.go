@@ -15,7 +15,7 @@ const maxAttached = 1024
 // ParseInfo reads the reply to INFO. Fields that are missing or not understood keep their zero values; only a reply without a role
 // is refused.
 func ParseInfo(server config.Addr, at time.Time, text string) (Observation, error) {
-	o := Observation{Server: server, At: at, LastIO: -1, Fence: -1}
+	o := Observation{Server: server, At: at, Text: text, LastIO: -1, Fence: -1}
 	fields := map[string]string{}
 	for line := range strings.SplitSeq(text, "\n") {
 		key, value, ok := strings.Cut(strings.TrimSuffix(line, "\r"), ":")

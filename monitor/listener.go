@@ -76,6 +76,9 @@ func (l listener) session(ctx context.Context) (subscribed bool, err error) {
 	in := bufio.NewReaderSize(conn, 2*maxHello)
 	for {
 		words, err := l.next(conn, in)
+		if refused := replyError(""); errors.As(err, &refused) && NeedsNoPassword(string(refused)) {
+			continue
+		}
 		if err != nil {
 			return subscribed, err
 		}

@@ -121,7 +121,15 @@ func (m *Monitor) Watch(targets []Target) {
 	for _, t := range targets {
 		wanted[t.Addr] = true
 		if w := m.watched[t.Addr]; w != nil {
+			anew := w.facts.target.Settings != t.Settings
 			w.facts.retarget(t)
+			if anew {
+				m.stopProber(w)
+				attended := w.prober.attended.Load()
+				w.prober = newProber(m, w, t)
+				w.prober.attended.Store(attended)
+				m.startProber(w)
+			}
 			m.startListener(w)
 			continue
 		}
@@ -132,18 +140,24 @@ func (m *Monitor) Watch(targets []Target) {
 	}
 	for addr, w := range m.watched {
 		if !wanted[addr] {
-			if w.stop != nil {
-				w.stop()
-			}
-			if w.deafen != nil {
-				w.deafen()
-			}
+			m.stopProber(w)
 			delete(m.watched, addr)
 			delete(m.unseen, addr)
 			m.opinions.forget(addr)
 			delete(m.foreign, addr)
 		}
 	}
+}
+
+// stopProber is called with mu held.
+func (m *Monitor) stopProber(w *watched) {
+	if w.stop != nil {
+		w.stop()
+	}
+	if w.deafen != nil {
+		w.deafen()
+	}
+	w.stop, w.deafen = nil, nil
 }
 
 // startProber is called with mu held.

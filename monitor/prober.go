@@ -235,7 +235,7 @@ func (p *prober) probe(ctx context.Context, client *redis.Client, first, withInf
 	commands, err := pipe.Exec(limit)
 	at := p.monitor.cfg.Now()
 	bad, answered := classify(ping, err)
-	if denied := commands[0].Err(); answered && first && p.target.Settings.Password != "" && denied != nil {
+	if denied := commands[0].Err(); answered && first && p.target.Settings.Password != "" && denied != nil && !NeedsNoPassword(denied.Error()) {
 		bad = advise(denied.Error())
 	}
 	if !answered {

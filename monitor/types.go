@@ -61,7 +61,8 @@ type Observation struct {
 	At       time.Time
 	Version  string
 	RunID    string
-	PID      int // on its own host
+	PID      int    // on its own host
+	Text     string `json:"-"` // the whole of it
 	Uptime   time.Duration
 	Loading  bool
 	Role     string // "master" or "slave"

@@ -31,8 +31,8 @@ type Agent struct {
 	cfg      *config.Config
 	host     Host
 	version  string
-	masters  map[string]*config.Master // of the file, by name
-	identity state.Agent               // as the file has it
+	rules    rules       // for the masters
+	identity state.Agent // as the file has it
 	beside   beside
 	redis    failover.Redis
 	crew     func(consensus.Term) failover.Env // what the runners of a term work with
@@ -65,6 +65,7 @@ type Agent struct {
 	electing  chan struct{}                    // holds one element while this agent stands for election
 	workers   sync.WaitGroup                   // what the judge started
 	fresh     bool                             // the log was empty at the start
+	simulated atomic.Uint32                    // failures, for tests: SENTINEL SIMULATE-FAILURE
 	joined    atomic.Bool                      // there is a node: peers may be connected a little earlier
 }
 
@@ -75,13 +76,14 @@ const inboxLength = 1024
 func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Agent, error) {
 	log = log.With().Str("agent", cfg.Agent.ID).Logger()
 	a := &Agent{
-		cfg: cfg, host: host.withDefaults(), version: version, masters: map[string]*config.Master{}, identity: identity(cfg, rand.Uint64()),
+		cfg: cfg, host: host.withDefaults(), version: version, identity: identity(cfg, rand.Uint64()),
 		machine: state.NewMachine(), peers: newPeers(),
 		bell: newBell(), wake: make(chan struct{}, 1), inbox: make(chan func(*judge), inboxLength),
 		settled: make(chan struct{}), electing: make(chan struct{}, 1),
 	}
+	a.rules = rules{file: map[string]*config.Master{}, known: map[string]setting{}}
 	for i := range cfg.Masters {
-		a.masters[cfg.Masters[i].Name] = &cfg.Masters[i]
+		a.rules.file[cfg.Masters[i].Name] = &cfg.Masters[i]
 	}
 	a.beside.located = make(chan struct{}, 1)
 	a.ledger = newLedger(a.now(), cfg.Masters)
@@ -92,13 +94,13 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 	a.metrics = api.NewMetrics(a)
 	a.herald = &herald{
 		log: log, cluster: cfg.Cluster, self: cfg.Agent.ID, machine: a.machine, metrics: a.metrics,
-		queue: make(chan saying, heraldQueue), down: map[config.Addr]bool{},
+		queue: make(chan saying, heraldQueue), down: map[config.Addr]bool{}, forget: a.disown,
 	}
 	a.scripts = script.NewRunner(script.Config{Report: a.herald.script})
 	a.herald.scripts = scripts{a.scripts.Add, a.scripting}
-	a.redis = failover.NewRedis(a.masters, failover.Dial(host.watch()), a.now)
+	a.redis = failover.NewRedis(a.named, failover.Dial(host.watch()), a.now)
 	a.keeper = salvage.NewKeeper(salvage.Config{
-		FS: a.host.FS, Dir: SalvageDir(cfg.Agent.DataDir), MaxBytes: int64(cfg.Salvage.MaxBytes), Masters: a.masters,
+		FS: a.host.FS, Dir: SalvageDir(cfg.Agent.DataDir), MaxBytes: int64(cfg.Salvage.MaxBytes), Settings: a.named,
 		Dial: salvage.Dial(a.host.watch()), Now: a.now,
 	})
 	if a.shadow() {
@@ -184,6 +186,9 @@ func (a *Agent) join() error {
 	})
 	if err != nil {
 		return err
+	}
+	if a.rules.own, err = openOwn(a.host.FS, a.cfg.Agent.DataDir); err != nil {
+		return errors.Join(err, log.Close())
 	}
 	a.fresh = recovered.Snapshot.Index == 0 && len(recovered.Entries) == 0
 	a.herald.told, a.herald.old = uint64(recovered.Snapshot.Index), last(recovered)

@@ -2,6 +2,7 @@ package sentinel
 
 import (
 	"context"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,12 @@ func (a *Agent) local() config.Addr {
 func (a *Agent) whoami() state.Agent {
 	me := a.identity
 	me.Local = a.local()
+	if host := a.rules.own.parameter(announceIP); host != "" {
+		me.Host = host
+	}
+	if port, err := strconv.Atoi(a.rules.own.parameter(announcePort)); err == nil && port != 0 {
+		me.SentinelPort = port
+	}
 	return me
 }
 
@@ -45,7 +52,7 @@ func (s *sidecar) locate(ctx context.Context) {
 		if len(masters) == 0 {
 			return nil // nothing is agreed yet
 		}
-		o := s.whois(ctx)
+		o := s.whois(ctx, masters)
 		if o == nil {
 			return nil
 		}
@@ -65,9 +72,9 @@ func (s *sidecar) locate(ctx context.Context) {
 	})
 }
 
-// whois asks with the user and password of each master of the file, which may be different; nil: none was right, or the server does not answer.
-func (s *sidecar) whois(ctx context.Context) *monitor.Observation {
-	for _, m := range s.a.cfg.Masters {
+// whois asks with the user and password of each master, which may be different; nil: none was right, or the server does not answer.
+func (s *sidecar) whois(ctx context.Context, masters []*state.Master) *monitor.Observation {
+	for _, m := range masters {
 		if o, _, err := s.a.redis.Do(ctx, m.Name, failover.Action{Kind: failover.Read, Server: s.a.cfg.Local}); err == nil {
 			return o
 		}

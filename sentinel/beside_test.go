@@ -51,7 +51,7 @@ func TestBeside(t *testing.T) {
 // them prove that they follow: they would not, then.)
 func TestBeside_AnAgentThatIsStartedAloneTrustsNobody(t *testing.T) {
 	t.Parallel()
-	g := newGroup(t, func(a *Agent) { a.masters[master].LeaseLoss = config.LeaseStrict })
+	g := newGroup(t, func(a *Agent) { a.rules.file[master].LeaseLoss = config.LeaseStrict })
 	for _, m := range g.members {
 		m.stop()
 	}

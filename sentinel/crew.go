@@ -57,6 +57,7 @@ func (c crew) Commit(ctx context.Context, s failover.Step) error {
 	if refusal, refused := result.Value.(error); refused {
 		return fmt.Errorf("commit a step of the failover: %w", refusal)
 	}
+	c.a.collapse(s.Kind)
 	return nil
 }
 
@@ -103,7 +104,7 @@ func (l look) master(name string) *state.Master {
 // situation is all that a decision on a master depends on.
 func (a *Agent) situation(l look, m *state.Master, term consensus.Term) failover.Situation {
 	return failover.Situation{
-		Now: l.now, Epoch: uint64(term), Settings: a.masters[m.Name], Zone: zones(l.state), Master: m.Addr, Replicas: m.Replicas,
+		Now: l.now, Epoch: uint64(term), Settings: a.settings(m), Zone: zones(l.state), Master: m.Addr, Replicas: m.Replicas,
 		Record: m.Failover, View: l.view, Verdict: a.verdict(l, m), Paused: paused(l, m), Acknowledged: m.Acknowledged,
 		RunID: m.RunID(), ReplID: m.ReplID(), Registered: m.Registered(), Lessee: a.lessee(l.state, m, term),
 		Shadow: a.shadow(),
@@ -128,8 +129,8 @@ func (a *Agent) verdict(l look, m *state.Master) monitor.Verdict {
 func (a *Agent) question(l look, m *state.Master) monitor.Question {
 	agents := len(l.status.Voters())
 	return monitor.Question{
-		Name: m.Name, Master: m.Addr, Replicas: m.Replicas, Quorum: quorum(a.masters[m.Name], agents), Agents: agents,
-		RunID: m.RunID(), AcceptEmpty: a.masters[m.Name].EmptyMaster == config.EmptyAccept,
+		Name: m.Name, Master: m.Addr, Replicas: m.Replicas, Quorum: quorum(a.settings(m), agents), Agents: agents,
+		RunID: m.RunID(), AcceptEmpty: a.settings(m).EmptyMaster == config.EmptyAccept,
 	}
 }
 

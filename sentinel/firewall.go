@@ -78,8 +78,8 @@ func (a *Agent) recall(e monitor.Event) {
 
 // guards says whether this agent may detach replicas of a master.
 func (a *Agent) guards(s *state.State, view monitor.View, m *state.Master) bool {
-	return a.masters[m.Name] != nil && a.masters[m.Name].EmptyMaster != config.EmptyAccept && paused(look{state: s, now: a.now()}, m) == nil &&
-		len(failover.Feared(view, a.masters[m.Name], m.Addr, m.Replicas)) == 0
+	return a.settings(m) != nil && a.settings(m).EmptyMaster != config.EmptyAccept && paused(look{state: s, now: a.now()}, m) == nil &&
+		len(failover.Feared(view, a.settings(m), m.Addr, m.Replicas)) == 0
 }
 
 // shielding is one replica that may have to be kept from its master.

@@ -46,7 +46,7 @@ func TestHandOver_ThatIsGivenUpChangesNothing(t *testing.T) {
 	}
 	g = newGroup(t, func(a *Agent) {
 		a.redis = stalling{a.redis, hang}
-		a.masters[master].LeaseLoss = config.LeaseOff // without a replica's word, the agent beside the master would fence it
+		a.rules.file[master].LeaseLoss = config.LeaseOff // without a replica's word, the agent beside the master would fence it
 	})
 	old := g.servers[0]
 	writer := redis.NewClient(&redis.Options{Addr: string(old.Addr), MaxRetries: -1, ReadTimeout: patience})

@@ -3,6 +3,8 @@ package sentinel
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -27,6 +29,7 @@ type herald struct {
 	door    func(...resp.Message) // publishes to subscribers
 	scripts scripts
 	metrics metrics
+	forget  func(master string) // drops what was set on this agent for a master that is removed
 	queue   chan saying
 	dropped atomic.Uint64
 	told    uint64 // id of the newest committed event that was told
@@ -138,7 +141,13 @@ func (h *herald) event(e state.Event) {
 	if d.ElapsedMS != 0 {
 		line = line.Int64("elapsed_ms", d.ElapsedMS)
 	}
+	for _, o := range d.Changes {
+		line = line.Str(o.Name, o.Value)
+	}
 	line.Msg(string(e.Type))
+	if e.Type == state.MasterRemoved {
+		h.forget(e.Master)
+	}
 	h.metrics.Committed(e)
 	h.publishCommitted(e)
 }
@@ -146,6 +155,20 @@ func (h *herald) event(e state.Event) {
 // owner says whose server it is.
 func owner(m *state.Master, a config.Addr) resp.Owner {
 	return resp.Owner{Name: m.Name, Master: m.Addr, IsMaster: m.Addr == a}
+}
+
+// set tells what was set on this agent alone.
+func (h *herald) set(o resp.Owner, options map[string]string) {
+	h.tell(func() {
+		for _, name := range slices.Sorted(maps.Keys(options)) {
+			value := options[name]
+			if name == config.OptionPassword {
+				value = "******"
+			}
+			h.log.Info().Str("master", o.Name).Str(name, value).Msg("an option was set on this agent")
+			h.door(resp.FromSet(o, name, value))
+		}
+	})
 }
 
 // seen tells what the monitor observed.

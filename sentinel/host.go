@@ -3,6 +3,7 @@ package sentinel
 import (
 	"context"
 	"net"
+	"os"
 	"time"
 
 	"picket/consensus/tcp"
@@ -17,6 +18,8 @@ type Host struct {
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Now is the clock that the agent judges, promises and holds leases by. Timers are the runtime's.
 	Now func() time.Time
+	// Exit ends the process, as a crash would.
+	Exit func(code int)
 }
 
 // watch is how servers are dialled.
@@ -31,6 +34,9 @@ func (h Host) watch() tcp.Dial {
 func (h Host) withDefaults() Host {
 	if h.FS == nil {
 		h.FS = vfs.OS{}
+	}
+	if h.Exit == nil {
+		h.Exit = os.Exit
 	}
 	if h.Now == nil {
 		h.Now = time.Now

@@ -190,7 +190,7 @@ const bareFor = 5 * time.Second
 // bare notes since when no agent is beside a master that is to be fenced when it is cut off.
 func (j *judge) bare(l look, m *state.Master, now *judged) {
 	switch {
-	case j.a.masters[m.Name].LeaseLoss == config.LeaseOff || l.state.Beside(m.Addr) != nil:
+	case j.a.settings(m).LeaseLoss == config.LeaseOff || l.state.Beside(m.Addr) != nil:
 		now.bare, now.warned = time.Time{}, false
 	case now.bare.IsZero():
 		now.bare = l.now
@@ -303,7 +303,7 @@ func earliest(a, b time.Time) time.Time {
 // suspect says whether a master began to look dead just now, so that it may soon need the same election as others.
 func (j *judge) suspect(l look, m *state.Master) bool {
 	s := l.view.Servers[m.Addr]
-	return s.Suspect && !s.Lost.IsZero() && l.now.Sub(s.Lost) < j.a.masters[m.Name].CrashGrace+gather
+	return s.Suspect && !s.Lost.IsZero() && l.now.Sub(s.Lost) < j.a.settings(m).CrashGrace+gather
 }
 
 // othersFirst is how long a leader whose attempt was given up leaves the next one to the other agents.

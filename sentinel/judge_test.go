@@ -17,14 +17,16 @@ func TestVeto_RefusesOnlyWhatIsKnownToLive(t *testing.T) {
 		"dead":  {verdict: monitor.Verdict{ObjectivelyDown: true}},
 		"lives": {verdict: monitor.Verdict{Life: []monitor.Proof{{Replica: "h:2", Text: "it received 5 bytes"}}}},
 	}})
-	a.masters = map[string]*config.Master{"leased": {Name: "leased", LeaseLoss: config.LeaseStrict, Lease: time.Second}}
+	a.rules.file = map[string]*config.Master{
+		"leased": {Name: "leased", LeaseLoss: config.LeaseStrict, Lease: time.Second}, "dead": {Name: "dead", LeaseLoss: config.LeaseOff},
+	}
 	for _, tc := range []struct {
 		reason string
 		want   string // part of the refusal; empty: none
 	}{
-		{"down:leased", "has just started"}, // to whom it is bound it can't know
+		{"down:leased", "does not know it yet"}, // to whom it is bound it can't know
 		{"down:dead", ""},
-		{"down:unheard-of", ""},
+		{"down:unheard-of", "does not know it yet"},
 		{"down:lives", "h:2"},
 		{"down:dead,lives", "lives"},
 		{"resume:lives", ""},
@@ -96,7 +98,7 @@ func TestLeads_OnlyWithAMajorityThatAnsweredRecently(t *testing.T) {
 
 func TestSuspect_IsWhoBeganToLookDeadJustNow(t *testing.T) {
 	now := time.Unix(100, 0)
-	j := &judge{a: &Agent{masters: map[string]*config.Master{"m": {CrashGrace: 50 * time.Millisecond}}}}
+	j := &judge{a: &Agent{rules: rules{file: map[string]*config.Master{"m": {CrashGrace: 50 * time.Millisecond}}}}}
 	for _, tc := range []struct {
 		name   string
 		server monitor.Server

@@ -43,7 +43,7 @@ func (a *Agent) paint(l look) picture.Picture {
 	p := picture.Picture{
 		At: l.view.Now, Version: a.version, Cluster: a.cfg.Cluster, Agent: a.cfg.Agent.ID,
 		Epoch: uint64(l.status.Term), Role: l.status.Role.String(), Leader: string(l.status.Leader), Majority: l.status.Leader != "",
-		Shadow: a.shadow(), Listening: failover.Listening(l.view, l.view.Now), Stalled: l.view.Stalled, Commit: uint64(l.status.Commit), Applied: uint64(l.status.Applied),
+		Simulated: int(a.simulated.Load()), Shadow: a.shadow(), Listening: failover.Listening(l.view, l.view.Now), Stalled: l.view.Stalled, Commit: uint64(l.status.Commit), Applied: uint64(l.status.Applied),
 		Masters: make([]picture.Master, 0, len(l.masters)), Agents: a.agents(l),
 		Lease:  a.sidecar.lease(),
 		Events: l.state.Events[max(0, len(l.state.Events)-shownEvents):], Pauses: []picture.Pause{},
@@ -67,7 +67,7 @@ func (a *Agent) paint(l look) picture.Picture {
 // better: after a restart, what the file says may be long out of date, and no answer is better than that one.
 func withFile(masters []*state.Master, agreed *state.State, file []config.Master) []*state.Master {
 	for _, m := range file {
-		if agreed.Master(m.Name) == nil && agreed.Owner(m.Address) == nil {
+		if unmet(agreed, &m) {
 			masters = append(masters, &state.Master{Name: m.Name, Addr: m.Address})
 		}
 	}
@@ -76,7 +76,7 @@ func withFile(masters []*state.Master, agreed *state.State, file []config.Master
 }
 
 func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
-	settings := a.masters[m.Name]
+	settings := a.settings(m)
 	p := picture.Master{
 		Name: m.Name, Epoch: m.Epoch, Settings: settings, Quorum: quorum(settings, len(l.status.Voters())),
 		Server:   server(m.Addr, l.view),

@@ -54,7 +54,7 @@ type ledger struct {
 }
 
 func newLedger(now time.Time, masters []config.Master) *ledger {
-	longest := time.Duration(0)
+	longest := config.MonitoredMaster().Lease // one may be made known at any time
 	for _, m := range masters {
 		if m.LeaseLoss != config.LeaseOff {
 			longest = max(longest, m.Lease)
@@ -90,7 +90,7 @@ func (a *Agent) promise(from consensus.ServerID, n note) bool {
 	if m == nil || m.Addr != n.Server || electorate != n.Electorate {
 		return false
 	}
-	settings := a.masters[m.Name]
+	settings := a.settings(m)
 	if settings == nil || settings.LeaseLoss == config.LeaseOff || m.Failover != nil && m.Failover.Phase < failover.Switched {
 		return false
 	}
@@ -128,7 +128,7 @@ func (a *Agent) released(from consensus.ServerID, n note) {
 
 // bound is until when this agent may not vote for a failover of a master, and why; zero: it may.
 func (a *Agent) bound(m *state.Master) (time.Time, string) {
-	if settings := a.masters[m.Name]; settings == nil || settings.LeaseLoss == config.LeaseOff {
+	if settings := a.settings(m); settings == nil || settings.LeaseLoss == config.LeaseOff {
 		return time.Time{}, ""
 	}
 	a.ledger.mu.Lock()
@@ -144,19 +144,19 @@ func (a *Agent) voting(masters []string) (refusal string) {
 	defer a.ledger.mu.Unlock()
 	now := a.now()
 	for _, name := range masters {
-		m, settings := s.Master(name), a.masters[name]
-		if settings == nil || settings.LeaseLoss == config.LeaseOff {
+		m, settings := s.Master(name), a.named(name)
+		if settings != nil && settings.LeaseLoss == config.LeaseOff {
 			continue
 		}
 		if m == nil { // restarted, and not told by any leader since what is agreed: to whom it is bound it can't know
-			return name + ": this agent has just started, and waits for what was agreed"
+			return name + ": this agent does not know it yet, and waits for what was agreed"
 		}
 		if _, why := a.ledger.promises.Bound(now, m.Addr); why != "" {
 			return fmt.Sprintf("%s: %s", name, why)
 		}
 	}
 	for _, name := range masters {
-		if m, settings := s.Master(name), a.masters[name]; m != nil && settings != nil {
+		if m, settings := s.Master(name), a.named(name); m != nil && settings != nil {
 			a.ledger.promises.Vote(now, m.Addr, settings.Lease)
 		}
 	}

@@ -42,7 +42,7 @@ func (a *Agent) scripting(master string) *config.Master {
 	if a.shadow() {
 		return nil
 	}
-	return a.masters[master]
+	return a.named(master)
 }
 
 // Scripts implements resp.Backend.

@@ -27,6 +27,7 @@ type sidecar struct {
 	released  time.Time                     // the latest time that the others were told of a release
 	gone      string                        // run id of the process that was ended, so that it is done once
 	why       string                        // the server is fenced
+	last      failover.Post                 // the latest
 	strange   int                           // looks at the server that were in vain: it is none that is watched
 }
 
@@ -93,13 +94,15 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 	now := s.a.now()
 	m := s.a.machine.State().Owner(s.a.local())
 	if m == nil {
+		s.dismissed(ctx)
 		s.locate(ctx)
 		return now.Add(seekEvery)
 	}
-	if s.a.masters[m.Name] == nil {
+	if s.a.settings(m) == nil {
 		return now.Add(locateEvery)
 	}
 	p := s.post(now, m)
+	s.last = p
 	orders := s.guard.Next(p)
 	s.show(p)
 	if orders.Ask {
@@ -126,11 +129,18 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 	return orders.Look
 }
 
+// dismissed lets a master take writes again that nobody watches any more: it was removed while it was fenced.
+func (s *sidecar) dismissed(ctx context.Context) {
+	if s.why != "" && s.last.Master == s.last.Server.Addr {
+		s.unfence(ctx, s.last)
+	}
+}
+
 // post is what is known of the server now.
 func (s *sidecar) post(now time.Time, m *state.Master) failover.Post {
 	view := s.a.monitor.View()
 	p := failover.Post{
-		Now: now, Server: view.Servers[s.a.local()], Name: m.Name, Settings: s.a.masters[m.Name], Master: m.Addr, RunID: m.RunID(),
+		Now: now, Server: view.Servers[s.a.local()], Name: m.Name, Settings: s.a.settings(m), Master: m.Addr, RunID: m.RunID(),
 		Record: m.Failover, Confirmed: s.confirmed,
 	}
 	p.Foreign = len(failover.Feared(view, p.Settings, m.Addr, m.Replicas)) > 0
@@ -206,7 +216,7 @@ func (s *sidecar) release(p failover.Post) {
 
 // prove has every replica say whom it follows. The word counts from when it was asked for.
 func (s *sidecar) prove(ctx context.Context, m *state.Master) {
-	settings := s.a.masters[m.Name]
+	settings := s.a.settings(m)
 	span := failover.ProofFor(settings.Lease)
 	for _, r := range followers(m, s.a.monitor.View().Servers[s.a.local()].Last) {
 		asked := s.a.now()

@@ -11,12 +11,12 @@ import (
 	"picket/sentinel/state"
 )
 
-// managed gives the agreed masters that this agent's file names as well. One that was taken out of the file is left alone: without
-// settings and credentials there is nothing that this agent could do for it.
+// managed gives the agreed masters that this agent's file names as well, or that were made known at run time. One that was taken out of the file is
+// left alone: without settings and credentials there is nothing that this agent could do for it.
 func (a *Agent) managed(s *state.State) []*state.Master {
 	managed := make([]*state.Master, 0, len(s.Masters))
 	for i := range s.Masters {
-		if m := &s.Masters[i]; a.masters[m.Name] != nil {
+		if m := &s.Masters[i]; a.settings(m) != nil {
 			managed = append(managed, m)
 		}
 	}
@@ -29,7 +29,7 @@ func (a *Agent) managed(s *state.State) []*state.Master {
 func (a *Agent) targets(s *state.State) []monitor.Target {
 	var targets []monitor.Target
 	for _, m := range a.managed(s) {
-		settings := a.masters[m.Name]
+		settings := a.settings(m)
 		listen := a.shadow() || settings.ForeignSentinels != config.ForeignIgnore
 		targets = append(targets, monitor.Target{Addr: m.Addr, Settings: settings, IsMaster: true, Listen: listen})
 		for _, r := range m.Replicas {
@@ -37,11 +37,16 @@ func (a *Agent) targets(s *state.State) []monitor.Target {
 		}
 	}
 	for i := range a.cfg.Masters {
-		if m := &a.cfg.Masters[i]; s.Master(m.Name) == nil && s.Owner(m.Address) == nil {
+		if m := &a.cfg.Masters[i]; unmet(s, m) {
 			targets = append(targets, monitor.Target{Addr: m.Address, Settings: m, IsMaster: true})
 		}
 	}
 	return targets
+}
+
+// unmet says whether a master of the file is yet to be made known.
+func unmet(s *state.State, m *config.Master) bool {
+	return s.Master(m.Name) == nil && s.Owner(m.Address) == nil && !s.WasRemoved(m.Name)
 }
 
 // attended lists the servers to look at closely: those of masters that fail over or are not well.
@@ -95,7 +100,7 @@ func missing(cfg *config.Config, s *state.State, view monitor.View, forgotten dr
 	at := view.Now.UnixNano()
 	var commands []state.Command
 	for _, m := range cfg.Masters {
-		if s.Master(m.Name) == nil && s.Owner(m.Address) == nil {
+		if unmet(s, &m) {
 			commands = append(commands, state.Command{At: at, AddMaster: &state.AddMaster{Name: m.Name, Addr: m.Address, Quorum: m.Quorum}})
 		}
 	}

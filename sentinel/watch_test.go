@@ -16,7 +16,7 @@ func TestTargets_AreWhatIsAgreedAndBeforeThatWhatTheFileSays(t *testing.T) {
 	cfg := &config.Config{
 		Masters: []config.Master{{Name: "a", Address: "h:1"}, {Name: "b", Address: "h:5"}, {Name: "c", Address: "h:3"}},
 	}
-	a := &Agent{cfg: cfg, masters: map[string]*config.Master{"a": &cfg.Masters[0], "b": &cfg.Masters[1], "c": &cfg.Masters[2]}}
+	a := &Agent{cfg: cfg, rules: rules{file: map[string]*config.Master{"a": &cfg.Masters[0], "b": &cfg.Masters[1], "c": &cfg.Masters[2]}}}
 	s := &state.State{Masters: []state.Master{
 		{Name: "a", Addr: "h:2", Replicas: []config.Addr{"h:1", "h:3"}}, {Name: "z", Addr: "h:9"},
 	}}

@@ -29,10 +29,10 @@ const unfinished = Suffix + ".tmp"
 // Config says where a Keeper keeps what from whom.
 type Config struct {
 	FS       vfs.FS
-	Dir      string // holds a directory for each master
-	MaxBytes int64  // of all files
-	Masters  map[string]*config.Master
-	Dial     Dial // nil: over the machine's network
+	Dir      string                             // holds a directory for each master
+	MaxBytes int64                              // of all files
+	Settings func(master string) *config.Master // nil: it is not known
+	Dial     Dial                               // nil: over the machine's network
 	Now      func() time.Time
 }
 
@@ -139,9 +139,9 @@ func (k *Keeper) look(path string) (size int64, h *Header, err error) {
 
 // fetch gets the stretch from the server into a file.
 func (k *Keeper) fetch(ctx context.Context, l Lost, path string) (Header, error) {
-	settings := k.cfg.Masters[l.Master]
+	settings := k.cfg.Settings(l.Master)
 	if settings == nil {
-		return Header{}, fmt.Errorf("no master %q in the configuration of this agent", l.Master)
+		return Header{}, fmt.Errorf("no master %q is known to this agent", l.Master)
 	}
 	opts, err := monitor.RedisOptions(settings, l.Server)
 	if err != nil {

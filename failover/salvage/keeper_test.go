@@ -80,7 +80,10 @@ func (d *Decoder) nextFrom(in *bufio.Reader) (Command, error) {
 func newKeeper(disk vfs.FS, m *master) *Keeper {
 	settings := config.DefaultMaster()
 	return NewKeeper(Config{
-		FS: disk, Dir: "/d/salvage", MaxBytes: 1 << 20, Masters: map[string]*config.Master{"m": &settings}, Dial: m.dial,
+		FS: disk, Dir: "/d/salvage", MaxBytes: 1 << 20, Dial: m.dial,
+		Settings: func(name string) *config.Master {
+			return map[string]*config.Master{"m": &settings, "n": &settings}[name]
+		},
 		Now: func() time.Time { return time.Unix(5, 0) },
 	})
 }
@@ -142,7 +145,7 @@ func TestKeep_Refusals(t *testing.T) {
 		"its link is down": {func(_ *Keeper, m *master, _ *Lost) { m.replies["PSYNC"] = "-NOMASTERLINK Can't SYNC\r\n" }, "NOMASTERLINK"},
 		"no password":      {func(_ *Keeper, m *master, _ *Lost) { m.replies["PSYNC"] = "-NOAUTH x\r\n" }, "NOAUTH"},
 		"a bad password": {func(k *Keeper, m *master, _ *Lost) {
-			k.cfg.Masters["m"].Password, m.replies["AUTH"] = "secret", "-WRONGPASS x\r\n"
+			k.cfg.Settings("m").Password, m.replies["AUTH"] = "secret", "-WRONGPASS x\r\n"
 		}, "WRONGPASS"},
 		"another word":        {func(_ *Keeper, m *master, _ *Lost) { m.replies["PSYNC"] = "+CONTINUED\r\nx" }, "CONTINUED"},
 		"it ends too early":   {func(_ *Keeper, m *master, l *Lost) { m.leaves, l.To = true, l.To+50 }, "47 of 97 bytes"},
@@ -178,7 +181,7 @@ func TestKeep_Authenticates(t *testing.T) {
 	} {
 		m := newMaster("+CONTINUE\r\n" + string(lostStream))
 		k := newKeeper(vfs.NewMem(), m)
-		k.cfg.Masters["m"].Username, k.cfg.Masters["m"].Password = user, "secret"
+		k.cfg.Settings("m").Username, k.cfg.Settings("m").Password = user, "secret"
 		if _, _, err := k.Keep(t.Context(), lost); err != nil {
 			t.Fatal(err)
 		}
@@ -196,8 +199,6 @@ func TestKeep_TheBudgetIsForAllFiles(t *testing.T) {
 	if _, _, err := k.Keep(t.Context(), lost); err != nil {
 		t.Fatal(err)
 	}
-	other := config.DefaultMaster()
-	k.cfg.Masters["n"] = &other
 	second := lost
 	second.Master = "n"
 	if _, _, err := k.Keep(t.Context(), second); !errors.Is(err, ErrFull) {

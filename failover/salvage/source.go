@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"picket/monitor"
 )
 
 // ErrRefused is what a server says that does not give the stretch that it is asked for.
@@ -73,7 +75,7 @@ func (s *source) authenticate(opts *redis.Options) error {
 	if err != nil {
 		return fmt.Errorf("authenticate: %w", err)
 	}
-	if reply != "+OK" {
+	if reply != "+OK" && !monitor.NeedsNoPassword(reply) {
 		return fmt.Errorf("authenticate: %w: %s", ErrRefused, reply)
 	}
 	return nil

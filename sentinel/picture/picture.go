@@ -24,6 +24,7 @@ type Picture struct {
 	Majority  bool          `json:"majority"`  // this agent is in touch with a majority: decisions can be made
 	Shadow    bool          `json:"shadow"`    // the agents only watch
 	Listening bool          `json:"listening"` // it has just started, and does nothing by itself before it knows whether there are other coordinators
+	Simulated int           `json:"-"`         // failures that are to be simulated: 1 after an election, 2 after a promotion
 	Stalled   bool          `json:"stalled"`   // this agent was late itself and distrusts its clocks (Sentinel's tilt)
 	Commit    uint64        `json:"commit"`
 	Applied   uint64        `json:"applied"`

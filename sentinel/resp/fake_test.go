@@ -26,6 +26,7 @@ const patience = 20 * time.Second
 
 // fake is an agent with a picture that the test chooses.
 type fake struct {
+	registry
 	picture  atomic.Pointer[picture.Picture]
 	failover func(ctx context.Context, master string) error
 	scripts  []script.Pending

@@ -106,7 +106,7 @@ func (s *Server) infoSentinel(b *strings.Builder) {
 	infoLine(b, "sentinel_tilt_since_seconds", since)
 	infoLine(b, "sentinel_running_scripts", running)
 	infoLine(b, "sentinel_scripts_queue_length", scripts)
-	infoLine(b, "sentinel_simulate_failure_flags", 0)
+	infoLine(b, "sentinel_simulate_failure_flags", p.Simulated)
 	for i := range p.Masters {
 		m := &p.Masters[i]
 		infoLine(b, fmt.Sprintf("master%d", i), fmt.Sprintf("name=%s,status=%s,address=%s:%d,slaves=%d,sentinels=%d",

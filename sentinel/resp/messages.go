@@ -48,6 +48,16 @@ func FromCommitted(e state.Event, u Update) []Message {
 	switch e.Type {
 	case state.MasterAdded:
 		return []Message{{"+monitor", fmt.Sprintf("%s quorum %d", now, d.Quorum)}}
+	case state.MasterRemoved:
+		return []Message{{"-monitor", old}}
+	case state.MasterReset:
+		return []Message{{"+reset-master", old}}
+	case state.MasterChanged:
+		var messages []Message
+		for _, o := range d.Changes {
+			messages = append(messages, FromSet(Owner{e.Master, d.To, true}, o.Name, o.Value))
+		}
+		return messages
 	case state.ReplicaAdded:
 		return []Message{{"+slave", describeReplica(d.Replica, e.Master, d.From)}}
 	case state.FailoverBegun:
@@ -78,6 +88,11 @@ func FromCommitted(e state.Event, u Update) []Message {
 		return []Message{{"-failover-abort-slave-timeout", old}}
 	}
 	return nil
+}
+
+// FromSet tells that an option of a master was set.
+func FromSet(o Owner, option, value string) Message {
+	return Message{"+set", fmt.Sprintf("%s %s %s", describeMaster(o.Name, o.Master), option, value)}
 }
 
 // switched tells of a new master as soon as that is decided. Sentinel's leader does so only when the replicas

@@ -2,8 +2,11 @@ package resp
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/tidwall/redcon"
+
+	"picket/sentinel/picture"
 )
 
 // reply encodes what is said to one client, in its version of the protocol.
@@ -60,6 +63,18 @@ func (r *reply) bulks(texts []string) {
 	for _, s := range texts {
 		r.bulk(s)
 	}
+}
+
+// cached writes how old a server's INFO is, and its text.
+func (r *reply) cached(now time.Time, s *picture.Server) {
+	r.array(2)
+	if s.Last == nil {
+		r.integer(0)
+		r.null()
+		return
+	}
+	r.integer(now.Sub(s.Last.At).Milliseconds())
+	r.bulk(s.Last.Text)
 }
 
 // fields writes a map of texts.

@@ -1,11 +1,12 @@
 package resp
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"picket/sentinel/picture"
 )
@@ -14,11 +15,13 @@ import (
 func sentinelCommands() []*command {
 	const name = "<master-name>"
 	const byAddr = "<ip> <port> <current-epoch> <runid>"
-	return []*command{{name: "sentinel", arity: -2, summary: "The masters, their replicas, and the agents.", parts: []*command{
+	parts := append(registryCommands(), []*command{
 		{name: "ckquorum", arity: 3, run: ckquorum, usage: name, summary: "Check whether enough agents are there for a failover."},
-		{name: "failover", arity: 3, run: handOver, usage: name, summary: "Hand the master over to its best replica."},
+		{name: "debug", arity: -2, run: debug, usage: "[<param> <value> ...]", summary: "Show or set periods, in milliseconds."},
+		{name: "failover", arity: -3, run: handOver, usage: name + " [COORDINATED]", summary: "Hand the master over to its best replica."},
 		{name: "get-master-addr-by-name", arity: 3, run: showAddr, usage: name, summary: "Return the address of the master."},
 		{name: "get-primary-addr-by-name", arity: 3, run: showAddr, usage: name, summary: "Return the address of the master."},
+		{name: "info-cache", arity: -3, run: infoCache, usage: name + " [<master-name> ...]", summary: "Return what the servers' INFO said last."},
 		{name: "is-master-down-by-addr", arity: 6, run: isMasterDown, usage: byAddr,
 			summary: "Say whether this agent finds the master down. It gives no vote: agents elect among themselves."},
 		{name: "is-primary-down-by-addr", arity: 6, run: isMasterDown, usage: byAddr, summary: "The same."},
@@ -30,9 +33,13 @@ func sentinelCommands() []*command {
 		{name: "primary", arity: 3, run: showMaster, usage: name, summary: "Describe a master."},
 		{name: "replicas", arity: 3, run: showReplicas, usage: name, summary: "Describe the replicas of a master."},
 		{name: "sentinels", arity: 3, run: showAgents, usage: name, summary: "Describe the other agents."},
+		{name: "simulate-failure", arity: -3, run: simulateFailure, usage: "[CRASH-AFTER-ELECTION] [CRASH-AFTER-PROMOTION] [HELP]",
+			summary: "Have this agent's process end at the next failover that it leads."},
 		{name: "slaves", arity: 3, run: showReplicas, usage: name, summary: "Describe the replicas of a master."},
 		helpCommand(),
-	}}}
+	}...)
+	slices.SortFunc(parts, func(a, b *command) int { return cmp.Compare(a.name, b.name) })
+	return []*command{{name: "sentinel", arity: -2, summary: "The masters, their replicas, and the agents.", parts: parts}}
 }
 
 const noSuchMaster = "ERR No such master with that name"
@@ -161,20 +168,12 @@ func ckquorum(_ context.Context, c *client, args []string) {
 	c.reply.simple(fmt.Sprintf("OK %d usable Sentinels. Quorum and failover authorization can be reached", usable))
 }
 
-// handOver takes a while. Only its own connection waits.
+// handOver takes a while. Only its own connection waits. A hand-over that loses nothing is what COORDINATED asks for in Valkey: it is the only kind
+// here, as long as the master lives.
 func handOver(ctx context.Context, c *client, args []string) {
-	switch err := c.server.cfg.Backend.Failover(ctx, args[2]); {
-	case err == nil:
-		c.reply.ok()
-	case errors.Is(err, picture.ErrUnknownMaster):
-		c.reply.error(noSuchMaster)
-	case errors.Is(err, picture.ErrInProgress):
-		c.reply.error("INPROG Failover already in progress")
-	case errors.Is(err, picture.ErrNoReplica):
-		c.reply.error("NOGOODSLAVE No suitable replica to promote")
-	case errors.Is(err, picture.ErrNoMajority):
-		c.reply.error("NOQUORUM " + err.Error())
-	default:
-		c.reply.error("ERR " + err.Error())
+	if len(args) > 4 || len(args) == 4 && !strings.EqualFold(args[3], "coordinated") {
+		c.reply.error("ERR syntax error")
+		return
 	}
+	c.done(c.server.cfg.Backend.Failover(ctx, args[2]))
 }

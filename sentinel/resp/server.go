@@ -25,6 +25,7 @@ type Backend interface {
 	Failover(ctx context.Context, master string) error
 	// Scripts are the programs that the agent runs, or will run, in the order in which they were added.
 	Scripts() []script.Pending
+	Registry
 }
 
 // Config of a server.
@@ -50,6 +51,7 @@ type Server struct {
 	cfg      Config
 	table    table
 	hub      *hub
+	debug    debugging
 	started  time.Time
 	runID    string // of this process; clients tell restarts by it
 	listener net.Listener

@@ -57,25 +57,39 @@ func (s *State) apply(c Command, at position) (*State, error) {
 		return s.forgetReplica(c, at)
 	case c.Shadow != nil:
 		return s.shadow(c, at)
+	case c.Monitor != nil:
+		return s.monitor(c, at)
+	case c.Remove != "":
+		return s.removeMaster(c, at)
+	case c.Set != nil:
+		return s.setOptions(c, at)
+	case c.Reset != nil:
+		return s.reset(c, at)
 	}
 	return nil, fmt.Errorf("%w: it is not known to this version; run the same version on all agents", ErrInvalid)
 }
 
+// addMaster makes a master of a file known, unless it is, or was removed.
 func (s *State) addMaster(c Command, at position) (*State, error) {
-	add := c.AddMaster
-	switch {
-	case add.Name == "" || add.Addr.Port() == 0:
-		return nil, fmt.Errorf("%w: master %q at %q", ErrInvalid, add.Name, add.Addr)
-	case s.Master(add.Name) != nil:
+	add := *c.AddMaster
+	if s.Master(add.Name) != nil || s.WasRemoved(add.Name) {
 		return nil, nil
-	case s.Owner(add.Addr) != nil:
-		return nil, fmt.Errorf("%w: %s belongs to %s already", ErrInvalid, add.Addr, s.Owner(add.Addr).Name)
+	}
+	return s.admit(Master{Name: add.Name, Addr: add.Addr}, add.Quorum, c.At, at)
+}
+
+// admit adds a master.
+func (s *State) admit(m Master, quorum int, when int64, at position) (*State, error) {
+	switch owner := s.Owner(m.Addr); {
+	case m.Name == "" || m.Addr.Port() == 0:
+		return nil, fmt.Errorf("%w: master %q at %q", ErrInvalid, m.Name, m.Addr)
+	case owner != nil:
+		return nil, fmt.Errorf("%w: %s belongs to %s already", ErrInvalid, m.Addr, owner.Name)
 	case len(s.Masters) >= maxMasters:
 		return nil, fmt.Errorf("%w: there are %d masters already", ErrInvalid, maxMasters)
 	}
-	return s.withMaster(Master{Name: add.Name, Addr: add.Addr}).withEvent(Event{
-		ID: at.index, Type: MasterAdded, Master: add.Name, Epoch: at.term, At: c.At,
-		Data: EventData{To: add.Addr, Quorum: add.Quorum},
+	return s.withMaster(m).withEvent(Event{
+		ID: at.index, Type: MasterAdded, Master: m.Name, Epoch: at.term, At: when, Data: EventData{To: m.Addr, Quorum: quorum},
 	}), nil
 }
 
@@ -307,9 +321,9 @@ func (m *Master) next(step failover.Step, at position) (*failover.Record, error)
 // LastEpoch is the newest term in which a failover of the master was worked on, whatever became of it.
 func (m *Master) LastEpoch() uint64 {
 	if m.Last == nil {
-		return m.Epoch
+		return max(m.Epoch, m.Since)
 	}
-	return max(m.Epoch, m.Last.Epoch)
+	return max(m.Epoch, m.Last.Epoch, m.Since)
 }
 
 // types are the events that the steps make.

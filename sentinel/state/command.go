@@ -30,7 +30,11 @@ type Command struct {
 	Schedule      *ScheduleSwitchover
 	Cancel        *CancelSwitchover
 	AllowLoss     *AllowLoss
-	Shadow        *Shadow // one that switches makes the entry's term the master's epoch
+	Shadow        *Shadow    // one that switches makes the entry's term the master's epoch
+	Monitor       *AddMaster // at run time
+	Remove        string     // a master's name
+	Set           *SetOptions
+	Reset         *Reset
 }
 
 // Diverged says what a former master had written, and loses.

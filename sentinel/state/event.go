@@ -7,6 +7,9 @@ type EventType string
 
 const (
 	MasterAdded       EventType = "master.added"
+	MasterRemoved     EventType = "master.removed"
+	MasterChanged     EventType = "master.changed" // its options were
+	MasterReset       EventType = "master.reset"
 	ReplicaAdded      EventType = "replica.added"
 	ReplicaForgotten  EventType = "replica.forgotten"
 	AgentRegistered   EventType = "agent.registered"
@@ -69,5 +72,6 @@ type EventData struct {
 	Bytes    int64       `json:"bytes,omitempty"` // lost
 	Kept     string      `json:"kept,omitempty"`  // the file that holds what is lost, on an agent
 	Unkept   string      `json:"unkept,omitempty"`
-	Reason   string      `json:"reason,omitempty"` // of failover.ended and failover.aborted, in one word
+	Reason   string      `json:"reason,omitempty"`  // of failover.ended and failover.aborted, in one word
+	Changes  []Option    `json:"changes,omitempty"` // of a master's options; an empty value: it was taken back
 }

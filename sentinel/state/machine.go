@@ -95,6 +95,10 @@ func (m *Machine) Restore(r io.Reader) error {
 var (
 	// ErrInvalid: the command makes no sense, and never will.
 	ErrInvalid = errors.New("state: the command is not valid")
+	// ErrExists: there is another one of that name.
+	ErrExists = errors.New("state: there is one already")
+	// ErrUnknown: there is none of that name.
+	ErrUnknown = errors.New("state: there is none")
 	// ErrStale: the command came too late.
 	ErrStale = errors.New("state: the command is overtaken")
 )

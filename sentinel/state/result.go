@@ -13,7 +13,7 @@ type outcome struct {
 }
 
 // refusals are all that Apply may wrap. Their places are kept in snapshots.
-var refusals = []error{ErrInvalid, ErrStale, ErrConflict, ErrAbsent, ErrFull}
+var refusals = []error{ErrInvalid, ErrStale, ErrConflict, ErrAbsent, ErrFull, ErrExists, ErrUnknown}
 
 // EncodeResult makes what Apply returned something to be kept, for DecodeResult.
 func (m *Machine) EncodeResult(result any) []byte {

@@ -18,6 +18,8 @@ type State struct {
 	Forgotten uint64
 	Map       Map
 	Pauses    []Pause // sorted by master
+	// Removed are the names of masters that were removed at run time, sorted: a file that still names one does not bring it back.
+	Removed []string
 }
 
 // Master is one watched master, as agreed.
@@ -38,6 +40,9 @@ type Master struct {
 	Diverged     *failover.Divergence // the latest that was found; nil: none
 	DivergedIn   uint64               // epoch
 	Scheduled    *Schedule            // nil: none
+	Options      []Option             // what was set at run time, sorted by name
+	Monitored    config.Addr          // under which it was made known at run time; empty: by files
+	Since        uint64               // term in which it was made known at run time: its failovers are of later ones
 }
 
 // Agent is how an agent can be reached.

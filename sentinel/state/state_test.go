@@ -134,6 +134,14 @@ func command(t *testing.T, d *datadriven.TestData, term uint64) Command {
 		return Command{At: number("at"), Cancel: &CancelSwitchover{text("master"), number("due"), text("who"), text("why")}}
 	case "acknowledge":
 		return Command{Acknowledge: &Acknowledgement{Master: text("master"), Failover: uint64(number("failover")), Who: text("who")}}
+	case "monitor":
+		return Command{Monitor: &AddMaster{Name: text("name"), Addr: addr("addr"), Quorum: int(number("quorum"))}}
+	case "remove":
+		return Command{Remove: text("name")}
+	case "set":
+		return Command{Set: &SetOptions{text("master"), []Option{{text("option"), text("value")}}}}
+	case "reset":
+		return Command{Reset: &Reset{text("master"), []failover.Process{{Addr: addr("gone"), RunID: text("runid")}}}}
 	case "nothing":
 		return Command{}
 	}
@@ -177,6 +185,7 @@ func data(d EventData) string {
 	add("until", d.Until, d.Until != "")
 	add("imagined", d.Imagined, d.Imagined != "")
 	add("ahead", d.AheadMS, d.AheadMS != 0)
+	add("changes", d.Changes, len(d.Changes) > 0)
 	add("elapsed", d.ElapsedMS, d.ElapsedMS != 0)
 	return strings.Join(parts, " ")
 }
@@ -197,6 +206,9 @@ func show(s *State) string {
 		if m.Last != nil {
 			fmt.Fprintf(&b, " last=%d/%s", m.Last.ID, m.Last.Outcome)
 		}
+		if m.Monitored != "" || len(m.Options) > 0 {
+			fmt.Fprintf(&b, " monitored=%s since=%d options=%v", m.Monitored, m.Since, m.Options)
+		}
 		if m.Acknowledged != 0 {
 			fmt.Fprintf(&b, " acknowledged=%d", m.Acknowledged)
 		}
@@ -204,6 +216,9 @@ func show(s *State) string {
 			fmt.Fprintf(&b, " shadow=%+v", *m.Shadow)
 		}
 		fmt.Fprintln(&b)
+	}
+	for _, name := range s.Removed {
+		fmt.Fprintf(&b, "removed %s\n", name)
 	}
 	for _, a := range s.Agents {
 		fmt.Fprintf(&b, "agent %s %s:%d boot=%d\n", a.ID, a.Host, a.SentinelPort, a.Boot)
@@ -235,6 +250,17 @@ func draw(t *rapid.T, term uint64) Command {
 		return Command{RegisterAgent: &Agent{ID: name, Boot: rapid.Uint64Range(0, 2).Draw(t, "boot")}}
 	case 4:
 		return Command{AdvanceCursor: &Cursor{Endpoint: name, ID: rapid.Uint64Range(0, 50).Draw(t, "id")}}
+	}
+	switch rapid.IntRange(0, 12).Draw(t, "settings") {
+	case 0:
+		return Command{Monitor: &AddMaster{Name: name, Addr: addr("addr"), Quorum: 2}}
+	case 1:
+		return Command{Remove: name}
+	case 2:
+		value := rapid.SampledFrom([]string{"", "1", "2"}).Draw(t, "value")
+		return Command{Set: &SetOptions{name, []Option{{rapid.SampledFrom([]string{"x", "y"}).Draw(t, "option"), value}}}}
+	case 3:
+		return Command{Reset: &Reset{name, []failover.Process{{Addr: addr("gone"), RunID: "run"}}}}
 	}
 	paused := rapid.SampledFrom([]string{"", "a"}).Draw(t, "paused")
 	switch rapid.IntRange(0, 11).Draw(t, "guardrail") {

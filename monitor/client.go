@@ -11,6 +11,10 @@ import (
 
 // NewClient makes a client for a server of a master's group, which may know commands under other names.
 func NewClient(m *config.Master, opts *redis.Options) *redis.Client {
+	if user, password := opts.Username, opts.Password; password != "" {
+		opts.Username, opts.Password = "", ""
+		opts.OnConnect = func(ctx context.Context, conn *redis.Conn) error { return logIn(ctx, conn, user, password) }
+	}
 	c := redis.NewClient(opts)
 	if len(m.RenameCommands) > 0 {
 		names := renames{}
@@ -20,6 +24,25 @@ func NewClient(m *config.Master, opts *redis.Options) *redis.Client {
 		c.AddHook(names)
 	}
 	return c
+}
+
+// logIn gives the password.
+func logIn(ctx context.Context, conn *redis.Conn, user, password string) error {
+	var err error
+	if user == "" {
+		err = conn.Auth(ctx, password).Err()
+	} else {
+		err = conn.AuthACL(ctx, user, password).Err()
+	}
+	if err != nil && !NeedsNoPassword(err.Error()) {
+		return err
+	}
+	return nil
+}
+
+// NeedsNoPassword says whether a server refused a password because it asks for none: whoever brings one in gives it to the agents first.
+func NeedsNoPassword(reply string) bool {
+	return strings.Contains(reply, "without any password configured") || strings.Contains(reply, "but no password is set")
 }
 
 // renames are the servers' names of commands, by their usual ones in upper case.

@@ -1,0 +1,114 @@
+package sentinel
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"picket/consensus/vfs"
+)
+
+// own is what was set at run time on this agent alone: credentials, which are never replicated, and what is true of its host only. It is kept in a
+// file that nobody else may read.
+type own struct {
+	fs   vfs.FS
+	path string
+
+	mu     sync.Mutex // held while the file is written
+	values atomic.Pointer[ownValues]
+}
+
+// ownValues are immutable.
+type ownValues struct {
+	Masters    map[string]map[string]string `json:"masters,omitempty"`    // by master and option
+	Parameters map[string]string            `json:"parameters,omitempty"` // of SENTINEL CONFIG SET
+}
+
+const (
+	ownFile = "run-time.json"
+	ownOp   = "OWN"
+	maxOwn  = 1 << 20 // bytes
+)
+
+// openOwn reads what was set before.
+func openOwn(files vfs.FS, dir string) (*own, error) {
+	o := &own{fs: files, path: filepath.Join(dir, ownFile)}
+	o.values.Store(&ownValues{})
+	data, err := vfs.ReadFile(files, ownOp, o.path, maxOwn)
+	if errors.Is(err, fs.ErrNotExist) {
+		return o, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what was set at run time: %w", err)
+	}
+	values := &ownValues{}
+	if err := json.Unmarshal(data, values); err != nil {
+		return nil, fmt.Errorf("read %s: %w; restore it, or remove it and set again what was set at run time on this agent", o.path, err)
+	}
+	o.values.Store(values)
+	return o, nil
+}
+
+// of gives what was set for a master.
+func (o *own) of(master string) map[string]string {
+	if o == nil {
+		return nil
+	}
+	return o.values.Load().Masters[master]
+}
+
+// parameter gives a parameter; empty: it was not set.
+func (o *own) parameter(name string) string {
+	if o == nil {
+		return ""
+	}
+	return o.values.Load().Parameters[name]
+}
+
+// setMaster sets options of a master; without any, it forgets all of them.
+func (o *own) setMaster(master string, options map[string]string) error {
+	return o.change(func(v *ownValues) {
+		v.Masters = maps.Clone(v.Masters)
+		if v.Masters == nil {
+			v.Masters = map[string]map[string]string{}
+		}
+		if v.Masters[master] = merged(v.Masters[master], options); options == nil {
+			delete(v.Masters, master)
+		}
+	})
+}
+
+func (o *own) setParameters(parameters map[string]string) error {
+	return o.change(func(v *ownValues) { v.Parameters = merged(v.Parameters, parameters) })
+}
+
+// change has the file hold something else; where that fails, nothing is different.
+func (o *own) change(f func(*ownValues)) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	values := *o.values.Load()
+	f(&values)
+	data, err := json.MarshalIndent(values, "", "  ")
+	if err != nil {
+		return fmt.Errorf("keep what was set: %w", err)
+	}
+	if err := vfs.WriteAtomic(o.fs, ownOp, o.path, data); err != nil {
+		return fmt.Errorf("keep what was set: %w", err)
+	}
+	o.values.Store(&values)
+	return nil
+}
+
+func merged(old, news map[string]string) map[string]string {
+	all := maps.Clone(old)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, news)
+	return all
+}
