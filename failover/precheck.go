@@ -13,7 +13,7 @@ import (
 const (
 	// farBehind is how many bytes a replica may be behind for a hand-over to begin.
 	farBehind = 16 << 20
-	// spare is how many times the backlog must hold what a replica lacks: it must not fall out of it meanwhile.
+	// spare is how many times the backlog must have room for what a replica lacks: it must not fall out of it meanwhile.
 	spare = 10
 	// steady is for how long a preferred replica must have followed before the master is handed over to it.
 	steady = 5 * time.Second
@@ -78,8 +78,10 @@ func unready(server monitor.Server, master *monitor.Observation, named bool) str
 	switch {
 	case lag > farBehind:
 		return fmt.Sprintf("it is %d bytes behind", lag)
-	case master.Backlog > 0 && lag*spare > master.Backlog:
-		return fmt.Sprintf("it is %d bytes behind, and the master's backlog holds %d only", lag, master.Backlog)
+	case master.Backlog > 0 && lag > master.Backlog:
+		return fmt.Sprintf("it is %d bytes behind, and the master's backlog holds the last %d only", lag, master.Backlog)
+	case master.Room > 0 && lag*spare > master.Room:
+		return fmt.Sprintf("it is %d bytes behind, and the master's backlog has room for %d only; raise its repl-backlog-size", lag, master.Room)
 	}
 	return ""
 }

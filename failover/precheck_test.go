@@ -68,11 +68,19 @@ func TestPreCheck(t *testing.T) {
 		"not too far":                  {both(func(o *monitor.Observation) { o.Offset -= farBehind }), "", ""},
 		"the backlog is short": {func(s *Situation) {
 			both(func(o *monitor.Observation) { o.Offset -= 101 })(s)
-			s.View.Servers[oldMaster].Last.Backlog = 100 * spare
-		}, "", "the master's backlog holds"},
+			s.View.Servers[oldMaster].Last.Room = 100 * spare
+		}, "", "the master's backlog has room for 1000 only"},
 		"the backlog suffices": {func(s *Situation) {
 			both(func(o *monitor.Observation) { o.Offset -= 100 })(s)
-			s.View.Servers[oldMaster].Last.Backlog = 100 * spare
+			s.View.Servers[oldMaster].Last.Room = 100 * spare
+		}, "", ""},
+		"they fell out of the backlog": {func(s *Situation) {
+			both(func(o *monitor.Observation) { o.Offset -= 101 })(s)
+			s.View.Servers[oldMaster].Last.Backlog = 100
+		}, "", "the master's backlog holds the last 100 only"},
+		"a new backlog is not full yet": {func(s *Situation) {
+			both(func(o *monitor.Observation) { o.Offset -= 100 })(s)
+			s.View.Servers[oldMaster].Last.Backlog, s.View.Servers[oldMaster].Last.Room = 100, 1<<20
 		}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,7 +43,7 @@ func ParseInfo(server config.Addr, at time.Time, text string) (Observation, erro
 	o.PID = int(number(fields["process_id"]))
 	o.Uptime = seconds(fields["uptime_in_seconds"])
 	o.Loading = fields["loading"] == "1" || fields["async_loading"] == "1"
-	o.Backlog, o.Disk = number(fields["repl_backlog_histlen"]), disk(fields)
+	o.Backlog, o.Room, o.Disk = number(fields["repl_backlog_histlen"]), number(fields["repl_backlog_size"]), disk(fields)
 	o.ReplID, o.ReplID2 = fields["master_replid"], fields["master_replid2"]
 	o.Second = number(fields["second_repl_offset"])
 	o.Offset = number(fields["master_repl_offset"])

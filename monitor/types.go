@@ -73,6 +73,7 @@ type Observation struct {
 	Second   int64  // second_repl_offset
 	Keys     int64  // in all databases
 	Backlog  int64  // bytes of the stream that a replica can continue from
+	Room     int64  // bytes of the stream that the backlog can hold
 	Disk     string // what the server can't write; empty: nothing is wrong
 	Fence    int64  // min-replicas-to-write; -1: it may not be asked for
 	// Of a replica:

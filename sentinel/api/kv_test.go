@@ -284,17 +284,22 @@ func TestWatch(t *testing.T) {
 				call(t, base, w)
 			}
 			next := events(t, call(t, base, tc.request))
-			if got := next(); got != tc.want[0] {
-				t.Errorf("%s, want %s", got, tc.want[0])
+			expect := func(events []string) {
+				for _, want := range events {
+					if got := next(); got != want {
+						t.Errorf("%s, want %s", got, want)
+					}
+				}
 			}
+			began := 1 // where changes were forgotten, what holds now follows at once
+			if len(tc.want) > 1 && strings.Contains(tc.want[1], EventCompacted) {
+				began = 2
+			}
+			expect(tc.want[:began])
 			for _, w := range []string{"PUT a | 3", "PUT b | 4", "PUT a | 5"} {
 				call(t, base, w)
 			}
-			for _, want := range tc.want[1:] {
-				if got := next(); got != want {
-					t.Errorf("%s, want %s", got, want)
-				}
-			}
+			expect(tc.want[began:])
 		})
 	}
 }
