@@ -193,8 +193,11 @@ func (a *applier) run() {
 func (a *applier) carryOut(t task) error {
 	if t.durable == nil {
 		for _, e := range t.entries {
-			if e.Index > a.applied() {
-				a.applyOne(e)
+			if e.Index <= a.applied() {
+				continue
+			}
+			if err := a.applyOne(e); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -216,11 +219,14 @@ func (a *applier) carryOut(t task) error {
 	return nil
 }
 
-func (a *applier) applyOne(e Entry) {
+func (a *applier) applyOne(e Entry) error {
 	var value any
 	switch e.Kind {
 	case EntryCommand:
 		value = a.node.cfg.StateMachine.Apply(e)
+		if fatal, ok := value.(*FatalError); ok {
+			return fmt.Errorf("apply entry %d of term %d: %w", e.Index, e.Term, fatal)
+		}
 	case EntryConfiguration:
 		a.config = mustDecodeConfiguration(e.Data)
 	}
@@ -241,6 +247,7 @@ func (a *applier) applyOne(e Entry) {
 	default:
 		w.answer(Result{}, ErrDropped)
 	}
+	return nil
 }
 
 func (a *applier) answerReaders() {

@@ -12,7 +12,8 @@ import (
 // StateMachine is the application's replicated state. Apply is called from one goroutine, in log order, and
 // must be deterministic: the same entries give the same state on every server.
 type StateMachine interface {
-	// Apply carries out a committed command. The result reaches the caller of Propose on this server.
+	// Apply carries out a committed command. The result reaches the caller of Propose on this server. A *FatalError stops the node
+	// before anybody can take the state for that of the others.
 	Apply(e Entry) any
 	// Snapshot captures the state now; the returned function writes the capture later, concurrently with
 	// Apply.
@@ -20,6 +21,13 @@ type StateMachine interface {
 	// Restore replaces the state.
 	Restore(io.Reader) error
 }
+
+// FatalError is what Apply returns when this server can't carry out what others may have carried out.
+type FatalError struct{ Err error }
+
+func (e *FatalError) Error() string { return e.Err.Error() }
+
+func (e *FatalError) Unwrap() error { return e.Err }
 
 // Transport carries messages between servers. Send never blocks: where a queue is full the message is
 // lost, which Raft tolerates.
@@ -225,6 +233,8 @@ func (n *Node) Disconnected(id ServerID, err error) {
 		n.core.Unreachable(id)
 		n.observe(Event{Kind: EventDisconnected, Peer: id, Text: why})
 		n.loseForwards(func(to ServerID) bool { return to == id })
+		n.giveUp(n.relays[id]) // its answer would be lost
+		delete(n.relays, id)
 	})
 }
 

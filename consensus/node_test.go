@@ -598,3 +598,42 @@ func TestNode_LateAnswersAreNotTakenForOthers(t *testing.T) {
 		}
 	})
 }
+
+// dated is a state machine that does not know some command, which the others carry out.
+type dated struct {
+	*registers
+	behind func() bool
+}
+
+func (s dated) Apply(e consensus.Entry) any {
+	if s.behind() && string(e.Data) == string(put("new", "1")) {
+		return &consensus.FatalError{Err: errTooNew}
+	}
+	return s.registers.Apply(e)
+}
+
+var errTooNew = errors.New("of a newer version")
+
+func TestNode_StopsRatherThanApplyLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var old atomic.Value // the server that does not know it
+		g := newGroup(t, 3, func(c *consensus.NodeConfig) {
+			id := c.Core.ID
+			c.StateMachine = dated{c.StateMachine.(*registers), func() bool { return old.Load() == id }}
+		})
+		leader := g.leader()
+		follower := g.other(leader)
+		old.Store(follower)
+		g.put(leader, "old", "1")
+		g.put(leader, "new", "1")
+		<-g.nodes[follower].Done()
+		if err := g.nodes[follower].Err(); !errors.Is(err, errTooNew) {
+			t.Errorf("it stopped with %v", err)
+		}
+		if values := g.states[follower].values(); values["old"] != "1" || values["new"] != "" {
+			t.Errorf("it holds %v", values)
+		}
+		g.stop(follower)
+		g.put(leader, "x", "2")
+	})
+}

@@ -57,7 +57,11 @@ func (m *Machine) Apply(e consensus.Entry) any {
 		return known
 	}
 	e.Data = c.Data
-	result := m.inner.EncodeResult(m.inner.Apply(e))
+	outcome := m.inner.Apply(e)
+	if fatal, ok := outcome.(*consensus.FatalError); ok {
+		return fatal
+	}
+	result := m.inner.EncodeResult(outcome)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.table.keep(c, result)

@@ -2,8 +2,10 @@ package state
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 
@@ -60,10 +62,15 @@ type AddMaster struct {
 type AddReplica struct {
 	Master string
 	Addr   config.Addr
+	Of     uint64 // the master's Added: one of the same name that came since has other replicas
 }
 
-// version is the first byte of a command and of a snapshot.
+// version is the first byte of a command and of a snapshot. It grows with a change that an older version must not pass over: an added field
+// that changes what becomes of the state.
 const version = 1
+
+// kinds is how many fields a command of this version has; one of a newer version may have more.
+var kinds = reflect.TypeFor[Command]().NumField()
 
 // handle is read-only after this. Structs are arrays: fields may only be added at their ends. There are no maps, so that
 // equal values have equal bytes.
@@ -87,10 +94,25 @@ func encode(v any) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// DecodeCommand reads exactly one command.
+// DecodeCommand reads exactly one command. The error is ErrNewer for one that only a newer version knows.
 func DecodeCommand(data []byte) (Command, error) {
 	var c Command
+	if len(data) > 0 && data[0] > version || fields(data) > kinds {
+		return c, ErrNewer
+	}
 	return c, decode(data, &c)
+}
+
+// fields says of how many elements the array is that a command is encoded as.
+func fields(data []byte) int {
+	const short, long = 0x90, 0xdc // MessagePack's fixarray and array 16
+	switch {
+	case len(data) > 1 && data[1]&0xf0 == short:
+		return int(data[1] & 0x0f)
+	case len(data) > 3 && data[1] == long:
+		return int(binary.BigEndian.Uint16(data[2:]))
+	}
+	return 0
 }
 
 func decode(data []byte, v any) error {

@@ -37,10 +37,13 @@ func (m *Machine) Changed() <-chan struct{} {
 }
 
 // Apply carries out a committed command. Its result is the revision (uint64) of a write to the map, nil for other
-// commands, or the error for which nothing was changed.
+// commands, or the error for which nothing was changed. A command that only a newer version knows is a *consensus.FatalError.
 func (m *Machine) Apply(e consensus.Entry) any {
 	c, err := DecodeCommand(e.Data)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNewer):
+		return &consensus.FatalError{Err: err} // others may have carried it out: going on without it would be another state
+	case err != nil:
 		return fmt.Errorf("entry %d: %w", e.Index, err)
 	}
 	next, err := m.State().apply(c, position{index: uint64(e.Index), term: uint64(e.Term)})
@@ -99,6 +102,8 @@ var (
 	ErrExists = errors.New("state: there is one already")
 	// ErrUnknown: there is none of that name.
 	ErrUnknown = errors.New("state: there is none")
+	// ErrNewer: only a newer version of this program knows the command.
+	ErrNewer = errors.New("state: the command is of a newer version; update this agent")
 	// ErrStale: the command came too late.
 	ErrStale = errors.New("state: the command is overtaken")
 )
