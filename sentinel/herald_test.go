@@ -35,6 +35,7 @@ func (l *listener) Committed(e state.Event) { l.counted = append(l.counted, e.Ty
 func newListener() (*listener, *herald) {
 	l := &listener{}
 	h := &herald{
+		problems: map[string]string{},
 		log: zerolog.New(&l.log), cluster: "c", self: "a", machine: state.NewMachine(), metrics: l, queue: make(chan saying, heraldQueue), down: map[config.Addr]bool{},
 		door: func(messages ...resp.Message) {
 			for _, m := range messages {
@@ -246,7 +247,7 @@ func TestHerald_TellsInTheOrderInWhichItHappened(t *testing.T) {
 	see(monitor.StallBegun)
 	commit(t, h.machine, 1, 1, state.Command{AddMaster: &state.AddMaster{Name: "m", Addr: "h:1", Quorum: 2}})
 	see(monitor.ServerDown)
-	commit(t, h.machine, 2, 1, state.Command{AddReplica: &state.AddReplica{Master: "m", Addr: "h:2"}})
+	commit(t, h.machine, 2, 1, state.Command{AddReplica: &state.AddReplica{Master: "m", Addr: "h:2", Of: 1}})
 	see(monitor.ServerUp)
 	l.run(h)
 	want := []string{

@@ -111,7 +111,7 @@ func missing(cfg *config.Config, s *state.State, view monitor.View, forgotten dr
 		}
 		for _, r := range server.Last.Replicas {
 			if r.State == "online" && r.Server.Port() != 0 && s.Owner(r.Server) == nil && !server.Last.At.Before(forgotten.at[r.Server]) {
-				commands = append(commands, state.Command{At: at, AddReplica: &state.AddReplica{Master: m.Name, Addr: r.Server}})
+				commands = append(commands, state.Command{At: at, AddReplica: &state.AddReplica{Master: m.Name, Addr: r.Server, Of: m.Added}})
 			}
 		}
 	}

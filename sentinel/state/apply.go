@@ -66,7 +66,7 @@ func (s *State) apply(c Command, at position) (*State, error) {
 	case c.Reset != nil:
 		return s.reset(c, at)
 	}
-	return nil, fmt.Errorf("%w: it is not known to this version; run the same version on all agents", ErrInvalid)
+	return nil, fmt.Errorf("%w: it is empty", ErrInvalid)
 }
 
 // addMaster makes a master of a file known, unless it is, or was removed.
@@ -88,6 +88,7 @@ func (s *State) admit(m Master, quorum int, when int64, at position) (*State, er
 	case len(s.Masters) >= maxMasters:
 		return nil, fmt.Errorf("%w: there are %d masters already", ErrInvalid, maxMasters)
 	}
+	m.Since, m.Added = at.term, at.index
 	return s.withMaster(m).withEvent(Event{
 		ID: at.index, Type: MasterAdded, Master: m.Name, Epoch: at.term, At: when, Data: EventData{To: m.Addr, Quorum: quorum},
 	}), nil
@@ -99,6 +100,8 @@ func (s *State) addReplica(c Command, at position) (*State, error) {
 	switch {
 	case m == nil || add.Addr.Port() == 0:
 		return nil, fmt.Errorf("%w: replica %q of master %q", ErrInvalid, add.Addr, add.Master)
+	case add.Of != m.Added:
+		return nil, fmt.Errorf("%w: %s is a replica of a master named %s that was removed", ErrStale, add.Addr, add.Master)
 	case m.Owns(add.Addr):
 		return nil, nil
 	case s.Owner(add.Addr) != nil:
@@ -300,7 +303,7 @@ func (m *Master) next(step failover.Step, at position) (*failover.Record, error)
 			return nil, fmt.Errorf("%w: the master of %s is %s, not %s", ErrStale, m.Name, m.Addr, step.Old)
 		case step.Epoch <= m.LastEpoch():
 			// One failover per master and term: otherwise one epoch would name two masters.
-			return nil, fmt.Errorf("%w: %s has failed over in term %d already", ErrStale, m.Name, m.LastEpoch())
+			return nil, fmt.Errorf("%w: %s has failed over, or was made known, in term %d already", ErrStale, m.Name, m.LastEpoch())
 		}
 		return failover.Begin(step, at.index)
 	}

@@ -32,7 +32,7 @@ const Quorum = "quorum"
 
 const (
 	maxOptions = 100  // of one master
-	maxOption  = 4096 // bytes of one
+	maxChange  = 4096 // bytes of all that are set at once: they stand in the history, too
 )
 
 // Option is what was set of a master; ok is false where nothing was.
@@ -63,26 +63,24 @@ func (s *State) monitor(c Command, at position) (*State, error) {
 	}
 	next := *s
 	next.Removed = without(s.Removed, order.Name)
-	return next.admit(Master{
-		Name: order.Name, Addr: order.Addr, Monitored: order.Addr, Options: []Option{quorum}, Since: at.term,
-	}, order.Quorum, c.At, at)
+	return next.admit(Master{Name: order.Name, Addr: order.Addr, Monitored: order.Addr, Options: []Option{quorum}}, order.Quorum, c.At, at)
 }
 
-// removeMaster forgets a master, with all that is known of it. One that is just being replaced stays until that is decided: its former master may
-// be fenced.
+// removeMaster forgets a master, with all that is known of it. One that is just being replaced stays until that has ended: its former master may
+// be fenced, and replicas may not follow the new one yet. Some agent's file may name it, also where it was made known at run time.
 func (s *State) removeMaster(c Command, at position) (*State, error) {
 	i, known := search(s.Masters, c.Remove, masterKey)
 	if !known {
 		return nil, fmt.Errorf("%w: master %q", ErrUnknown, c.Remove)
 	}
 	m := s.Masters[i]
-	if m.Failover != nil && m.Failover.Phase < failover.Switched {
+	if m.Failover != nil {
 		return nil, fmt.Errorf("%w: failover %d of %s is running", ErrStale, m.Failover.ID, m.Name)
 	}
 	next := *s
 	next.Masters = slices.Delete(slices.Clone(s.Masters), i, i+1)
 	next.Pauses = slices.DeleteFunc(slices.Clone(s.Pauses), func(p Pause) bool { return p.Master == m.Name })
-	if m.Monitored == "" && len(s.Removed) < maxMasters {
+	if len(s.Removed) < maxMasters {
 		next.Removed = insert(s.Removed, m.Name)
 	}
 	return next.withEvent(Event{
@@ -96,10 +94,10 @@ func (s *State) setOptions(c Command, at position) (*State, error) {
 	if m == nil {
 		return nil, fmt.Errorf("%w: master %q", ErrUnknown, set.Master)
 	}
-	next := *m
+	next, size := *m, 0
 	for _, o := range set.Options {
-		if o.Name == "" || len(o.Name)+len(o.Value) > maxOption {
-			return nil, fmt.Errorf("%w: option %.100q of %s", ErrInvalid, o.Name, set.Master)
+		if size += len(o.Name) + len(o.Value); o.Name == "" || size > maxChange {
+			return nil, fmt.Errorf("%w: option %.100q of %s: it has no name, or more than %d bytes are set at once", ErrInvalid, o.Name, set.Master, maxChange)
 		}
 		if next.Options = with(next.Options, o, optionKey); o.Value == "" {
 			next.Options = slices.DeleteFunc(next.Options, func(known Option) bool { return known.Name == o.Name })

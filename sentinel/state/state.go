@@ -42,7 +42,8 @@ type Master struct {
 	Scheduled    *Schedule            // nil: none
 	Options      []Option             // what was set at run time, sorted by name
 	Monitored    config.Addr          // under which it was made known at run time; empty: by files
-	Since        uint64               // term in which it was made known at run time: its failovers are of later ones
+	Since        uint64               // term in which it was made known: its failovers are of later ones
+	Added        uint64               // index of the entry that made it known: another master of the same name has another
 }
 
 // Agent is how an agent can be reached.

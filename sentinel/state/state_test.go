@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -65,7 +66,7 @@ func TestScripts(t *testing.T) {
 			term := uint64(1)
 			d.MaybeScanArgs(t, "term", &term)
 			before := m.State()
-			if err := apply(t, m, index, term, command(t, d, term)); err != nil {
+			if err := apply(t, m, index, term, command(t, d, term, before)); err != nil {
 				if m.State() != before {
 					t.Errorf("%s: a refused command changed the state", d.Pos)
 				}
@@ -79,7 +80,15 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-func command(t *testing.T, d *datadriven.TestData, term uint64) Command {
+// added says which master bears a name now.
+func added(s *State, name string) uint64 {
+	if m := s.Master(name); m != nil {
+		return m.Added
+	}
+	return 0
+}
+
+func command(t *testing.T, d *datadriven.TestData, term uint64, s *State) Command {
 	text := func(key string) (s string) { d.MaybeScanArgs(t, key, &s); return s }
 	number := func(key string) (n int64) { d.MaybeScanArgs(t, key, &n); return n }
 	addr := func(key string) config.Addr { return config.Addr(text(key)) }
@@ -109,7 +118,9 @@ func command(t *testing.T, d *datadriven.TestData, term uint64) Command {
 	case "forget-agent":
 		return Command{ForgetAgent: text("id")}
 	case "add-replica":
-		return Command{AddReplica: &AddReplica{Master: text("master"), Addr: addr("addr")}}
+		of := added(s, text("master"))
+		d.MaybeScanArgs(t, "of", &of)
+		return Command{AddReplica: &AddReplica{Master: text("master"), Addr: addr("addr"), Of: of}}
 	case "register":
 		return Command{RegisterAgent: &Agent{ID: text("id"), Host: text("host"), SentinelPort: 26379, Boot: uint64(number("boot"))}}
 	case "register-process":
@@ -236,7 +247,7 @@ func show(s *State) string {
 }
 
 // draw makes commands of all kinds over a few names, most of which make no sense at any one time.
-func draw(t *rapid.T, term uint64) Command {
+func draw(t *rapid.T, term uint64, s *State) Command {
 	names := []string{"a", "b"}
 	addrs := []config.Addr{"h:1", "h:2", "h:3", "h:4"}
 	addr := func(label string) config.Addr { return rapid.SampledFrom(addrs).Draw(t, label) }
@@ -245,7 +256,7 @@ func draw(t *rapid.T, term uint64) Command {
 	case 0:
 		return Command{AddMaster: &AddMaster{Name: name, Addr: addr("addr")}}
 	case 1, 2:
-		return Command{AddReplica: &AddReplica{Master: name, Addr: addr("addr")}}
+		return Command{AddReplica: &AddReplica{Master: name, Addr: addr("addr"), Of: added(s, name)}}
 	case 3:
 		return Command{RegisterAgent: &Agent{ID: name, Boot: rapid.Uint64Range(0, 2).Draw(t, "boot")}}
 	case 4:
@@ -261,6 +272,24 @@ func draw(t *rapid.T, term uint64) Command {
 		return Command{Set: &SetOptions{name, []Option{{rapid.SampledFrom([]string{"x", "y"}).Draw(t, "option"), value}}}}
 	case 3:
 		return Command{Reset: &Reset{name, []failover.Process{{Addr: addr("gone"), RunID: "run"}}}}
+	}
+	switch process := (failover.Process{Addr: addr("process"), RunID: rapid.SampledFrom([]string{"", "run"}).Draw(t, "runid")}); rapid.IntRange(0, 16).Draw(t, "other") {
+	case 0:
+		return Command{Register: &Register{name, process}}
+	case 1:
+		return Command{Forget: &Register{name, process}}
+	case 2:
+		return Command{Diverged: &Diverged{name, failover.Divergence{Server: addr("server"), Known: true, Bytes: 1}}}
+	case 3:
+		return Command{Schedule: &ScheduleSwitchover{Master: name, Schedule: Schedule{At: 1, Who: "w"}}}
+	case 4:
+		return Command{Cancel: &CancelSwitchover{Master: name, Who: "w"}}
+	case 5:
+		return Command{AllowLoss: &AllowLoss{Master: name, Failover: rapid.Uint64Range(1, 20).Draw(t, "allowed"), Who: "w"}}
+	case 6:
+		return Command{ForgetAgent: name}
+	case 7:
+		return Command{Write: &Write{Key: name, Value: "v"}}
 	}
 	paused := rapid.SampledFrom([]string{"", "a"}).Draw(t, "paused")
 	switch rapid.IntRange(0, 11).Draw(t, "guardrail") {
@@ -289,13 +318,13 @@ func TestDeterminism_SnapshotAndSuffixEqualFullReplay(t *testing.T) {
 		term := uint64(1)
 		n := rapid.IntRange(0, 60).Draw(rt, "n")
 		cut := rapid.IntRange(0, n).Draw(rt, "cut")
+		masters, newest := map[named]config.Addr{}, map[string]uint64{}
 		for i := range n {
 			if i == cut {
 				second = restored(t, snapshot(t, second))
 			}
 			term += uint64(rapid.IntRange(0, 1).Draw(rt, "term"))
-			c := draw(rt, term)
-			epochs := switchEpochs(first.State())
+			c := draw(rt, term, first.State())
 			err1, err2 := apply(t, first, uint64(i+1), term, c), apply(t, second, uint64(i+1), term, c)
 			if fmt.Sprint(err1) != fmt.Sprint(err2) {
 				rt.Fatalf("results differ: %v, %v", err1, err2)
@@ -303,26 +332,24 @@ func TestDeterminism_SnapshotAndSuffixEqualFullReplay(t *testing.T) {
 			if !bytes.Equal(snapshot(t, first), snapshot(t, second)) {
 				rt.Fatalf("states differ after command %d", i+1)
 			}
-			for name, e := range switchEpochs(first.State()) {
-				if old, ok := epochs[name]; ok && e.addr != old.addr && e.epoch <= old.epoch {
-					rt.Fatalf("%s moves from %v to %v", name, old, e)
+			for _, m := range first.State().Masters {
+				was, known := masters[named{m.Name, m.Epoch}]
+				if masters[named{m.Name, m.Epoch}] = m.Addr; m.Epoch > 0 && known && was != m.Addr {
+					rt.Fatalf("the master of %s in epoch %d is %s, and was %s", m.Name, m.Epoch, m.Addr, was)
 				}
+				if m.Epoch > 0 && m.Epoch < newest[m.Name] {
+					rt.Fatalf("the epoch of %s falls from %d to %d", m.Name, newest[m.Name], m.Epoch)
+				}
+				newest[m.Name] = max(newest[m.Name], m.Epoch)
 			}
 		}
 	})
 }
 
+// named is a name in an epoch: there is one master of it, whatever was removed and made known again in between.
 type named struct {
-	addr  config.Addr
+	name  string
 	epoch uint64
-}
-
-func switchEpochs(s *State) map[string]named {
-	epochs := map[string]named{}
-	for _, m := range s.Masters {
-		epochs[m.Name] = named{m.Addr, m.Epoch}
-	}
-	return epochs
 }
 
 func TestHistory_IsBoundedAndKeepsWhatNobodyWasTold(t *testing.T) {
@@ -401,7 +428,7 @@ func TestMachine_OldStatesStayAsTheyWere(t *testing.T) {
 	old := m.State()
 	want := show(old) + events(old.Events)
 	for i, c := range []Command{
-		{AddReplica: &AddReplica{Master: "m", Addr: "h:2"}},
+		{AddReplica: &AddReplica{Master: "m", Addr: "h:2", Of: 1}},
 		{AddMaster: &AddMaster{Name: "a", Addr: "h:5"}},
 		{RegisterAgent: &Agent{ID: "x"}},
 		{AdvanceCursor: &Cursor{Endpoint: "e", ID: 1}},
@@ -429,8 +456,8 @@ func TestGolden(t *testing.T) {
 	replicas := []config.Addr{"h:2", "h:3"}
 	for i, c := range []Command{
 		{At: 1, AddMaster: &AddMaster{Name: "m", Addr: "h:1", Quorum: 2}},
-		{At: 2, AddReplica: &AddReplica{Master: "m", Addr: "h:2"}},
-		{At: 3, AddReplica: &AddReplica{Master: "m", Addr: "h:3"}},
+		{At: 2, AddReplica: &AddReplica{Master: "m", Addr: "h:2", Of: 1}},
+		{At: 3, AddReplica: &AddReplica{Master: "m", Addr: "h:3", Of: 1}},
 		{At: 4, RegisterAgent: &Agent{ID: "x", Host: "h", SentinelPort: 26379, Peer: "h:26380", Local: "h:1", Zone: "z", Boot: 7}},
 		{At: 5, Step: &failover.Step{Kind: failover.StepBegin, Master: "m", Epoch: 3, At: 5, Cause: failover.CauseDown, Old: "h:1",
 			Replicas: replicas, Evidence: "refused", Down: 4}},
@@ -439,13 +466,17 @@ func TestGolden(t *testing.T) {
 		{At: 7, Step: &failover.Step{Kind: failover.StepSwitch, Master: "m", Epoch: 3, At: 7, Target: "h:2"}},
 		{At: 8, AdvanceCursor: &Cursor{Endpoint: "ops", ID: 5}},
 	} {
-		if err := apply(t, m, uint64(i+1), 3, c); err != nil {
+		term := uint64(3)
+		if c.Step == nil {
+			term = 2
+		}
+		if err := apply(t, m, uint64(i+1), term, c); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if old, err := os.ReadFile(filepath.Join("testdata", "snapshot.v1.golden")); err != nil {
 		t.Error(err)
-	} else if got, want := show(restored(t, old).State()), show(withoutProcesses(m.State())); got != want {
+	} else if got, want := show(restored(t, old).State()), show(ofOld(m.State())); got != want {
 		t.Errorf("restored from before the map:\n%s\nwant\n%s", got, want)
 	}
 	for i, w := range []Write{{Key: "a", Value: "1"}, {Key: "b/c", Value: "2"}, {Key: "a", Delete: true}} {
@@ -455,7 +486,7 @@ func TestGolden(t *testing.T) {
 	}
 	if old, err := os.ReadFile(filepath.Join("testdata", "snapshot.v1.map.golden")); err != nil {
 		t.Error(err)
-	} else if got, want := show(restored(t, old).State()), show(withoutProcesses(m.State())); got != want {
+	} else if got, want := show(restored(t, old).State()), show(ofOld(m.State())); got != want {
 		t.Errorf("restored from before pauses:\n%s\nwant\n%s", got, want)
 	}
 	if err := apply(t, m, 12, 3, Command{At: 12, Pause: &Pause{Master: "m", Who: "w", Why: "y", Until: 99}}); err != nil {
@@ -479,12 +510,16 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// withoutProcesses is the state as it was before processes were registered.
-func withoutProcesses(s *State) *State {
+// ofOld is the state as it was before processes were registered, and before it was kept when masters were made known.
+func ofOld(s *State) *State {
 	old := *s
-	old.Masters = slices.Clone(s.Masters)
+	old.Masters, old.Events = slices.Clone(s.Masters), slices.Clone(s.Events)
 	for i := range old.Masters {
-		old.Masters[i].Processes = nil
+		m := &old.Masters[i]
+		m.Processes, m.Since, m.Added = nil, 0, 0
+	}
+	for i := range old.Events {
+		old.Events[i].Epoch = 3
 	}
 	return &old
 }
@@ -517,7 +552,7 @@ func (failing) Read([]byte) (int, error) { return 0, errFailing }
 func FuzzCommand(f *testing.F) {
 	for _, c := range []Command{
 		{AddMaster: &AddMaster{Name: "b", Addr: "h:9"}},
-		{AddReplica: &AddReplica{Master: "m", Addr: "h:2"}},
+		{AddReplica: &AddReplica{Master: "m", Addr: "h:2", Of: 1}},
 		{RegisterAgent: &Agent{ID: "x"}},
 		{AdvanceCursor: &Cursor{Endpoint: "e", ID: 1}},
 		{Step: &failover.Step{Kind: failover.StepBegin, Master: "m", Epoch: 2, Old: "h:1", Replicas: []config.Addr{"h:2"}}},
@@ -525,6 +560,15 @@ func FuzzCommand(f *testing.F) {
 		{Pause: &Pause{Who: "w", Until: 1}},
 		{Resume: &Resume{Master: "m"}},
 		{Acknowledge: &Acknowledgement{Master: "m", Failover: 1, Who: "w"}},
+		{Diverged: &Diverged{"m", failover.Divergence{Server: "h:2", Known: true, Bytes: 1}}},
+		{Schedule: &ScheduleSwitchover{Master: "m", Schedule: Schedule{To: "h:2", At: 1, Who: "w"}}},
+		{Cancel: &CancelSwitchover{Master: "m", Who: "w"}},
+		{AllowLoss: &AllowLoss{Master: "m", Failover: 1, Who: "w"}},
+		{ForgetAgent: "x"},
+		{Monitor: &AddMaster{Name: "n", Addr: "h:5", Quorum: 2}},
+		{Remove: "m"},
+		{Set: &SetOptions{"m", []Option{{"quorum", "1"}}}},
+		{Reset: &Reset{"m", []failover.Process{{Addr: "h:2"}}}},
 		{Register: &Register{"m", failover.Process{Addr: "h:1", RunID: "r"}}},
 		{Forget: &Register{"m", failover.Process{Addr: "h:2", RunID: "r"}}},
 		{Shadow: &Shadow{Kind: ShadowDecided, Master: "m", Old: "h:1", Target: "h:2"}},
@@ -546,4 +590,26 @@ func FuzzCommand(f *testing.F) {
 		}
 		restored(t, snapshot(t, m))
 	})
+}
+
+// TestApply_NewerVersion: an agent of an older version must not go on as if nothing had been decided.
+func TestApply_NewerVersion(t *testing.T) {
+	data, err := (&Command{Remove: "m"}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := fields(data); n != kinds {
+		t.Fatalf("a command has %d fields, want %d", n, kinds)
+	}
+	more := slices.Clone(data)
+	binary.BigEndian.PutUint16(more[2:], uint16(kinds+1))
+	another := slices.Clone(data)
+	another[0] = version + 1
+	for name, data := range map[string][]byte{"more kinds": append(more, 0xc0), "another format": another} {
+		m := NewMachine()
+		result := m.Apply(consensus.Entry{Index: 1, Term: 1, Data: data})
+		if fatal := (*consensus.FatalError)(nil); !errors.As(result.(error), &fatal) || !errors.Is(fatal, ErrNewer) {
+			t.Errorf("%s: %v", name, result)
+		}
+	}
 }
