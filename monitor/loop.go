@@ -195,7 +195,7 @@ func (m *Monitor) share(now time.Time, all bool) {
 		list = append(list, o)
 	}
 	m.mu.Unlock()
-	if len(list) > 0 {
+	if len(list) > 0 || all { // also without a server to speak of: that this agent is there
 		m.cfg.Share(list)
 	}
 }

@@ -91,6 +91,11 @@ func (g *agenda) set(master string, p purpose, now time.Time) {
 	}
 }
 
+// forget drops masters that are not there any more: nobody would vote in an election that names one.
+func (g *agenda) forget(gone func(master string) bool) {
+	maps.DeleteFunc(g.wants, func(name string, _ *want) bool { return gone(name) })
+}
+
 // claimed notes that a peer stands for the masters. A second election of the same peer does not extend the time, so that
 // one that keeps failing does not hold everybody up.
 func (g *agenda) claimed(peer consensus.ServerID, masters []string, now, until time.Time) {

@@ -94,7 +94,7 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 	a.metrics = api.NewMetrics(a)
 	a.herald = &herald{
 		log: log, cluster: cfg.Cluster, self: cfg.Agent.ID, machine: a.machine, metrics: a.metrics,
-		queue: make(chan saying, heraldQueue), down: map[config.Addr]bool{}, forget: a.disown,
+		queue: make(chan saying, heraldQueue), down: map[config.Addr]bool{}, problems: map[string]string{},
 	}
 	a.scripts = script.NewRunner(script.Config{Report: a.herald.script})
 	a.herald.scripts = scripts{a.scripts.Add, a.scripting}

@@ -28,13 +28,13 @@ func (a *Agent) discover(ctx context.Context, term consensus.Term) {
 	dropped := newDropped()
 	for {
 		dropped.follow(a.managed(a.machine.State()), a.now())
-		group, proposeCtx := errgroup.WithContext(ctx)
+		var group errgroup.Group // one for each command; the term's end ends them
 		group.SetLimit(proposals)
 		agreed := a.machine.State()
 		wanted := slices.Concat(missing(a.cfg, agreed, a.monitor.View(), dropped), gone(agreed, a.node.Status().Members, a.now()), over(agreed, a.now()))
 		wanted = append(wanted, a.processes(ctx, dropped)...)
 		for _, c := range wanted {
-			group.Go(func() error { return a.propose(proposeCtx, term, c) })
+			group.Go(func() error { return a.propose(ctx, term, c) })
 		}
 		a.herald.failed(ctx, "make servers known", "", group.Wait())
 		select {
@@ -52,6 +52,9 @@ func (a *Agent) processes(ctx context.Context, gone dropped) []state.Command {
 	a.compare(ctx, l.masters, l.view)
 	for _, m := range l.masters {
 		for _, p := range unregistered(m, l.view, a.verdict(l, m), gone) {
+			if owner := l.state.Owner(p.Addr); owner != nil && owner != m {
+				continue // it was told by hand to follow this master; it is another one's
+			}
 			commands = append(commands, state.Command{At: l.now.UnixNano(), Register: &state.Register{Master: m.Name, Process: p}})
 		}
 	}
@@ -90,7 +93,9 @@ func (a *Agent) register(ctx context.Context) {
 			continue
 		}
 		identity := a.whoami()
-		err := a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), RegisterAgent: &identity})
+		limit, cancel := context.WithTimeout(ctx, registryTimeout) // the leader's answer may be lost on its way
+		err := a.propose(limit, 0, state.Command{At: a.now().UnixNano(), RegisterAgent: &identity})
+		cancel()
 		a.herald.failed(ctx, "register this agent", "", err)
 		if err != nil {
 			pause(ctx, registerRetry)

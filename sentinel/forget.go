@@ -3,6 +3,7 @@ package sentinel
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"picket/config"
@@ -16,7 +17,7 @@ import (
 const forgetTries = 20
 
 // Forget implements api.Orders: a replica that is gone for good need not be asked at a failover any more. It must not follow the
-// master, and the others must hold all that it may have acknowledged.
+// master, and enough others must hold all that it may have acknowledged.
 func (a *Agent) Forget(ctx context.Context, master string, server config.Addr) error {
 	if err := a.node.Barrier(ctx); err != nil {
 		return err
@@ -45,7 +46,7 @@ func (a *Agent) Forget(ctx context.Context, master string, server config.Addr) e
 			server.Last = o
 			view.Servers[o.Server] = server
 		}
-		if refusal = forgettable(m, view, server); refusal == nil {
+		if refusal = forgettable(m, view, server, a.settings(m).Durability.Wait); refusal == nil {
 			forget := state.Register{Master: master, Process: failover.Process{Addr: server}}
 			if known := m.Process(server); known != nil {
 				forget.Process = *known
@@ -60,8 +61,9 @@ func (a *Agent) Forget(ctx context.Context, master string, server config.Addr) e
 	return &blockedError{*refusal}
 }
 
-// forgettable says why a replica must not be forgotten; nil: it may.
-func forgettable(m *state.Master, view monitor.View, server config.Addr) *failover.Blocker {
+// forgettable says why a replica must not be forgotten; nil: it may. When N are left, a failover asks N - wait + 1 of them: as soon as so many as
+// clients wait for hold everything, one of these is always among the asked, whatever the others lack.
+func forgettable(m *state.Master, view monitor.View, server config.Addr, wait int) *failover.Blocker {
 	refuse := func(why, remedy string) *failover.Blocker {
 		return &failover.Blocker{Reason: "in-use", Text: fmt.Sprintf("%s may not be forgotten: %s", server, why), Remedy: remedy}
 	}
@@ -83,14 +85,19 @@ func forgettable(m *state.Master, view monitor.View, server config.Addr) *failov
 			return refuse("the master still has a connection to it", "stop it, and wait for repl-timeout where its host has vanished")
 		}
 	}
+	left, behind := 0, []string(nil)
 	for _, p := range m.Registered() {
 		if p.Addr == server {
 			continue
 		}
+		left++
 		if r := view.Servers[p.Addr]; r.State != monitor.Up || r.Last == nil || r.Last.ReplID != master.Last.ReplID ||
 			r.Last.Offset < master.Last.Offset {
-			return refuse(fmt.Sprintf("%s may lack what it acknowledged", p.Addr), "wait until the other replicas have caught up")
+			behind = append(behind, string(p.Addr))
 		}
+	}
+	if left-len(behind) < min(left, max(wait, 1)) {
+		return refuse("what it acknowledged may be lacking on "+strings.Join(behind, ", "), "wait until one of these has caught up")
 	}
 	return nil
 }

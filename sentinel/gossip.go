@@ -3,7 +3,6 @@ package sentinel
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -51,7 +50,7 @@ func (g *gossip) encode() ([]byte, error) {
 // decodeGossip reads what a peer says. Whatever name its opinions carry, they are the peer's.
 func decodeGossip(from consensus.ServerID, data []byte) (gossip, error) {
 	if len(data) == 0 || len(data) > maxGossip || data[0] != gossipVersion {
-		return gossip{}, fmt.Errorf("decode gossip: %d bytes, not of version %d", len(data), gossipVersion)
+		return gossip{}, fmt.Errorf("decode gossip: it is not of version %d: run the same version on all agents", gossipVersion)
 	}
 	var g gossip
 	if err := codec.NewDecoderBytes(data[1:], gossipHandle).Decode(&g); err != nil {
@@ -178,7 +177,9 @@ func (p *peers) all() map[consensus.ServerID]peer {
 func (a *Agent) share(opinions []monitor.Opinion) {
 	status := a.status.Load()
 	foreign := a.monitor.Foreign()
-	for part := range slices.Chunk(opinions, maxOpinions) {
+	for first := true; first || len(opinions) > 0; first = false { // without a server to speak of, that this agent is there
+		part := opinions[:min(len(opinions), maxOpinions)]
+		opinions = opinions[len(part):]
 		// A heartbeat has room for all of them: there is one for each server at most, as with opinions.
 		some := min(len(foreign), maxOpinions)
 		data := a.spoken(status, gossip{Opinions: part, Foreign: foreign[:some]})

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
@@ -29,7 +30,6 @@ type herald struct {
 	door    func(...resp.Message) // publishes to subscribers
 	scripts scripts
 	metrics metrics
-	forget  func(master string) // drops what was set on this agent for a master that is removed
 	queue   chan saying
 	dropped atomic.Uint64
 	told    uint64 // id of the newest committed event that was told
@@ -37,6 +37,9 @@ type herald struct {
 	said    string // of enlisting: the last refusal
 	tried   attempts
 	down    map[config.Addr]bool // servers that are told to be
+
+	mu       sync.Mutex
+	problems map[string]string // the last one with each peer
 }
 
 // saying is something to be told, and the newest committed event when it was handed over: whatever was committed before is told before, and
@@ -145,9 +148,6 @@ func (h *herald) event(e state.Event) {
 		line = line.Str(o.Name, o.Value)
 	}
 	line.Msg(string(e.Type))
-	if e.Type == state.MasterRemoved {
-		h.forget(e.Master)
-	}
 	h.metrics.Committed(e)
 	h.publishCommitted(e)
 }
@@ -455,9 +455,22 @@ func (h *herald) enlisting(change consensus.Change, changed bool, err error, mis
 }
 
 // peer tells of a problem with another agent.
+// One that is said again and again, as by an agent of another version, is told once.
 func (h *herald) peer(id string, err error) {
-	h.tell(func() { h.log.Warn().Str("peer", id).Err(err).Msg("problem with another agent") })
+	h.mu.Lock()
+	again := h.problems[id] == err.Error()
+	if len(h.problems) >= maxProblems {
+		clear(h.problems) // whoever is not a member yet chooses its own name
+	}
+	h.problems[id] = err.Error()
+	h.mu.Unlock()
+	if !again {
+		h.tell(func() { h.log.Warn().Str("peer", id).Err(err).Msg("problem with another agent") })
+	}
 }
+
+// maxProblems bounds of how many agents the last problem is kept.
+const maxProblems = 1000
 
 // delivery tells of a webhook that fails, when it begins to and each time that the attempts have doubled, and of its recovery.
 func (h *herald) delivery(r webhook.Report) {

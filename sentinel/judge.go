@@ -21,6 +21,7 @@ type judge struct {
 	agenda    *agenda
 	now       judgement
 	watched   *state.State           // whose servers the monitor watches
+	by        *ownValues             // and with which of this agent's own settings
 	attended  []config.Addr          // and which it looks at closely
 	standing  bool                   // an election that this agent stands in is not decided yet
 	beginning map[string]time.Time   // masters whose failover is being begun: not to be tried again before
@@ -51,7 +52,7 @@ type judged struct {
 // look is what one round looks at.
 type look struct {
 	now     time.Time
-	state   *state.State
+	state   *state.State    // all that the status says is applied is in it
 	masters []*state.Master // that this agent's file names
 	view    monitor.View
 	status  consensus.Status
@@ -153,9 +154,10 @@ func (j *judge) hear() {
 
 // look takes in the picture of this moment.
 func (a *Agent) look() look {
+	status := a.node.Status()
 	s := a.machine.State()
 	return look{
-		now: a.now(), state: s, masters: a.managed(s), view: a.monitor.View(), status: a.node.Status(), peers: a.peers.all(),
+		now: a.now(), state: s, masters: a.managed(s), view: a.monitor.View(), status: status, peers: a.peers.all(),
 	}
 }
 
@@ -207,14 +209,26 @@ func (j *judge) publish() {
 
 // watch tells the monitor which servers matter, and which matter now.
 func (j *judge) watch(l look) {
-	if l.state != j.watched {
-		j.watched = l.state
+	if own := j.a.rules.own.values.Load(); l.state != j.watched || own != j.by {
+		j.watched, j.by = l.state, own
 		j.a.monitor.Watch(j.a.targets(l.state))
+		j.tidy(l)
 	}
 	if servers := attended(l.masters, j.now.masters, l.view); !slices.Equal(servers, j.attended) {
 		j.attended = servers
 		j.a.monitor.Attend(servers)
 	}
+}
+
+// tidy forgets what was kept for masters that were removed.
+func (j *judge) tidy(l look) {
+	gone := func(name string) bool { return l.master(name) == nil }
+	j.agenda.forget(gone)
+	maps.DeleteFunc(j.beginning, func(name string, _ time.Time) bool { return gone(name) })
+	j.a.diary.forget(gone)
+	j.a.ledger.forget(gone, l.status.Applied)
+	err := j.a.rules.own.prune(l.state, uint64(l.status.Applied))
+	j.a.herald.failed(context.Background(), "forget what was set for a master that was removed", "", err)
 }
 
 // block notes what keeps a master from being failed over; nil: nothing does.

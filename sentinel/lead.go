@@ -52,7 +52,7 @@ func (j *judge) rule(ctx context.Context, l look) {
 		return
 	}
 	for _, m := range l.masters {
-		j.serve(l, m)
+		j.serve(ctx, l, m)
 	}
 }
 
@@ -92,7 +92,7 @@ func (j *judge) accede(ctx context.Context, term consensus.Term) {
 }
 
 // serve does what a master needs of its leader: its failover is run, or else what strays from it is repaired.
-func (j *judge) serve(l look, m *state.Master) {
+func (j *judge) serve(ctx context.Context, l look, m *state.Master) {
 	r := j.reign
 	switch {
 	case r.running[m.Name]:
@@ -103,7 +103,7 @@ func (j *judge) serve(l look, m *state.Master) {
 		if l.now.Sub(r.ran[m.Name]) > rest {
 			j.run(m.Name)
 		}
-	case j.switchover(l, m):
+	case j.switchover(ctx, l, m):
 	case r.repairs[m.Name] != nil || l.now.Before(r.pauses[m.Name].until):
 	case len(failover.Repair(j.a.situation(l, m, r.term))) == 0:
 		delete(r.pauses, m.Name)
@@ -113,7 +113,7 @@ func (j *judge) serve(l look, m *state.Master) {
 }
 
 // switchover begins one that is due, and says whether it does.
-func (j *judge) switchover(l look, m *state.Master) bool {
+func (j *judge) switchover(ctx context.Context, l look, m *state.Master) bool {
 	r := j.reign
 	if r.orders[m.Name].After(l.now) {
 		return false
@@ -123,10 +123,10 @@ func (j *judge) switchover(l look, m *state.Master) bool {
 		return false
 	}
 	r.orders[m.Name] = l.now.Add(orderPause)
-	// It outlives this reign, which the election for it ends.
-	j.a.workers.Go(func() { // ends within manualTimeout
-		err := j.a.fulfil(context.Background(), m.Name, d)
-		j.a.herald.failed(context.Background(), "begin the switchover", m.Name, err)
+	// It outlives this reign, which the election for it ends, but not the judge.
+	j.a.workers.Go(func() { // ends within twice manualTimeout
+		err := j.a.fulfil(ctx, m.Name, d)
+		j.a.herald.failed(ctx, "begin the switchover", m.Name, err)
 	})
 	return true
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"picket/consensus/vfs"
+	"picket/sentinel/state"
 )
 
 // own is what was set at run time on this agent alone: credentials, which are never replicated, and what is true of its host only. It is kept in a
@@ -25,8 +26,14 @@ type own struct {
 
 // ownValues are immutable.
 type ownValues struct {
-	Masters    map[string]map[string]string `json:"masters,omitempty"`    // by master and option
-	Parameters map[string]string            `json:"parameters,omitempty"` // of SENTINEL CONFIG SET
+	Masters    map[string]ownMaster `json:"masters,omitempty"`    // by name
+	Parameters map[string]string    `json:"parameters,omitempty"` // of SENTINEL CONFIG SET
+}
+
+// ownMaster is what was set for a master. Another one that bears its name later, after it was removed, gets none of it.
+type ownMaster struct {
+	Added   uint64            `json:"added"` // which master: state.Master's
+	Options map[string]string `json:"options"`
 }
 
 const (
@@ -55,11 +62,14 @@ func openOwn(files vfs.FS, dir string) (*own, error) {
 }
 
 // of gives what was set for a master.
-func (o *own) of(master string) map[string]string {
+func (o *own) of(m *state.Master) map[string]string {
 	if o == nil {
 		return nil
 	}
-	return o.values.Load().Masters[master]
+	if set := o.values.Load().Masters[m.Name]; set.Added == m.Added {
+		return set.Options
+	}
+	return nil
 }
 
 // parameter gives a parameter; empty: it was not set.
@@ -70,17 +80,38 @@ func (o *own) parameter(name string) string {
 	return o.values.Load().Parameters[name]
 }
 
-// setMaster sets options of a master; without any, it forgets all of them.
-func (o *own) setMaster(master string, options map[string]string) error {
+// setMaster sets options of a master.
+func (o *own) setMaster(m *state.Master, options map[string]string) error {
 	return o.change(func(v *ownValues) {
 		v.Masters = maps.Clone(v.Masters)
 		if v.Masters == nil {
-			v.Masters = map[string]map[string]string{}
+			v.Masters = map[string]ownMaster{}
 		}
-		if v.Masters[master] = merged(v.Masters[master], options); options == nil {
-			delete(v.Masters, master)
+		set := v.Masters[m.Name]
+		if set.Added != m.Added {
+			set = ownMaster{Added: m.Added}
 		}
+		set.Options = merged(set.Options, options)
+		v.Masters[m.Name] = set
 	})
+}
+
+// prune forgets what was set for masters that were removed: secrets, above all. applied is how far this agent knows what was agreed: what it has not
+// come to yet is not gone.
+func (o *own) prune(s *state.State, applied uint64) error {
+	gone := func(name string, set ownMaster) bool {
+		m := s.Master(name)
+		return set.Added <= applied && (m == nil || m.Added != set.Added)
+	}
+	for name, set := range o.values.Load().Masters {
+		if gone(name, set) {
+			return o.change(func(v *ownValues) {
+				v.Masters = maps.Clone(v.Masters)
+				maps.DeleteFunc(v.Masters, gone)
+			})
+		}
+	}
+	return nil
 }
 
 func (o *own) setParameters(parameters map[string]string) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"sync"
 	"time"
 
@@ -79,6 +80,14 @@ func (l *ledger) appended(entries []consensus.Entry) {
 		l.begun[c.Step.Master] = max(l.begun[c.Step.Master], e.Index)
 		l.mu.Unlock()
 	}
+}
+
+// forget drops masters that are not there any more, as far as all that the log holds of them is applied.
+func (l *ledger) forget(gone func(master string) bool, applied consensus.Index) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.begun, func(name string, i consensus.Index) bool { return i <= applied && gone(name) })
+	maps.DeleteFunc(l.timely, func(name string, _ consensus.Term) bool { return gone(name) })
 }
 
 // promise answers a question, if it may: the server must be the agreed master, and nothing in the log, committed or not, may be about to

@@ -34,7 +34,8 @@ func (a *Agent) Remove(ctx context.Context, name string) error {
 	return a.enact(ctx, a.look(), state.Command{Remove: name})
 }
 
-// Set implements resp.Registry: all of the options, or none. What belongs to one agent is set on this one; the rest on all.
+// Set implements resp.Registry: all of the options, or none, unless this agent's disk fails. What belongs to one agent is set on this one; the rest on
+// all.
 func (a *Agent) Set(ctx context.Context, master string, options []state.Option) error {
 	l := a.look()
 	m := l.state.Master(master)
@@ -64,7 +65,7 @@ func (a *Agent) Set(ctx context.Context, master string, options []state.Option) 
 	if len(own) == 0 {
 		return nil
 	}
-	if err := a.rules.own.setMaster(master, own); err != nil {
+	if err := a.rules.own.setMaster(m, own); err != nil {
 		return err
 	}
 	a.herald.set(owner(m, m.Addr), own)
@@ -82,7 +83,7 @@ func (a *Agent) Reset(ctx context.Context, master string) error {
 	}
 	r := state.Reset{Master: master}
 	for _, replica := range m.Replicas {
-		if l.view.Servers[replica].State != monitor.Down || forgettable(m, l.view, replica) != nil {
+		if l.view.Servers[replica].State != monitor.Down || forgettable(m, l.view, replica, a.settings(m).Durability.Wait) != nil {
 			continue
 		}
 		p := failover.Process{Addr: replica}
@@ -92,15 +93,6 @@ func (a *Agent) Reset(ctx context.Context, master string) error {
 		r.Gone = append(r.Gone, p)
 	}
 	return a.enact(ctx, l, state.Command{Reset: &r})
-}
-
-// disown drops what was set on this agent for a master that is removed: secrets, above all.
-func (a *Agent) disown(master string) {
-	if a.rules.own.of(master) == nil {
-		return
-	}
-	err := a.rules.own.setMaster(master, nil)
-	a.herald.failed(context.Background(), "forget what was set for a master that was removed", master, err)
 }
 
 // enact has a change committed. In a minority it is refused at once, and nothing changes.

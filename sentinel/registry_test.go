@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/monitor"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
@@ -217,4 +218,88 @@ func TestRegistry_RemovedWhileFenced(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestRegistry_APasswordThatIsSetIsUsed: what is set on one agent changes nothing that is agreed on, and all the same how this agent logs in.
+func TestRegistry_APasswordThatIsSetIsUsed(t *testing.T) {
+	g := newGroup(t, nil)
+	first, replica := g.members[0].running(), g.servers[1]
+	client := replica.Client()
+	if err := client.ConfigSet(t.Context(), "requirepass", "rotated").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.ClientKillByFilter(t.Context(), "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
+		t.Fatal(err)
+	}
+	seen := func(a *Agent) monitor.State { return a.monitor.View().Servers[replica.Addr].State }
+	g.await("nobody can log in", func(context.Context) error {
+		for _, m := range g.members {
+			if s := seen(m.running()); s != monitor.Down {
+				return fmt.Errorf("%s finds the replica %s", m.cfg.Agent.ID, s)
+			}
+		}
+		return nil
+	})
+	agreed := first.machine.State()
+	if err := first.Set(t.Context(), master, []state.Option{{Name: config.OptionPassword, Value: "rotated"}}); err != nil {
+		t.Fatal(err)
+	}
+	g.await("the agent with the password can", func(context.Context) error {
+		if s := seen(first); s != monitor.Up {
+			return fmt.Errorf("it finds the replica %s", s)
+		}
+		return nil
+	})
+	if first.machine.State() != agreed {
+		t.Error("what is agreed on has changed, which might be why")
+	}
+	if s := seen(g.members[1].running()); s != monitor.Down {
+		t.Errorf("another agent finds the replica %s", s)
+	}
+}
+
+// TestTidy_NobodyStandsForAMasterThatIsGone: an election that names it would be refused by all, for the other masters as well.
+func TestTidy_NobodyStandsForAMasterThatIsGone(t *testing.T) {
+	g := newGroup(t, nil)
+	a := g.members[0].running()
+	wants := make(chan []string, 1)
+	a.post(func(j *judge) {
+		j.agenda.set("ghost", forDown, j.a.now().Add(time.Hour))
+		j.watched = nil // as after any change of the state
+	})
+	g.await("the ghost is forgotten", func(ctx context.Context) error {
+		a.post(func(j *judge) { wants <- j.agenda.names() })
+		select {
+		case names := <-wants:
+			if len(names) > 0 {
+				return fmt.Errorf("there are %v", names)
+			}
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+}
+
+// TestFulfil_EndsWithoutAMajority: an order that can't be carried out can't be taken back, either; the agent can be stopped all the same.
+func TestFulfil_EndsWithoutAMajority(t *testing.T) {
+	g := newGroup(t, nil)
+	g.members[1].stop()
+	g.members[2].stop()
+	last := g.members[0]
+	a := last.running()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.fulfil(ctx, "unknown", due{order: &state.Schedule{At: 1}}) }() // ends with ctx
+	cancel()
+	if err := <-ended; !errors.Is(err, picture.ErrUnknownMaster) {
+		t.Errorf("it ends with %v", err)
+	}
+	last.crash() // as by SIGTERM: nobody stops its node for it
+	select {
+	case err := <-last.done:
+		last.done <- err
+	case <-time.After(patience):
+		t.Fatal("the agent does not stop")
+	}
 }

@@ -34,7 +34,7 @@ func (r *rules) of(m *state.Master) *config.Master {
 	if file == nil && m.Monitored == "" {
 		return nil
 	}
-	own := r.own.of(m.Name)
+	own := r.own.of(m)
 	if file != nil && len(m.Options) == 0 && len(own) == 0 {
 		return file
 	}

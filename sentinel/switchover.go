@@ -70,6 +70,8 @@ func (a *Agent) fulfil(ctx context.Context, master string, d due) error {
 	if err == nil || d.order == nil || ctx.Err() != nil || !refused(err) {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, manualTimeout)
+	defer cancel()
 	return errors.Join(err, a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Cancel: &state.CancelSwitchover{
 		Master: master, At: d.order.At, Why: err.Error(),
 	}}))

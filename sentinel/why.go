@@ -2,6 +2,7 @@ package sentinel
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +37,13 @@ func (d *diary) note(master string, decision failover.Decision) {
 		list = slices.Clone(list[1:])
 	}
 	d.entries[master] = append(list, decision)
+}
+
+// forget drops masters that are not there any more.
+func (d *diary) forget(gone func(master string) bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.DeleteFunc(d.entries, func(name string, _ []failover.Decision) bool { return gone(name) })
 }
 
 // at is the decision that stood at a time; nil: none is kept from so long ago.

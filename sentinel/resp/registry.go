@@ -183,7 +183,7 @@ func setOptions(ctx context.Context, c *client, args []string) {
 			return
 		}
 		if values == 2 {
-			name += " " + words[1]
+			name += " " + strings.ToUpper(words[1]) // the same in any spelling
 		}
 		options = append(options, state.Option{Name: name, Value: words[values]})
 		words = words[values+1:]
