@@ -56,14 +56,6 @@ func TestNext_WritesThatWereWaitedForSurvive(t *testing.T) {
 		"the operator accepts the loss": {1, []*monitor.Observation{replica(replicaA, 90)}, func(s *Situation, _ *Knowledge) {
 			s.Record.AllowLoss = true
 		}, "promote " + string(replicaA)},
-		"promote-after, not yet": {1, []*monitor.Observation{replica(replicaA, 90)}, func(s *Situation, k *Knowledge) {
-			s.Settings.Durability.OnQuorumMissing, s.Settings.Durability.PromoteAfter = config.MissingPromote, time.Minute
-			s.Settings.FailoverTimeout, k.Began = time.Hour, start.Add(-59*time.Second)
-		}, "3 of 3 replicas must answer"},
-		"promote-after": {1, []*monitor.Observation{replica(replicaA, 90)}, func(s *Situation, k *Knowledge) {
-			s.Settings.Durability.OnQuorumMissing, s.Settings.Durability.PromoteAfter = config.MissingPromote, time.Minute
-			k.Began = start.Add(-time.Minute)
-		}, "promote " + string(replicaA)},
 		"never": {1, []*monitor.Observation{replica(replicaA, 90)}, func(s *Situation, _ *Knowledge) {
 			s.Settings.Durability.OnQuorumMissing = config.MissingNever
 		}, "abort"},
@@ -90,6 +82,44 @@ func TestNext_WritesThatWereWaitedForSurvive(t *testing.T) {
 				t.Errorf("%s\nwant %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestNext_PromoteAfter lets time pass: nothing is given up before the time has come to do without the missing replica, also when that is far
+// beyond the time of a step, and when the leader changes meanwhile.
+func TestNext_PromoteAfter(t *testing.T) {
+	for name, c := range map[string]struct {
+		successor time.Duration // takes over then; 0: nobody does
+		ahead     time.Duration // the clock of the agent that began is, of the others'
+		want      time.Duration
+	}{
+		"one leader":                              {0, 0, time.Minute},
+		"its successor waits for the rest":        {30 * time.Second, 0, time.Minute},
+		"its successor's clock is an hour behind": {30 * time.Second, time.Hour, 90 * time.Second},
+	} {
+		s, k := crashed(func(s *Situation, k *Knowledge) {
+			s.Settings.FailoverTimeout = 10 * time.Second
+			s.Settings.Durability = config.Durability{Wait: 1, OnQuorumMissing: config.MissingPromote, PromoteAfter: time.Minute}
+			s.Registered = registered(replicaA, replicaB)
+			s.Record.BegunAt = start.Add(c.ahead).UnixNano()
+			s.View.Servers[replicaB] = down(replica(replicaB, 0))
+			read(k, replica(replicaA, 90))
+		})
+		for passed := time.Duration(0); passed <= 2*time.Minute; passed += 500 * time.Millisecond {
+			s.Now = start.Add(passed)
+			if passed == c.successor {
+				k = newKnowledge(s.Now)
+				read(&k, replica(replicaA, 90))
+			}
+			move := Next(s, k)
+			if move.Commit == nil && move.Blocker != nil {
+				continue
+			}
+			if got := show(move); got != "promote "+string(replicaA) || passed != c.want {
+				t.Errorf("%s: after %s: %s; want a promotion after %s", name, passed, got, c.want)
+			}
+			break
+		}
 	}
 }
 

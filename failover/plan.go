@@ -193,7 +193,7 @@ func nextChoose(s Situation, k Knowledge) Move {
 	if len(read) == 0 && !waiting && len(move.Actions) == 0 {
 		move.Blocker = noCandidate("no replica can be reached")
 	}
-	if s.late(k) || move.Blocker != nil && move.Blocker.Reason == reasonMissing && s.Settings.Durability.OnQuorumMissing == config.MissingNever {
+	if s.hopeless(k, move.Blocker) {
 		step := Step{Kind: StepAbort, Why: "no replica could be promoted"}
 		if move.Blocker != nil {
 			step.Why, step.Reason = move.Blocker.Text, move.Blocker.Reason
@@ -201,6 +201,26 @@ func nextChoose(s Situation, k Knowledge) Move {
 		return s.commit(step)
 	}
 	return move
+}
+
+// hopeless says whether a choice that could not be made is given up. One that only waits for replicas, until it is to be made without them, is
+// not: whoever begins anew begins to wait anew.
+func (s Situation) hopeless(k Knowledge, b *Blocker) bool {
+	if b != nil && b.Reason == reasonMissing {
+		switch s.Settings.Durability.OnQuorumMissing {
+		case config.MissingNever:
+			return true
+		case config.MissingPromote:
+			return false
+		}
+	}
+	return s.late(k)
+}
+
+// waited is for how long replicas have been missed: since the failover began, whoever led it. Where the clock of the agent that began it is ahead
+// of this one, since this one took it over.
+func (s Situation) waited(k Knowledge) time.Duration {
+	return max(s.Now.Sub(k.Began), s.Now.Sub(time.Unix(0, s.Record.BegunAt)))
 }
 
 // returned says whether a replica that was cut and read has been seen since as another process, or following somebody: it was restarted, and what
@@ -226,7 +246,7 @@ func (s Situation) promotion(k Knowledge, read []*monitor.Observation) (*Step, *
 	}
 	if b := s.missing(c); b != nil {
 		d := s.Settings.Durability
-		if !s.Record.AllowLoss && (d.OnQuorumMissing != config.MissingPromote || s.Now.Sub(k.Began) < d.PromoteAfter) {
+		if !s.Record.AllowLoss && (d.OnQuorumMissing != config.MissingPromote || s.waited(k) < d.PromoteAfter) {
 			return nil, b
 		}
 		c.why += "; writes that were waited for may be lost: " + b.Text

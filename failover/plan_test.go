@@ -47,7 +47,7 @@ func crashed(adjust func(*Situation, *Knowledge)) (Situation, Knowledge) {
 		View: monitor.View{Now: start, Servers: map[config.Addr]monitor.Server{
 			oldMaster: down(masterAt(oldMaster, 100)), replicaA: up(replica(replicaA, 90)), replicaB: up(replica(replicaB, 95)),
 		}},
-		Record: &Record{ID: 3, Master: "m", Epoch: 7, Phase: Begun, Cause: CauseDown, Old: oldMaster,
+		Record: &Record{ID: 3, Master: "m", Epoch: 7, Phase: Begun, Cause: CauseDown, Old: oldMaster, BegunAt: start.UnixNano(),
 			Replicas: []config.Addr{replicaA, replicaB}, OldRunID: "run-" + string(oldMaster), OldReplID: history},
 	}
 	k := newKnowledge(start)
