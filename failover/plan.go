@@ -307,6 +307,8 @@ func nextPromote(s Situation, k Knowledge) Move {
 	target := k.seen(r.Target)
 	replica := target != nil && target.Role == "slave"
 	switch {
+	case target != nil && target.RunID != r.RunID:
+		return s.rollBack(k, fmt.Sprintf("%s, which had been chosen, was restarted", r.Target))
 	case k.Promoted, r.Native && target != nil && target.Role == "master" && target.RunID == r.RunID:
 		step := Step{Kind: StepSwitch, Target: r.Target}
 		if target != nil && target.Role == "master" && target.RunID == r.RunID {
@@ -316,8 +318,6 @@ func nextPromote(s Situation, k Knowledge) Move {
 			step.Held = k.HeldAt.UnixNano()
 		}
 		return s.commit(step)
-	case target != nil && target.RunID != r.RunID:
-		return s.rollBack(k, fmt.Sprintf("%s, which had been chosen, was restarted", r.Target))
 	case s.late(k) && s.down(r.Target):
 		// It may have been promoted, but no client was told. When it comes back as a master it is a stray, and is made a replica. Until it is
 		// agreed that it is one, the old master must take no writes; then its fence is found to be left.
