@@ -63,7 +63,7 @@ func BeginStep(s Situation, cause Cause) Step {
 		step.OldRunID, step.OldReplID = old.Last.RunID, old.Last.ReplID
 	}
 	if cause == CauseManual {
-		step.Evidence = OrderedByHand
+		step.Evidence, step.HandOver = OrderedByHand, !s.Verdict.ObjectivelyDown
 		if s.Paused != nil {
 			step.Evidence += fmt.Sprintf(", although paused %s", s.Paused)
 		}

@@ -100,8 +100,8 @@ func (g *Guard) Next(p Post) Orders {
 		o.Unfence = g.fenced(p) && p.Record == nil
 	case p.Server.Addr != p.Master:
 		g.stray(p, &o)
-	case p.Record != nil && p.Record.Phase != Switched:
-		g.replaced(p, &o)
+	case p.Record != nil && p.Record.Phase != Switched && !p.Record.HandOver:
+		g.stop(p, &o, "another one is about to be promoted")
 	case p.RunID != "" && p.RunID != last.RunID:
 		g.stop(p, &o, "it was restarted, and the agents have not agreed yet that it is still the master")
 	default:
@@ -219,19 +219,8 @@ func (g *Guard) stray(p Post, o *Orders) {
 	g.stop(p, o, fmt.Sprintf("the master is %s", p.Master))
 }
 
-// replaced: a failover has begun. A hand-over is carried out by the leader, which holds the writers itself; but it may be lost meanwhile, and
-// the next one goes on when the lease is over.
-func (g *Guard) replaced(p Post, o *Orders) {
-	if p.Record.Cause == CauseDown {
-		g.stop(p, o, "another one is about to be promoted")
-		return
-	}
-	if !g.lease.Held(p.Now) {
-		g.policy(p, o)
-	}
-}
-
-// hold: it is the master. Its lease is renewed as long as it answers.
+// hold: it is the master, perhaps one that is handed over: the leader holds its writers and fences it, and who has asked to replace it must be
+// promised that nobody else does. Its lease is renewed as long as it answers.
 func (g *Guard) hold(p Post, o *Orders) {
 	span := p.Settings.Lease
 	// A lease must not outlast the moment at which others may find the server down.
@@ -251,7 +240,7 @@ func (g *Guard) hold(p Post, o *Orders) {
 	if g.lease.Until().Sub(p.Now) < span/2 {
 		g.prove(p, o) // so that the proofs are there when it runs out
 	}
-	if g.fenced(p) && !planted(FenceLeft) {
+	if g.fenced(p) && g.office(p) && !planted(FenceLeft) {
 		g.open(p, o)
 	}
 }

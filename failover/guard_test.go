@@ -66,7 +66,9 @@ func TestGuard(t *testing.T) {
 	hung := func(p *Post) { p.Server.State, p.Server.Evidence = monitor.Down, monitor.TimedOut }
 	silent := func(p *Post) { p.Server.Lost = p.Now.Add(-700 * time.Millisecond) }
 	begun := func(cause Cause, phase Phase) func(*Post) {
-		return func(p *Post) { p.Record = &Record{Cause: cause, Phase: phase, Old: oldMaster, Target: replicaA} }
+		return func(p *Post) {
+			p.Record = &Record{Cause: cause, Phase: phase, Old: oldMaster, Target: replicaA, HandOver: cause == CauseManual}
+		}
 	}
 	elsewhere := func(p *Post) { p.Master = replicaA }
 	handed := func(p *Post) {
@@ -94,9 +96,14 @@ func TestGuard(t *testing.T) {
 		"held, but a failover has begun":     {[]Post{posted(10_100, begun(CauseDown, Begun))}, "fence: another one is about"},
 		"fenced because a failover has begun": {[]Post{posted(10_100, begun(CauseDown, Begun)), posted(10_110, begun(CauseDown, Begun), fenced)},
 			"release"},
-		"a hand-over is the leader's":          {[]Post{posted(10_100, begun(CauseManual, Promoting))}, ""},
-		"a hand-over that outlasts the lease":  {lost(begun(CauseManual, Promoting)), "prove, fence: its lease ran out"},
-		"it lasts, and all replicas follow":    {lost(begun(CauseManual, Begun), proven), "prove"},
+		"a master that is not well is to be replaced by hand": {[]Post{posted(10_100, func(p *Post) {
+			p.Record = &Record{Cause: CauseManual, Phase: Begun, Old: oldMaster}
+		})}, "fence: another one is about"},
+		"a hand-over needs the lease":          {[]Post{posted(10_100, begun(CauseManual, Begun))}, "ask"},
+		"its fence is the leader's":            {[]Post{posted(10_070, begun(CauseManual, Promoting)), posted(10_100, begun(CauseManual, Promoting), fenced, confirmed)}, "ask"},
+		"a hand-over, and the lease is lost":   {lost(begun(CauseManual, Promoting)), "ask, prove, fence: its lease ran out"},
+		"it is lost, and all replicas follow":  {lost(begun(CauseManual, Begun), proven), "ask, prove"},
+		"they do, and the leader has fenced":   {lost(begun(CauseManual, Promoting), proven, fenced), "ask, prove"},
 		"it has switched to this server":       {[]Post{posted(10_080, begun(CauseDown, Switched))}, "ask"},
 		"dead":                                 {[]Post{posted(10_010, dead)}, "release"},
 		"dead, told already":                   {[]Post{posted(10_010, dead), posted(10_020, dead)}, ""},

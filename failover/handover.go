@@ -14,6 +14,10 @@ import (
 // harmless whatever becomes of the leader; when the target still has everything it is promoted. The fence comes that late because a
 // fenced server does not hold writers: it refuses them. Nothing is cut before, so giving up leaves everything as it was.
 //
+// The fence takes the place of the end of a lease: the voters go on promising until the switch, so that a master whose replicas take long to
+// catch up is not stopped by the agent beside it. So a hand-over never becomes a failover: when the master dies it is given up, and the
+// next failover asks the voters, who have promised. Only a quorum may take the master for dead, not one agent's bad moment.
+//
 // The server's own FAILOVER command leaves a gap of about a second: it waits for the replicas' next acknowledgement. It is for services
 // that allow nothing else.
 
@@ -31,6 +35,9 @@ const (
 
 // nextHandOver waits for a replica that is close behind, and has it agreed on.
 func nextHandOver(s Situation, k Knowledge) Move {
+	if s.Verdict.ObjectivelyDown {
+		return s.died()
+	}
 	if n := len(k.Held); n > 0 && k.Held[n-1].Fence < 0 && s.Settings.Switchover != config.SwitchoverNative {
 		return s.commit(Step{Kind: StepAbort, Why: "the master can't be fenced: the user needs CONFIG GET and CONFIG SET"})
 	}
@@ -162,7 +169,7 @@ func nextNative(s Situation, k Knowledge) Move {
 	return s.poll(k, pollEvery, old, s.Record.Target)
 }
 
-// died gives a hand-over up at once: the replicas are not cut, and the lease may last; the next failover sees to both.
+// died gives a hand-over up at once: the replicas are not cut, and the lease is held; the next failover sees to both.
 func (s Situation) died() Move {
 	return s.commit(Step{Kind: StepAbort, Why: "the master died before another one was promoted"})
 }

@@ -14,7 +14,7 @@ import (
 //
 // A leader whose election the voters allowed before they promised anything is the gap in that, closed from both sides: who has
 // voted for a failover promises nothing for two leases; who has the failover in its log, committed or not, promises nothing
-// until it is decided; and a leader that had its failover committed later than one lease after it stood for election waits for a lease.
+// until it is decided (a hand-over is none: it promotes nobody before the master is fenced); and a leader that had its failover committed later than one lease after it stood for election waits for a lease.
 // Gray and Cheriton, "Leases" (1989), is where the idea comes from.
 
 // drift bounds how much faster one agent's clock may run than another's: one part in so many.

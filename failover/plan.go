@@ -101,8 +101,7 @@ func Next(s Situation, k Knowledge) Move {
 		return nextPromote(s, k)
 	case r.Phase == Switched:
 		return nextRepoint(s, k)
-	case r.Cause == CauseManual && !s.Verdict.ObjectivelyDown:
-		// Only a quorum may take the master for dead: one agent's bad moment must not turn a hand-over into a failover.
+	case r.HandOver:
 		return nextHandOver(s, k)
 	}
 	return nextChoose(s, k)
@@ -151,7 +150,7 @@ func (s Situation) candidates() []config.Addr {
 // asked.
 func nextChoose(s Situation, k Knowledge) Move {
 	old := s.View.Servers[s.Record.Old]
-	if s.Record.Cause == CauseDown && s.alive(s.Record.Old) && old.LastOK.After(k.Since) && old.Last.RunID == s.Record.OldRunID {
+	if s.alive(s.Record.Old) && old.LastOK.After(k.Since) && old.Last.RunID == s.Record.OldRunID {
 		// It has answered since this runner began, and it is the same process, so nothing is lost by going back. One that was
 		// restarted may be empty: its replicas know more.
 		return s.commit(Step{Kind: StepAbort, Why: "the old master answers again"})
@@ -176,7 +175,7 @@ func nextChoose(s Situation, k Knowledge) Move {
 	if len(read) > 0 && !anew && (!waiting || s.Now.Sub(k.FirstRead) >= patience) {
 		step, blocker := s.promotion(k, read)
 		switch until := s.leased(k); {
-		case step == nil && s.Record.Cause == CauseDown && s.returns():
+		case step == nil && s.returns():
 			return s.commit(Step{Kind: StepAbort, Why: "the old master is back as a replica, and nobody holds more"})
 		case step == nil:
 			move.Blocker = blocker

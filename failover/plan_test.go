@@ -282,7 +282,7 @@ func TestNext_FullResyncsAreLimitedPartialOnesAreNot(t *testing.T) {
 func TestNext_HandOver(t *testing.T) {
 	manual := func(adjust func(*Situation, *Knowledge)) func(*Situation, *Knowledge) {
 		return func(s *Situation, k *Knowledge) {
-			s.Record.Cause = CauseManual
+			s.Record.Cause, s.Record.HandOver = CauseManual, true
 			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 10_000_000))
 			if adjust != nil {
 				adjust(s, k)
@@ -332,10 +332,24 @@ func TestNext_HandOver(t *testing.T) {
 			s.View.Servers[oldMaster] = monitor.Server{Addr: oldMaster, State: monitor.Unknown}
 			near(k, 0, 0)
 		}), "promote 10.0.0.2:6379"},
-		"a master that is not there is failed over": {manual(func(s *Situation, _ *Knowledge) {
+		"a master that dies is the next failover's": {manual(func(s *Situation, _ *Knowledge) {
 			s.Verdict.ObjectivelyDown = true
 			s.View.Servers[oldMaster] = down(masterAt(oldMaster, 100))
+		}), "abort"},
+		"one that was not there when it began is failed over": {manual(func(s *Situation, _ *Knowledge) {
+			s.Record.HandOver, s.Verdict.ObjectivelyDown = false, true
+			s.View.Servers[oldMaster] = down(masterAt(oldMaster, 100))
 		}), "detach 10.0.0.2:6379, detach 10.0.0.3:6379"},
+		"also while the agents are of two minds": {manual(func(s *Situation, _ *Knowledge) {
+			s.Record.HandOver = false
+			s.View.Servers[oldMaster] = down(masterAt(oldMaster, 100))
+		}), "detach 10.0.0.2:6379, detach 10.0.0.3:6379"},
+		"until it answers": {manual(func(s *Situation, _ *Knowledge) {
+			s.Record.HandOver = false
+			server := up(masterAt(oldMaster, 100))
+			server.LastOK = start.Add(time.Millisecond)
+			s.View.Servers[oldMaster] = server
+		}), "abort"},
 		"after the switch the old master follows at once": {switched(func(s *Situation, k *Knowledge) {
 			s.Record.Cause, s.Record.HandOver = CauseManual, true
 			s.View.Servers[oldMaster] = up(masterAt(oldMaster, 200)) // since the target was chosen
@@ -494,6 +508,21 @@ func TestChoose(t *testing.T) {
 				t.Errorf("refused %q, want %q", got.list(), c.refused)
 			}
 		})
+	}
+}
+
+func TestBeginStep_AHealthyMasterIsHandedOver(t *testing.T) {
+	for _, c := range []struct {
+		cause Cause
+		down  bool
+		want  bool
+	}{{CauseManual, false, true}, {CauseManual, true, false}, {CauseDown, true, false}} {
+		s, _ := crashed(nil)
+		s.Verdict.ObjectivelyDown = c.down
+		step := BeginStep(s, c.cause)
+		if r, err := Begin(step, 1); err != nil || step.HandOver != c.want || r.HandOver != c.want {
+			t.Errorf("%s, down %v: %+v, %v", c.cause, c.down, r, err)
+		}
 	}
 }
 

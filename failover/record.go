@@ -20,7 +20,7 @@ func Begin(s Step, index uint64) (*Record, error) {
 		ID: index, Master: s.Master, Epoch: s.Epoch, Phase: Begun, Cause: s.Cause, Old: s.Old,
 		Replicas: slices.Clone(s.Replicas), Evidence: s.Evidence, Leaders: []uint64{s.Epoch},
 		DownAt: s.Down, BegunAt: s.At, OldRunID: s.OldRunID, OldReplID: s.OldReplID, OldOffset: s.OldOffset, AllowLoss: s.AllowLoss, Want: s.Want,
-		Agents: []string{s.Agent}, Code: s.Code, Rule: s.Rule, Seen: slices.Clone(s.Seen),
+		HandOver: s.HandOver, Agents: []string{s.Agent}, Code: s.Code, Rule: s.Rule, Seen: slices.Clone(s.Seen),
 	}, nil
 }
 

@@ -82,7 +82,7 @@ type Step struct {
 	Reason     string      // abort: what a Blocker's reason says; empty: it was not blocked; end: ReasonTimeout, or nothing
 	OldOffset  int64       // begin: the last one that was seen of the old master
 	Candidates []Candidate // promote: the replicas, as they were read
-	HandOver   bool        // promote: the old master lives, and hands over
+	HandOver   bool        // begin, promote: the old master lives, and hands over
 	Native     bool        // promote: it does so by its own command
 
 	Agent string       // begin, resume: the one that leads
@@ -136,7 +136,7 @@ type Record struct {
 	Candidates []Candidate
 	Chosen     string   // why the target was
 	Reason     string   // once Ended: why, in one word; empty: nothing is left to do, or something failed
-	HandOver   bool     // once Promoting: the old master lives, and hands over
+	HandOver   bool     // the old master lives, and hands over
 	Native     bool     // by its own command
 	Agents     []string // that led the Leaders' terms; fewer in a record of an older version
 	Code       monitor.Code

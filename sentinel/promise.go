@@ -73,7 +73,7 @@ func (l *ledger) appended(entries []consensus.Entry) {
 			continue
 		}
 		c, err := state.DecodeCommand(e.Data)
-		if err != nil || c.Step == nil || c.Step.Kind != failover.StepBegin {
+		if err != nil || c.Step == nil || c.Step.Kind != failover.StepBegin || c.Step.HandOver {
 			continue
 		}
 		l.mu.Lock()
@@ -91,7 +91,7 @@ func (l *ledger) forget(gone func(master string) bool, applied consensus.Index) 
 }
 
 // promise answers a question, if it may: the server must be the agreed master, and nothing in the log, committed or not, may be about to
-// replace it.
+// replace it, but a hand-over, which fences it first.
 func (a *Agent) promise(from consensus.ServerID, n note) bool {
 	applied := a.status.Load().Applied // before the state, which is at least as new
 	m := a.machine.State().Owner(n.Server)
@@ -100,7 +100,7 @@ func (a *Agent) promise(from consensus.ServerID, n note) bool {
 		return false
 	}
 	settings := a.settings(m)
-	if settings == nil || settings.LeaseLoss == config.LeaseOff || m.Failover != nil && m.Failover.Phase < failover.Switched {
+	if r := m.Failover; settings == nil || settings.LeaseLoss == config.LeaseOff || r != nil && r.Phase < failover.Switched && !r.HandOver {
 		return false
 	}
 	l := a.ledger
