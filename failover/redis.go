@@ -251,18 +251,17 @@ func parse(server config.Addr, info *redis.StringCmd) (*monitor.Observation, err
 }
 
 // transform changes whom a server follows, takes its fence away, and disconnects its clients, so that they look for their master anew.
-// It waits for no disk, because clients may wait for it.
+// It waits for no disk, because clients may wait for it. The fence goes when the server has said yes: one that loads its data, or that may not be told,
+// stays a master, and would take writes.
 func transform(ctx context.Context, c *redis.Client, server config.Addr, host, port string) (*monitor.Observation, string, error) {
-	is, err := readFence(ctx, c)
-	if err != nil && !lacksCommand(err) {
-		return nil, "", err
-	}
-	o, err := commandAndInfo(ctx, c, server, func(pipe redis.Pipeliner) {
-		pipe.Do(ctx, "REPLICAOF", host, port) // comes first: without its fence a master would take writes
-		setFence(ctx, pipe, is, is.unfenced())
-	})
+	o, err := commandAndInfo(ctx, c, server, command("REPLICAOF", host, port))
 	if err != nil {
 		return nil, "", err
+	}
+	if _, _, fenced := Fenced(o.Fence); fenced {
+		if o, err = unfence(ctx, c, server); err != nil {
+			return nil, "", err
+		}
 	}
 	if o.Role == "slave" {
 		// Writers that were held for a hand-over are told that this is a replica, so that they know that nothing was written; then they are

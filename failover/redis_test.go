@@ -78,6 +78,31 @@ func TestFence_OnARealServer(t *testing.T) {
 	}
 }
 
+// TestFence_StaysOnAServerThatRefusesItsRole: a master that may not be told whom to follow, or that can't be now, takes no writes.
+func TestFence_StaysOnAServerThatRefusesItsRole(t *testing.T) {
+	r, servers, client := newServers(t)
+	ctx := t.Context()
+	do := func(a failover.Action) error {
+		a.Server = r.Addr
+		_, _, err := servers.Do(ctx, "m", a)
+		return err
+	}
+	if err := client.Do(ctx, "ACL", "SETUSER", "default", "-replicaof").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := do(failover.Action{Kind: failover.Fence}); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []failover.Action{{Kind: failover.Follow, Master: failover.Silent}, {Kind: failover.Promote}} {
+		if err := do(a); err == nil || !strings.Contains(err.Error(), "NOPERM") {
+			t.Errorf("%s: %v", a.Kind, err)
+		}
+	}
+	if err := client.Set(ctx, "k", "v", 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "NOREPLICAS") {
+		t.Errorf("a write gets %v", err)
+	}
+}
+
 // TestFollow_AnswersHeldWriters: who waits while a master is handed over learns that nothing was written, and that it must go elsewhere.
 func TestFollow_AnswersHeldWriters(t *testing.T) {
 	r, servers, client := newServers(t)
