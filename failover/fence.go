@@ -42,15 +42,16 @@ const (
 	maxLag      = "min-replicas-max-lag"
 )
 
-// fenced is the settings with a fence.
+// fenced is the settings with a fence. One that was left blindly may lack the lag.
 func (s fenceSettings) fenced() fenceSettings {
-	switch _, _, already := Fenced(s.replicas); {
+	replaced, _, already := Fenced(s.replicas)
+	switch {
+	case s.lag == 0:
+		return fenceSettings{fenceBaseLag + replaced, fenceMaxLag}
 	case already:
 		return s
-	case s.lag == 0:
-		return fenceSettings{fenceBaseLag + s.replicas, fenceMaxLag}
 	}
-	return fenceSettings{fenceBase + s.replicas, s.lag}
+	return fenceSettings{fenceBase + replaced, s.lag}
 }
 
 // unfenced is the settings without one.
@@ -105,13 +106,6 @@ func fence(ctx context.Context, c *redis.Client, a Action) (*monitor.Observation
 		return nil, err
 	}
 	return o, nil
-}
-
-// blindFence is for a server that does not answer: it finds the command when it wakes up, behind what clients have sent before. That needs a
-// connection that was made before, by an action that reads. Its former settings are what was seen last.
-func blindFence(ctx context.Context, c *redis.Client, server config.Addr, seen int64) (*monitor.Observation, error) {
-	is := fenceSettings{max(0, seen), fenceMaxLag}
-	return commandAndInfo(ctx, c, server, func(pipe redis.Pipeliner) { setFence(ctx, pipe, is, is.fenced()) })
 }
 
 // unfence lets a server take writes again, as far as Picket had forbidden them.

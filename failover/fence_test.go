@@ -13,6 +13,10 @@ func TestFence_CarriesWhatItReplaces(t *testing.T) {
 		if again := set.fenced(); again != set {
 			t.Errorf("%s: fenced twice it is %+v, not %+v", name, again, set)
 		}
+		left := fenceSettings{fenceBase + is.replicas, is.lag} // without looking
+		if back := left.fenced().unfenced(); back != is || left.fenced().lag == 0 {
+			t.Errorf("%s: %+v was left, becomes %+v, and comes back as %+v", name, left, left.fenced(), back)
+		}
 		if back := set.unfenced(); back != is {
 			t.Errorf("%s: %+v comes back as %+v", name, is, back)
 		}

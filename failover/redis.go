@@ -163,7 +163,7 @@ func (s *servers) once(ctx context.Context, master string, a Action) (*monitor.O
 	case Fence:
 		o, err = fence(ctx, c, a)
 	case BlindFence:
-		o, err = blindFence(ctx, c, a.Server, a.Fence)
+		err = s.blindFence(ctx, master, a)
 	case Unfence:
 		o, err = unfence(ctx, c, a.Server)
 	case Release:

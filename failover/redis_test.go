@@ -159,15 +159,26 @@ func TestPersist_IsWhatWritesTheFileOfANewMaster(t *testing.T) {
 	}
 }
 
+// TestFence_IsFoundByAServerThatWakesUp: also where no connection to it is left, and where it asks for a password.
 func TestFence_IsFoundByAServerThatWakesUp(t *testing.T) {
-	r, servers, client := newServers(t)
-	if _, _, err := servers.Do(t.Context(), "m", failover.Action{Kind: failover.Read, Server: r.Addr}); err != nil {
-		t.Fatal(err) // makes the connection
+	r, _, client := newServers(t)
+	m := config.DefaultMaster()
+	m.Username, m.Password = "guard", "secret"
+	m.RenameCommands = []config.Rename{{Command: "other", As: "another"}}
+	servers := failover.NewRedis(func(string) *config.Master { return &m }, nil, time.Now)
+	t.Cleanup(func() { _ = servers.Close() })
+	if err := client.Do(t.Context(), "ACL", "SETUSER", "guard", "on", ">secret", "+@all").Err(); err != nil {
+		t.Fatal(err)
 	}
 	if err := r.Freeze(); err != nil {
 		t.Fatal(err)
 	}
 	a := failover.Action{Kind: failover.BlindFence, Server: r.Addr, Fence: 1}
+	defer func() {
+		if _, _, err := servers.Do(t.Context(), "m", a); err != nil {
+			t.Errorf("a server that answers: %v", err)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if _, _, err := servers.Do(ctx, "m", a); err == nil {

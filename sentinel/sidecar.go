@@ -44,7 +44,7 @@ const (
 	releaseEvery = 250 * time.Millisecond
 	// seekEvery is how often it is seen whether there is something to do, while the group does not know the Redis.
 	seekEvery = 100 * time.Millisecond
-	// warm is how often the connection is used over which a server that hangs is left a fence.
+	// warm is how often the connection is used over which a server that hangs is fenced, and left a fence if it wants TLS.
 	warm = time.Second
 )
 
@@ -247,14 +247,18 @@ func (s *sidecar) confirm(ctx context.Context) {
 	})
 }
 
-// fence has the server refuse writes. One that does not answer finds the fence when it wakes up, unless it is ended before.
+// fence has the server refuse writes. One that does not answer, or that may hang already, is left a fence, whatever else is under way: it finds it
+// when it wakes up, unless it is ended before.
 func (s *sidecar) fence(ctx context.Context, p failover.Post, why string) {
-	a := failover.Action{Kind: failover.Fence}
 	hangs := p.Server.State == monitor.Down
-	if hangs {
-		a = failover.Action{Kind: failover.BlindFence, Fence: p.Server.Last.Fence}
+	if !hangs && p.Server.Suspect {
+		s.try("leave a fence", fenceLimit, func() error { return s.do(ctx, p.Name, blind(p)) })
 	}
-	s.try("fence", fencePause, func() error {
+	name, a := "fence", failover.Action{Kind: failover.Fence}
+	if hangs {
+		name, a = "fence blindly", blind(p)
+	}
+	s.try(name, fencePause, func() error {
 		err := s.do(ctx, p.Name, a)
 		s.a.herald.fenced(p.Name, p.Server.Addr, why, err)
 		if err == nil {
@@ -266,6 +270,11 @@ func (s *sidecar) fence(ctx context.Context, p failover.Post, why string) {
 		}
 		return err
 	})
+}
+
+// blind is a fence for a server that does not answer.
+func blind(p failover.Post) failover.Action {
+	return failover.Action{Kind: failover.BlindFence, Fence: p.Server.Last.Fence}
 }
 
 // end is the last resort, as the configuration has it; once for a process.
