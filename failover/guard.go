@@ -29,6 +29,8 @@ type Post struct {
 	Confirmed time.Time
 	// Proven is until when every known replica has proved to follow the server; zero: they have not.
 	Proven time.Time
+	// Left is when a replica was last asked that follows another one, or nobody; zero: never.
+	Left time.Time
 }
 
 // Orders is what the agent has to do about its Redis. Texts say why; empty ones order nothing.
@@ -54,9 +56,10 @@ type Guard struct {
 	proved   time.Time // the latest Prove
 	looked   time.Time // the latest Next
 	fencedAt time.Time // the server was first seen with the fence that it has; zero: it has none
-	woke     time.Time // this agent found that it had been late itself
+	woke     time.Time // this agent found that it had been late itself, for the first time since it held the lease
 	released string    // why there is no lease on purpose; empty: there should be one
 	leased   bool      // it has been held since
+	rested   bool      // it has been held since this agent woke
 }
 
 // stand is what a lease is for: one process in one office.
@@ -112,8 +115,8 @@ func (g *Guard) Next(p Post) Orders {
 
 // note takes in who the server is.
 func (g *Guard) note(p Post) {
-	if !g.looked.IsZero() && p.Now.Sub(g.looked) > look+ProofFor(p.Settings.Lease) {
-		g.woke = p.Now
+	if !g.looked.IsZero() && p.Now.Sub(g.looked) > look+ProofFor(p.Settings.Lease) && (g.rested || g.woke.IsZero()) {
+		g.woke, g.rested = p.Now, false // one that is late again and again would never fence
 	}
 	g.looked = p.Now
 	switch fenced := p.Server.Last != nil && g.fenced(p); {
@@ -235,7 +238,7 @@ func (g *Guard) hold(p Post, o *Orders) {
 		g.policy(p, o)
 		return
 	}
-	g.released, g.leased = "", true
+	g.released, g.leased, g.rested = "", true, true
 	o.Look = earlier(o.Look, g.lease.Until())
 	if g.lease.Until().Sub(p.Now) < span/2 {
 		g.prove(p, o) // so that the proofs are there when it runs out
@@ -287,7 +290,7 @@ func (g *Guard) policy(p Post, o *Orders) {
 // young says whether there was no time yet for a lease: this agent has just started or has just come to itself, or the process was
 // promoted a moment ago.
 func (g *Guard) young(p Post) bool {
-	if p.Now.Sub(g.woke) < ProofFor(p.Settings.Lease) {
+	if p.Now.Sub(g.woke) < ProofFor(p.Settings.Lease) && p.Left.Before(g.woke) {
 		return true
 	}
 	// A promotion is no reason to go on for as long as it takes others to find the new master down.

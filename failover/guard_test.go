@@ -134,6 +134,7 @@ func TestGuard(t *testing.T) {
 		"leases are off, and it is sure": {[]Post{posted(10_010, off, fenced), posted(10_020, off, fenced, confirmed)}, "unfence"},
 		"the agent was late itself":      {[]Post{posted(13_000)}, "ask, prove"},
 		"late, and nothing has come":     {[]Post{posted(13_000), posted(13_090), posted(13_170)}, "ask, prove, fence: its lease ran out"},
+		"late, and a replica has left":   {[]Post{posted(13_000), posted(13_020, func(p *Post) { p.Left = after(13_010) })}, "fence: its lease ran out"},
 		"the master is not known yet":    {[]Post{posted(10_080, func(p *Post) { p.RunID = "" })}, "ask"},
 		"nothing was seen of it so far":  {[]Post{posted(10_010, func(p *Post) { p.Server.Last = nil })}, ""},
 	} {
@@ -163,6 +164,29 @@ func TestGuard_AFirstLeaseThatWasLostIsNoBeginning(t *testing.T) {
 	}
 	if got := fmt.Sprint(g.Next(posted(320))); !strings.Contains(got, "fence: its lease ran out") {
 		t.Errorf("right after its first lease: %q", got)
+	}
+}
+
+// TestGuard_AnAgentThatIsAlwaysLateFences: it has one moment to find out whether it still holds the lease, not one each time.
+func TestGuard_AnAgentThatIsAlwaysLateFences(t *testing.T) {
+	g := old()
+	strict := func(p *Post) { p.Settings.LeaseLoss = config.LeaseStrict }
+	for ms := 13_000; ; ms += 260 {
+		got := g.Next(posted(ms, strict))
+		if got.Fence != "" {
+			break
+		}
+		if ms > 14_000 {
+			t.Fatal("it has no lease for four seconds, and does not fence")
+		}
+	}
+	g = old()
+	p := posted(13_000, strict)
+	g.Next(p)
+	g.Lease().Answered(g.Lease().Ask(p.Now), "a", []string{"a"}, span)
+	g.Next(posted(13_050, strict))
+	if got := g.Next(posted(15_000, strict)); got.Fence != "" {
+		t.Errorf("late once more, with a lease in between: %s", got.Fence)
 	}
 }
 

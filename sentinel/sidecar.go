@@ -22,6 +22,7 @@ type sidecar struct {
 	stand     atomic.Pointer[picture.Lease] // for the doors
 	confirmed time.Time                     // all that was committed up to then is known here
 	proofs    map[config.Addr]time.Time     // until when a replica's word counts
+	left      time.Time                     // a replica was asked last that does not follow
 	busy      map[string]bool               // what is under way, by name
 	pauses    map[string]time.Time          // what has failed is not tried again before
 	released  time.Time                     // the latest time that the others were told of a release
@@ -141,7 +142,7 @@ func (s *sidecar) post(now time.Time, m *state.Master) failover.Post {
 	view := s.a.monitor.View()
 	p := failover.Post{
 		Now: now, Server: view.Servers[s.a.local()], Name: m.Name, Settings: s.a.settings(m), Master: m.Addr, RunID: m.RunID(),
-		Record: m.Failover, Confirmed: s.confirmed,
+		Record: m.Failover, Confirmed: s.confirmed, Left: s.left,
 	}
 	p.Foreign = len(failover.Feared(view, p.Settings, m.Addr, m.Replicas)) > 0
 	p.Proven = now.Add(failover.ProofFor(p.Settings.Lease))
@@ -224,10 +225,13 @@ func (s *sidecar) prove(ctx context.Context, m *state.Master) {
 			ctx, cancel := context.WithTimeout(ctx, span)
 			defer cancel()
 			o, _, err := s.a.redis.Do(ctx, m.Name, failover.Action{Kind: failover.Read, Server: r})
-			if err != nil || o.Role != "slave" || o.Master != m.Addr {
-				return nil // no proof
+			switch {
+			case err != nil: // no proof
+			case o.Role != "slave" || o.Master != m.Addr:
+				s.offer(func(s *sidecar) { s.left = asked })
+			default:
+				s.offer(func(s *sidecar) { s.proofs[r] = asked.Add(span) })
 			}
-			s.offer(func(s *sidecar) { s.proofs[r] = asked.Add(span) })
 			return nil
 		})
 	}
