@@ -193,8 +193,8 @@ func (g *Guard) down(p Post, o *Orders) {
 
 // stray: another one is the master. A process that was promoted just now may be ahead of what this agent knows.
 func (g *Guard) stray(p Post, o *Orders) {
-	if p.Record != nil && p.Record.Target == p.Server.Addr {
-		// It is on its way into office. If that takes long, it may have been in and out of it already, and only this agent did not hear.
+	if p.Record != nil && p.Record.Target == p.Server.Addr && p.Record.RunID == p.Server.Last.RunID {
+		// It is on its way into office; a process that was started in its place is not. If that takes long, it may have been in and out of it already, and only this agent did not hear.
 		arrived := g.since
 		if g.turned.After(arrived) {
 			arrived = g.turned

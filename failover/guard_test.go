@@ -71,6 +71,9 @@ func TestGuard(t *testing.T) {
 		}
 	}
 	elsewhere := func(p *Post) { p.Master = replicaA }
+	chosen := func(p *Post) {
+		p.Record = &Record{Cause: CauseDown, Phase: Promoting, Target: oldMaster, RunID: "run-" + string(oldMaster)}
+	}
 	handed := func(p *Post) {
 		elsewhere(p)
 		p.Record = &Record{Cause: CauseManual, Phase: Switched, HandOver: true, OldRunID: p.Server.Last.RunID, Target: replicaA}
@@ -120,23 +123,20 @@ func TestGuard(t *testing.T) {
 		"handed over, and never told":          {[]Post{posted(10_080, handed), posted(12_090, handed)}, "fence: the master is"},
 		"just promoted, not known here yet":    {[]Post{posted(10_000, slave), posted(10_010, elsewhere)}, "confirm"},
 		"promoted long ago, by somebody else":  {[]Post{posted(10_000, slave), posted(10_010, elsewhere), posted(12_020, elsewhere)}, "fence: the master is"},
-		"on its way into office": {[]Post{posted(10_080, elsewhere, func(p *Post) {
-			p.Record = &Record{Cause: CauseDown, Phase: Promoting, Target: oldMaster}
-		})}, ""},
-		"on its way for too long": {append([]Post{posted(10_000, slave)}, every(10_050, 12_100, elsewhere, func(p *Post) {
-			p.Record = &Record{Cause: CauseDown, Phase: Promoting, Target: oldMaster}
-		})...), "fence: the master is"},
-		"just promoted, no lease yet":    {[]Post{posted(10_000, slave), posted(10_350, strict)}, "ask"},
-		"promoted, and never a lease":    {append([]Post{posted(10_000, slave)}, every(10_050, 10_600, strict)...), "ask, fence: its lease ran out"},
-		"a replica":                      {[]Post{posted(10_010, slave)}, "release"},
-		"a replica with a fence":         {[]Post{posted(10_010, slave, fenced)}, "release, unfence"},
-		"a fence, and leases are off":    {[]Post{posted(10_010, off, fenced)}, "confirm"},
-		"leases are off, and it is sure": {[]Post{posted(10_010, off, fenced), posted(10_020, off, fenced, confirmed)}, "unfence"},
-		"the agent was late itself":      {[]Post{posted(13_000)}, "ask, prove"},
-		"late, and nothing has come":     {[]Post{posted(13_000), posted(13_090), posted(13_170)}, "ask, prove, fence: its lease ran out"},
-		"late, and a replica has left":   {[]Post{posted(13_000), posted(13_020, func(p *Post) { p.Left = after(13_010) })}, "fence: its lease ran out"},
-		"the master is not known yet":    {[]Post{posted(10_080, func(p *Post) { p.RunID = "" })}, "ask"},
-		"nothing was seen of it so far":  {[]Post{posted(10_010, func(p *Post) { p.Server.Last = nil })}, ""},
+		"on its way into office":               {[]Post{posted(10_080, elsewhere, chosen)}, ""},
+		"started in place of who is":           {[]Post{posted(10_080, elsewhere, chosen, reborn)}, "fence: the master is"},
+		"on its way for too long":              {append([]Post{posted(10_000, slave)}, every(10_050, 12_100, elsewhere, chosen)...), "fence: the master is"},
+		"just promoted, no lease yet":          {[]Post{posted(10_000, slave), posted(10_350, strict)}, "ask"},
+		"promoted, and never a lease":          {append([]Post{posted(10_000, slave)}, every(10_050, 10_600, strict)...), "ask, fence: its lease ran out"},
+		"a replica":                            {[]Post{posted(10_010, slave)}, "release"},
+		"a replica with a fence":               {[]Post{posted(10_010, slave, fenced)}, "release, unfence"},
+		"a fence, and leases are off":          {[]Post{posted(10_010, off, fenced)}, "confirm"},
+		"leases are off, and it is sure":       {[]Post{posted(10_010, off, fenced), posted(10_020, off, fenced, confirmed)}, "unfence"},
+		"the agent was late itself":            {[]Post{posted(13_000)}, "ask, prove"},
+		"late, and nothing has come":           {[]Post{posted(13_000), posted(13_090), posted(13_170)}, "ask, prove, fence: its lease ran out"},
+		"late, and a replica has left":         {[]Post{posted(13_000), posted(13_020, func(p *Post) { p.Left = after(13_010) })}, "fence: its lease ran out"},
+		"the master is not known yet":          {[]Post{posted(10_080, func(p *Post) { p.RunID = "" })}, "ask"},
+		"nothing was seen of it so far":        {[]Post{posted(10_010, func(p *Post) { p.Server.Last = nil })}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := old()

@@ -306,11 +306,11 @@ func nextPromote(s Situation, k Knowledge) Move {
 	target := k.seen(r.Target)
 	replica := target != nil && target.Role == "slave"
 	switch {
-	case target != nil && target.RunID != r.RunID:
+	case target != nil && target.RunID != r.RunID: // also where it is what was promoted just now
 		return s.rollBack(k, fmt.Sprintf("%s, which had been chosen, was restarted", r.Target))
-	case k.Promoted, r.Native && target != nil && target.Role == "master" && target.RunID == r.RunID:
+	case k.Promoted, r.Native && target != nil && target.Role == "master":
 		step := Step{Kind: StepSwitch, Target: r.Target}
-		if target != nil && target.Role == "master" && target.RunID == r.RunID {
+		if target != nil && target.Role == "master" {
 			step.ReplID = target.ReplID
 		}
 		if !k.HeldAt.IsZero() {

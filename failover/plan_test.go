@@ -160,9 +160,10 @@ func TestNext(t *testing.T) {
 			k.Tried[replicaB] = Attempt{At: start, Err: errors.New("NOPERM")}
 			s.Now = start.Add(time.Minute)
 		}), "abort"},
-		"nor is one that was restarted just before it was promoted": {promoting(func(_ *Situation, k *Knowledge) {
-			k.Promoted, k.Seen[replicaB] = true, masterAt(replicaB, 0)
-			k.Seen[replicaB].RunID = "reborn"
+		"nor if it was promoted in its place": {promoting(func(_ *Situation, k *Knowledge) {
+			reborn := masterAt(replicaB, 0)
+			reborn.RunID = "reborn"
+			k.Promoted, k.Seen[replicaB] = true, reborn
 		}), "abort"},
 		"its role is confirmed": {promoting(func(_ *Situation, k *Knowledge) { k.Promoted = true }), "switch 10.0.0.3:6379"},
 		"it is tried again, not replaced": {promoting(func(s *Situation, k *Knowledge) {
