@@ -58,6 +58,7 @@ type Guard struct {
 	fencedAt time.Time // the server was first seen with the fence that it has; zero: it has none
 	woke     time.Time // this agent found that it had been late itself, for the first time since it held the lease
 	released string    // why there is no lease on purpose; empty: there should be one
+	upTo     uint64    // round, when it was released: the promises of later ones are for the next lease
 	leased   bool      // it has been held since
 	rested   bool      // it has been held since this agent woke
 }
@@ -82,8 +83,9 @@ const (
 // Lease is that of the Redis beside the agent.
 func (g *Guard) Lease() *Lease { return &g.lease }
 
-// Released says why there is no lease on purpose; empty: there should be one.
-func (g *Guard) Released() string { return g.released }
+// Released says why there is no lease on purpose, empty if there should be one; and the last round whose promises nobody need keep. That stays what it
+// is as long as the release is told again: rounds that were begun since may bring the next lease.
+func (g *Guard) Released() (why string, round uint64) { return g.released, g.upTo }
 
 // Next says what to do now.
 func (g *Guard) Next(p Post) Orders {
@@ -167,7 +169,7 @@ func (g *Guard) letGo(o *Orders, why string) {
 		return
 	}
 	g.lease.Drop()
-	g.released, o.Release = why, true
+	g.released, g.upTo, o.Release = why, g.lease.Round(), true
 }
 
 // stop has the server fenced, and gives the lease up when it is.

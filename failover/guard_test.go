@@ -202,3 +202,22 @@ func TestGuard_AnAgentThatHasJustStartedWaitsForItsFirstLease(t *testing.T) {
 		t.Errorf("after two seconds without a lease: %q", got)
 	}
 }
+
+// A release is told again and again, as each telling may be lost. It must not take back what was promised since.
+func TestGuard_AReleaseIsOfTheRoundsBeforeIt(t *testing.T) {
+	g := old()
+	hung := posted(10_080, func(p *Post) { p.Server.State, p.Server.Evidence = monitor.Down, monitor.TimedOut })
+	if !g.Next(hung).Release {
+		t.Fatal("a server that hangs has no use for a lease")
+	}
+	_, upTo := g.Released()
+	if !g.Next(posted(11_000)).Ask {
+		t.Fatal("nobody is asked again")
+	}
+	if round := g.Lease().Ask(after(11_000)); round <= upTo {
+		t.Fatalf("round %d begins after the release of round %d", round, upTo)
+	}
+	if why, round := g.Released(); why == "" || round != upTo {
+		t.Errorf("what is told again is of round %d (%q), not of round %d", round, why, upTo)
+	}
+}

@@ -109,7 +109,7 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 	if orders.Ask {
 		s.ask(p)
 	}
-	if orders.Release || s.guard.Released() != "" && p.Master == p.Server.Addr && now.Sub(s.released) >= releaseEvery {
+	if why, _ := s.guard.Released(); orders.Release || why != "" && p.Master == p.Server.Addr && now.Sub(s.released) >= releaseEvery {
 		s.release(p)
 	}
 	if orders.Prove {
@@ -201,10 +201,8 @@ func (s *sidecar) count(from string, n note) {
 // release tells everybody that nobody need wait for the lease.
 func (s *sidecar) release(p failover.Post) {
 	s.released = p.Now
-	n := note{
-		Kind: noteRelease, Server: p.Server.Addr, Boot: s.a.identity.Boot, Round: s.guard.Lease().Round(), Why: s.guard.Released(),
-	}
-	n.Why = n.Why[:min(len(n.Why), maxWhy)]
+	why, round := s.guard.Released()
+	n := note{Kind: noteRelease, Server: p.Server.Addr, Boot: s.a.identity.Boot, Round: round, Why: why[:min(len(why), maxWhy)]}
 	voters, _ := s.a.peers.voters()
 	for _, id := range voters {
 		if string(id) != s.a.cfg.Agent.ID {
@@ -349,7 +347,8 @@ func (s *sidecar) lease() *picture.Lease {
 
 // show tells the doors how the lease stands.
 func (s *sidecar) show(p failover.Post) {
-	lease := &picture.Lease{Server: p.Server.Addr, Master: p.Name, Fenced: s.why, Released: s.guard.Released()}
+	released, _ := s.guard.Released()
+	lease := &picture.Lease{Server: p.Server.Addr, Master: p.Name, Fenced: s.why, Released: released}
 	if until := s.guard.Lease().Until(); s.guard.Lease().Held(p.Now) {
 		lease.Until = until
 	}
