@@ -114,7 +114,7 @@ func nextHeld(s Situation, k Knowledge, target *monitor.Observation) Move {
 	old := s.Record.Old
 	switch {
 	case caughtUp(k, target) && k.fenced():
-		return Move{Actions: []Action{{Kind: Promote, Server: s.Record.Target}}}
+		return Move{Actions: []Action{{Kind: Promote, Server: s.Record.Target, RunID: s.Record.RunID}}}
 	case s.Verdict.ObjectivelyDown:
 		return s.died()
 	case !k.idle(old, s.Now, k.pause(old)):

@@ -78,6 +78,7 @@ type Action struct {
 	Clean  bool          // a finished hand-over: there is nothing that only it holds
 	Quiet  bool          // to fence without disconnecting clients: something is done next that does
 	Fence  int64         // min-replicas-to-write as it was seen last, for BlindFence
+	RunID  string        // to promote: of the process that is meant
 }
 
 // Move is what to do now: commit a step, do actions side by side, or wait.
@@ -182,7 +183,7 @@ func nextChoose(s Situation, k Knowledge) Move {
 		case s.Now.Before(until):
 			move.Until = earlier(move.Until, until)
 		case planted(PromoteFirst) && !k.Promoted:
-			return Move{Actions: []Action{{Kind: Promote, Server: step.Target}}}
+			return Move{Actions: []Action{{Kind: Promote, Server: step.Target, RunID: step.RunID}}}
 		default:
 			return s.commit(*step)
 		}
@@ -334,7 +335,7 @@ func nextPromote(s Situation, k Knowledge) Move {
 	case r.HandOver && replica:
 		return nextHeld(s, k, target)
 	}
-	return Move{Actions: []Action{{Kind: Promote, Server: r.Target}}}
+	return Move{Actions: []Action{{Kind: Promote, Server: r.Target, RunID: r.RunID}}}
 }
 
 // pause is how long a server is left alone after the last attempt: only what failed needs one.

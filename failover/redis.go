@@ -173,10 +173,7 @@ func (s *servers) once(ctx context.Context, master string, a Action) (*monitor.O
 	case Recall:
 		err = recall(ctx, c)
 	case Promote:
-		o, remark, err = transform(ctx, c, a.Server, "NO", "ONE")
-		if err == nil && o.Role != "master" {
-			err = errors.New("it still says that it is a replica")
-		}
+		o, remark, err = promote(ctx, c, a)
 	case Follow:
 		o, remark, err = transform(ctx, c, a.Server, a.Master.Host(), strconv.Itoa(a.Master.Port()))
 		if err == nil {
@@ -248,6 +245,23 @@ func parse(server config.Addr, info *redis.StringCmd) (*monitor.Observation, err
 		return nil, err
 	}
 	return &o, nil
+}
+
+// promote makes a master of the process that is meant. One that was started in its place may be empty, and nobody may have seen it yet, so it is
+// looked at just before.
+func promote(ctx context.Context, c *redis.Client, a Action) (*monitor.Observation, string, error) {
+	is, err := commandAndInfo(ctx, c, a.Server, nothing)
+	if err != nil {
+		return nil, "", err
+	}
+	if is.RunID != a.RunID {
+		return nil, "", errors.New("it was restarted")
+	}
+	o, remark, err := transform(ctx, c, a.Server, "NO", "ONE")
+	if err == nil && o.Role != "master" {
+		err = errors.New("it still says that it is a replica")
+	}
+	return o, remark, err
 }
 
 // transform changes whom a server follows, takes its fence away, and disconnects its clients, so that they look for their master anew.

@@ -16,6 +16,7 @@ import (
 
 	"picket/config"
 	"picket/failover"
+	"picket/monitor"
 	"picket/sentinel/lab"
 )
 
@@ -45,12 +46,14 @@ func TestFence_OnARealServer(t *testing.T) {
 	if err := client.ConfigSet(ctx, "min-replicas-max-lag", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
-	do := func(a failover.Action) {
+	do := func(a failover.Action) *monitor.Observation {
 		t.Helper()
 		a.Server = r.Addr
-		if _, _, err := servers.Do(ctx, "m", a); err != nil {
+		o, _, err := servers.Do(ctx, "m", a)
+		if err != nil {
 			t.Fatal(err)
 		}
+		return o
 	}
 	write := func() error { return client.Set(ctx, "k", "v", 0).Err() }
 	do(failover.Action{Kind: failover.Fence})
@@ -66,8 +69,7 @@ func TestFence_OnARealServer(t *testing.T) {
 		t.Errorf("the settings came back as %v", values)
 	}
 	// Whoever is promoted must take writes, and whoever follows must not keep a fence for later.
-	do(failover.Action{Kind: failover.Fence})
-	do(failover.Action{Kind: failover.Promote})
+	do(failover.Action{Kind: failover.Promote, RunID: do(failover.Action{Kind: failover.Fence}).RunID})
 	if err := write(); err != nil {
 		t.Errorf("a promoted server says %v to a write", err)
 	}
@@ -151,7 +153,11 @@ func TestPersist_IsWhatWritesTheFileOfANewMaster(t *testing.T) {
 	if !follows(failover.Action{Kind: failover.Follow, Master: failover.Silent}) {
 		t.Error("a replica does not know its role after a restart")
 	}
-	if !follows(failover.Action{Kind: failover.Promote}) {
+	o, _, err := servers.Do(t.Context(), "m", failover.Action{Kind: failover.Read, Server: r.Addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !follows(failover.Action{Kind: failover.Promote, RunID: o.RunID}) {
 		t.Error("a promotion waits for the file")
 	}
 	if follows(failover.Action{Kind: failover.Persist}) {
@@ -299,6 +305,19 @@ func TestHandOver_ByTheServersOwnCommand(t *testing.T) {
 	}
 }
 
+// TestPromote_MeansAProcess: what was started in place of a replica that was chosen may be empty, whoever has seen it.
+func TestPromote_MeansAProcess(t *testing.T) {
+	r, servers, client := newServers(t)
+	for _, a := range []failover.Action{{Kind: failover.Cut, Server: r.Addr}, {Kind: failover.Promote, Server: r.Addr, RunID: "before"}} {
+		if _, _, err := servers.Do(t.Context(), "m", a); (err == nil) != (a.Kind == failover.Cut) {
+			t.Fatalf("%s: %v", a.Kind, err)
+		}
+	}
+	if role := client.Info(t.Context(), "replication").Val(); !strings.Contains(role, "role:slave") {
+		t.Errorf("another process was promoted: %s", role)
+	}
+}
+
 // TestDo_RenamedCommands: servers that know the commands under other names are read, fenced, promoted and told whom to follow.
 func TestDo_RenamedCommands(t *testing.T) {
 	if _, err := lab.FindRedis(); err != nil {
@@ -322,6 +341,7 @@ func TestDo_RenamedCommands(t *testing.T) {
 	}
 	servers := failover.NewRedis(func(string) *config.Master { return &m }, nil, time.Now)
 	t.Cleanup(func() { _ = servers.Close() })
+	runID := ""
 	for _, step := range []struct {
 		action failover.Action
 		role   string
@@ -333,7 +353,7 @@ func TestDo_RenamedCommands(t *testing.T) {
 		{failover.Action{Kind: failover.Promote}, "master", false},
 		{failover.Action{Kind: failover.Follow, Master: old.Addr}, "slave", false},
 	} {
-		step.action.Server = hidden.Addr
+		step.action.Server, step.action.RunID = hidden.Addr, runID
 		o, remark, err := servers.Do(t.Context(), "m", step.action)
 		if err != nil || remark != "" {
 			t.Fatalf("%s: %v, %s", step.action.Kind, err, remark)
@@ -341,5 +361,6 @@ func TestDo_RenamedCommands(t *testing.T) {
 		if _, _, fenced := failover.Fenced(o.Fence); o.Role != step.role || fenced != step.fenced {
 			t.Errorf("%s: it is a %s, fenced: %v", step.action.Kind, o.Role, fenced)
 		}
+		runID = o.RunID
 	}
 }

@@ -19,7 +19,7 @@ const fresh = 3 * time.Second
 func Repair(s Situation) []Action {
 	master := s.View.Servers[s.Master]
 	if s.mayOpen(master) {
-		return []Action{{Kind: Promote, Server: s.Master, Note: GateOpened}}
+		return []Action{{Kind: Promote, Server: s.Master, RunID: master.Last.RunID, Note: GateOpened}}
 	}
 	if s.Record != nil || Forbidden(s, false) != nil || !s.alive(s.Master) || master.Last.Loading || stale(s, master) ||
 		master.Last.RunID != s.RunID && !planted(EmptyFollowed) {
