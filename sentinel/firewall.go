@@ -54,10 +54,15 @@ func (a *Agent) shield(e monitor.Event) {
 	}
 	leads := a.status.Load().Leader == a.status.Load().ID
 	for _, r := range m.Replicas {
-		if (r == a.local() || leads && s.Beside(r) == nil) && (m.Failover == nil || r != m.Failover.Target) { // that one stops to follow anyway
+		if (r == a.local() || leads && s.Beside(r) == nil) && !leaves(m, r) {
 			a.shields.offer(shielding{master: m, replica: r, follows: m.Addr, rebooted: e.Kind == monitor.ServerReboot})
 		}
 	}
+}
+
+// leaves says whether a replica has been detached by the leader, which is about to promote it. In a hand-over it follows up to the last moment.
+func leaves(m *state.Master, replica config.Addr) bool {
+	return m.Failover != nil && m.Failover.Target == replica && !m.Failover.HandOver
 }
 
 // recall keeps the replica beside this agent from a former master, when one of them was restarted: it follows whom its file names, which may
@@ -153,7 +158,7 @@ const (
 func forsaken(m *state.Master, view monitor.View, replica config.Addr) bool {
 	master, last := view.Servers[m.Addr], view.Servers[replica].Last
 	return view.Servers[replica].State == monitor.Up && master.State == monitor.Down && (master.Evidence == monitor.TimedOut || master.Evidence == monitor.Unreachable) &&
-		last != nil && last.Role == "slave" && last.Master == m.Addr && (m.Failover == nil || m.Failover.Target != replica)
+		last != nil && last.Role == "slave" && last.Master == m.Addr && !leaves(m, replica)
 }
 
 // astray gives the replica of its own that the master follows: a master that was started with a file from before it was one. Until the leader

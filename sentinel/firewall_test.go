@@ -82,6 +82,7 @@ func TestForsaken(t *testing.T) {
 		"it is detached already":     {silent, up(monitor.Observation{Role: "slave", Master: failover.Silent}), nil, false},
 		"another one is promoted":    {silent, follower, &failover.Record{Target: "h:3"}, true},
 		"it is about to be promoted": {silent, follower, &failover.Record{Target: "h:2"}, false},
+		"it is to be handed over to": {silent, follower, &failover.Record{Target: "h:2", HandOver: true}, true},
 	} {
 		view := monitor.View{Servers: map[config.Addr]monitor.Server{"h:1": c.master, "h:2": c.replica}}
 		if got := forsaken(&state.Master{Addr: "h:1", Failover: c.record}, view, "h:2"); got != c.want {
