@@ -84,19 +84,23 @@ func TestFence_OnARealServer(t *testing.T) {
 func TestFence_StaysOnAServerThatRefusesItsRole(t *testing.T) {
 	r, servers, client := newServers(t)
 	ctx := t.Context()
-	do := func(a failover.Action) error {
+	do := func(a failover.Action) (string, error) {
 		a.Server = r.Addr
-		_, _, err := servers.Do(ctx, "m", a)
-		return err
+		o, _, err := servers.Do(ctx, "m", a)
+		if err != nil {
+			return "", err
+		}
+		return o.RunID, nil
 	}
 	if err := client.Do(ctx, "ACL", "SETUSER", "default", "-replicaof").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := do(failover.Action{Kind: failover.Fence}); err != nil {
+	process, err := do(failover.Action{Kind: failover.Fence})
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range []failover.Action{{Kind: failover.Follow, Master: failover.Silent}, {Kind: failover.Promote}} {
-		if err := do(a); err == nil || !strings.Contains(err.Error(), "NOPERM") {
+	for _, a := range []failover.Action{{Kind: failover.Follow, Master: failover.Silent}, {Kind: failover.Promote, RunID: process}} {
+		if _, err := do(a); err == nil || !strings.Contains(err.Error(), "NOPERM") {
 			t.Errorf("%s: %v", a.Kind, err)
 		}
 	}
