@@ -23,6 +23,9 @@ const (
 	maxWebhookTimeout  = 5 * time.Minute
 )
 
+// MaxLease bounds what an agent may ask others to promise: for so long nobody may replace its master.
+const MaxLease = 10 * time.Second
+
 // names are what ids and names may look like: they stand in URLs, in Sentinel's line protocol and in file
 // names.
 var names = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
@@ -128,7 +131,7 @@ func (c *Config) checkMaster(r *report, key string, m *Master) {
 	r.atLeast(key+".crash-grace", m.CrashGrace, minCrashGrace)
 	r.shorter(key+".crash-grace", m.CrashGrace, m)
 	if m.DownAfter >= minDownAfter {
-		r.atLeast(key+".lease", m.Lease, minLease)
+		r.between(key+".lease", m.Lease, minLease, MaxLease)
 	}
 	r.shorter(key+".lease", m.Lease, m)
 	r.oneOf(key+".lease-loss", m.LeaseLoss, LeaseReplicas, LeaseStrict, LeaseOff)

@@ -57,7 +57,7 @@ func TestLoadLayer_ErrorsNameThePlace(t *testing.T) {
 	const agent = "agent: {id: a1}\n"
 	for name, tc := range map[string]struct{ file, downAfter, want string }{
 		"the layer":          {agent, "5ms", `sentinel.conf:4: masters[0].down-after: got 5ms: is too short`},
-		"the layer's master": {agent + "agents: [{id: a1, address: '10.0.0.1:1'}]\nmasters:\n- name: mymaster\n  lease: 1h\n", "5s", `picket.yaml:5: masters[0].lease: got 1h0m0s: is not shorter`},
+		"the layer's master": {agent + "agents: [{id: a1, address: '10.0.0.1:1'}]\nmasters:\n- name: mymaster\n  lease: 9s\n", "5s", `picket.yaml:5: masters[0].lease: got 9s: is not shorter`},
 		"a master too many":  {agent + "masters:\n- name: other\n", "5s", `picket.yaml:3: masters[0]: is not among the masters of sentinel.conf`},
 		"what is missing":    {agent, "5s", `picket.yaml: agents: is missing; add this line`},
 	} {

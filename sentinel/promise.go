@@ -33,12 +33,9 @@ const (
 	noteRelease                     // I have no use for promises of this round and older ones
 )
 
-// maxSpan bounds what a peer may ask for.
-const maxSpan = 10 * time.Second
-
 // check refuses what no agent sends.
 func (n note) check() error {
-	if n.Kind < noteAsk || n.Kind > noteRelease || n.Span < 0 || n.Span > maxSpan || len(n.Why) > maxWhy || len(n.Server) > maxWhy {
+	if n.Kind < noteAsk || n.Kind > noteRelease || n.Span < 0 || n.Span > config.MaxLease || len(n.Why) > maxWhy || len(n.Server) > maxWhy {
 		return errors.New("decode gossip: a note on a lease is out of bounds")
 	}
 	return nil
