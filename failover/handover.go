@@ -60,7 +60,7 @@ func (s Situation) warm(k Knowledge) (best *monitor.Observation, lag int64) {
 	master := k.Held[len(k.Held)-1]
 	var near []*monitor.Observation
 	for _, a := range s.wanted() {
-		if o := k.Seen[a]; o != nil && o.ReplID == master.ReplID && master.Offset-o.Offset <= warmLag && unfit(o, master.ReplID, a == s.Record.Want) == "" {
+		if o := k.Seen[a]; o != nil && o.ReplID == master.ReplID && master.Offset-o.Offset <= warmLag && s.unready(o, master) == "" {
 			near = append(near, o)
 		}
 	}
@@ -69,6 +69,13 @@ func (s Situation) warm(k Knowledge) (best *monitor.Observation, lag int64) {
 	}
 	best = slices.MinFunc(near, s.prefer)
 	return best, max(0, master.Offset-best.Offset)
+}
+
+// unready says why a replica, as it was read, can't take over from a healthy master: by the rules by which a switchover may be ordered.
+func (s Situation) unready(o, master *monitor.Observation) string {
+	server := s.View.Servers[o.Server]
+	server.Last = o
+	return unready(server, master, o.Server == s.Record.Want)
 }
 
 // wanted are the replicas that may be chosen.
@@ -102,7 +109,7 @@ func (s Situation) compared(k Knowledge, chosen *monitor.Observation) []Candidat
 		case o == nil:
 			list = append(list, Candidate{Server: a, Unfit: s.unread(a)})
 		default:
-			list = append(list, Candidate{Server: a, Offset: o.Offset, ReadAt: o.At.UnixNano(), Unfit: unfit(o, chosen.ReplID, false)})
+			list = append(list, Candidate{Server: a, Offset: o.Offset, ReadAt: o.At.UnixNano(), Unfit: s.unready(o, k.Held[len(k.Held)-1])})
 		}
 	}
 	return list[:min(len(list), maxCandidates)]

@@ -311,6 +311,14 @@ func TestNext_HandOver(t *testing.T) {
 			near(k, 0, 0)
 			k.Seen[replicaA], k.Seen[replicaB].Syncing = barred(k.Seen[replicaA]), true
 		}), readAll},
+		"nor one that lost the master, or can't write its data": {manual(func(_ *Situation, k *Knowledge) {
+			near(k, 0, 0)
+			k.Seen[replicaA].LinkUp, k.Seen[replicaB].Disk = false, "the last AOF write failed"
+		}), readAll},
+		"nor one that is down": {manual(func(s *Situation, k *Knowledge) {
+			near(k, 0, 0)
+			s.View.Servers[replicaA] = down(k.Seen[replicaA])
+		}), "promote 10.0.0.3:6379"},
 		"the named one is waited for": {manual(func(s *Situation, k *Knowledge) {
 			s.Record.Want = replicaA
 			near(k, warmLag+1, 0)
