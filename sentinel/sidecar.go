@@ -2,6 +2,7 @@ package sentinel
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,7 @@ type sidecar struct {
 	pauses    map[string]time.Time          // what has failed is not tried again before
 	released  time.Time                     // the latest time that the others were told of a release
 	gone      string                        // run id of the process that was ended, so that it is done once
+	failures  int                           // to fence the server, in a row
 	why       string                        // the server is fenced
 	last      failover.Post                 // the latest
 	strange   int                           // looks at the server that were in vain: it is none that is watched
@@ -119,6 +121,9 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 		s.confirm(ctx)
 	}
 	s.forsake(ctx, m)
+	if orders.Fence == "" {
+		s.failures = 0
+	}
 	switch {
 	case orders.Fence != "":
 		s.fence(ctx, p, orders.Fence)
@@ -263,15 +268,25 @@ func (s *sidecar) fence(ctx context.Context, p failover.Post, why string) {
 	s.try(name, fencePause, func() error {
 		err := s.do(ctx, p.Name, a)
 		s.a.herald.fenced(p.Name, p.Server.Addr, why, err)
-		if err == nil {
-			s.offer(func(s *sidecar) { s.why = why })
-			return nil
-		}
-		if runID := p.Server.Last.RunID; ctx.Err() == nil {
-			s.offer(func(s *sidecar) { s.end(ctx, p, runID, why) })
+		switch {
+		case err == nil:
+			s.offer(func(s *sidecar) { s.why, s.failures = why, 0 })
+		case ctx.Err() == nil:
+			s.offer(func(s *sidecar) { s.failed(ctx, p, why) })
 		}
 		return err
 	})
+}
+
+// hopeless is how many tries to fence a server must fail until it is ended, although it seems to be up: one may have met a moment at which it
+// forks, or a connection that was just closed.
+const hopeless = 2
+
+// failed: the server could not be fenced.
+func (s *sidecar) failed(ctx context.Context, p failover.Post, why string) {
+	if s.failures++; s.failures >= hopeless || p.Server.State == monitor.Down {
+		s.end(ctx, p, why)
+	}
 }
 
 // blind is a fence for a server that does not answer.
@@ -279,14 +294,18 @@ func blind(p failover.Post) failover.Action {
 	return failover.Action{Kind: failover.BlindFence, Fence: p.Server.Last.Fence}
 }
 
-// end is the last resort, as the configuration has it; once for a process.
-func (s *sidecar) end(ctx context.Context, p failover.Post, runID, why string) {
+// end is the last resort, as the configuration has it; once for a process, if it succeeds.
+func (s *sidecar) end(ctx context.Context, p failover.Post, why string) {
+	runID := p.Server.Last.RunID
 	if s.gone == runID {
 		return
 	}
-	s.gone = runID
 	s.work("end", func() error {
-		s.a.herald.ended(p.Name, p.Server.Addr, terminate(ctx, s.a.cfg.Fence, victim{p.Name, s.a.cfg.Local, runID, p.Server.Last.PID, why}))
+		err := terminate(ctx, s.a.cfg.Fence, victim{p.Name, s.a.cfg.Local, runID, p.Server.Last.PID, why})
+		s.a.herald.ended(p.Name, p.Server.Addr, err)
+		if err == nil || errors.Is(err, errNoLastResort) {
+			s.offer(func(s *sidecar) { s.gone = runID })
+		}
 		return nil
 	})
 }

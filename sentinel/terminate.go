@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -49,15 +50,22 @@ func kill(v victim) error {
 	if err != nil {
 		return fmt.Errorf("kill process %d: it is not on this host, or not visible to this agent: %w", v.pid, err)
 	}
-	name, arguments, _ := strings.Cut(string(bytes.ReplaceAll(title, []byte{0}, []byte{' '})), " ")
-	server := strings.Contains(name, "redis-server") || strings.Contains(name, "valkey-server")
-	if !server || !strings.Contains(arguments, fmt.Sprint(":", v.server.Port())) {
+	if !isServer(title, v.server.Port()) {
 		return fmt.Errorf("kill process %d: it is no server at port %d; is Redis in another container?", v.pid, v.server.Port())
 	}
 	if err := syscall.Kill(v.pid, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("kill process %d: %w", v.pid, err)
 	}
 	return nil
+}
+
+// isServer says whether a process calls itself a server at a port, as "redis-server 127.0.0.1:6379".
+func isServer(title []byte, port int) bool {
+	words := strings.Fields(string(bytes.ReplaceAll(title, []byte{0}, []byte{' '})))
+	if len(words) == 0 || !strings.Contains(words[0], "redis-server") && !strings.Contains(words[0], "valkey-server") {
+		return false
+	}
+	return slices.ContainsFunc(words[1:], func(w string) bool { return strings.HasSuffix(w, fmt.Sprint(":", port)) })
 }
 
 // command runs the configured program.
