@@ -87,7 +87,7 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 	}
 	a.beside.located = make(chan struct{}, 1)
 	a.ledger = newLedger(a.now(), cfg.Masters)
-	a.sidecar, a.shields = newSidecar(a), make(shields, maxShields)
+	a.sidecar, a.shields = newSidecar(a), newShields()
 	a.diary = newDiary()
 	a.judgement.Store(&judgement{})
 	a.status.Store(&consensus.Status{})

@@ -3,6 +3,7 @@ package sentinel
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"picket/config"
@@ -55,7 +56,7 @@ func (a *Agent) shield(e monitor.Event) {
 	leads := a.status.Load().Leader == a.status.Load().ID
 	for _, r := range m.Replicas {
 		if (r == a.local() || leads && s.Beside(r) == nil) && !leaves(m, r) {
-			a.shields.offer(shielding{master: m, replica: r, follows: m.Addr, rebooted: e.Kind == monitor.ServerReboot})
+			a.shields.offer(shielding{master: m, replica: r, follows: m.Addr, rebooted: e.Kind == monitor.ServerReboot}, r == a.local())
 		}
 	}
 }
@@ -78,7 +79,7 @@ func (a *Agent) recall(e monitor.Event) {
 		failover.Cascades(view, m.Replicas, replica.Master) || !a.guards(s, view, m) {
 		return
 	}
-	a.shields.offer(shielding{master: m, replica: local, follows: replica.Master, rebooted: true})
+	a.shields.offer(shielding{master: m, replica: local, follows: replica.Master, rebooted: true}, true)
 }
 
 // guards says whether this agent may detach replicas of a master.
@@ -95,26 +96,41 @@ type shielding struct {
 	rebooted bool        // the master's process is another one: whether the replica has noticed does not matter
 }
 
-// shields carries shieldings out, one after the other.
-type shields chan shielding
+// shields are what is to be carried out, one after the other. The server beside this agent does not wait for others, which may hang.
+type shields struct{ beside, elsewhere chan shielding }
 
 // maxShields bounds what waits: every master of an agent that is beside none of them could crash at once.
 const maxShields = 1024
 
-func (s shields) offer(one shielding) {
+func newShields() shields {
+	return shields{make(chan shielding, maxShields), make(chan shielding, maxShields)}
+}
+
+func (s shields) offer(one shielding, beside bool) {
+	queue := s.elsewhere
+	if beside {
+		queue = s.beside
+	}
 	select {
-	case s <- one:
+	case queue <- one:
 	default: // the cut of the failover comes later
 	}
 }
 
 // firewall detaches replicas until ctx ends.
 func (a *Agent) firewall(ctx context.Context) {
+	var both sync.WaitGroup
+	both.Go(func() { a.fend(ctx, a.shields.beside) })
+	both.Go(func() { a.fend(ctx, a.shields.elsewhere) })
+	both.Wait()
+}
+
+func (a *Agent) fend(ctx context.Context, queue <-chan shielding) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case s := <-a.shields:
+		case s := <-queue:
 			cut, err := a.detach(ctx, s)
 			if cut || err != nil {
 				a.herald.shielded(ctx, s.master.Name, s.replica, err)
@@ -161,6 +177,14 @@ func forsaken(m *state.Master, view monitor.View, replica config.Addr) bool {
 		last != nil && last.Role == "slave" && last.Master == m.Addr && !leaves(m, replica)
 }
 
+// bereft says whether the replica of a master that is dead has lost it, and is to be detached still: where that was tried at the first sign of the
+// crash the replica may not have noticed yet, or this agent may have come later.
+func bereft(m *state.Master, view monitor.View, replica config.Addr) bool {
+	master, last := view.Servers[m.Addr], view.Servers[replica].Last
+	return view.Servers[replica].State == monitor.Up && master.State == monitor.Down && master.Evidence == monitor.Refused &&
+		last != nil && last.Role == "slave" && last.Master == m.Addr && !last.LinkUp && !leaves(m, replica)
+}
+
 // astray gives the replica of its own that the master follows: a master that was started with a file from before it was one. Until the leader
 // has opened it, or has promoted another one, it must not take over what that one has.
 func astray(m *state.Master, view monitor.View) (follows config.Addr, yes bool) {
@@ -171,12 +195,15 @@ func astray(m *state.Master, view monitor.View) (follows config.Addr, yes bool) 
 	return last.Master, true
 }
 
-// forsake detaches the server beside this agent: a replica from a master that fell silent, unless it still receives something; the master
-// from its own replica.
+// forsake detaches the server beside this agent: a replica from a master that is dead, or fell silent, unless it still receives something; the
+// master from its own replica.
 func (s *sidecar) forsake(ctx context.Context, m *state.Master) {
 	st, view, local := s.a.machine.State(), s.a.monitor.View(), s.a.local()
 	follows, lost := astray(m, view)
-	lost = lost && m.Addr == local
+	one := shielding{master: m, replica: local, follows: follows, rebooted: true}
+	if lost = lost && m.Addr == local; !lost && bereft(m, view, local) {
+		lost, one.follows, one.rebooted = true, m.Addr, false
+	}
 	if !lost && (s.a.status.Load().Leader != "" || !forsaken(m, view, local)) || !s.a.guards(st, view, m) {
 		return
 	}
@@ -186,7 +213,7 @@ func (s *sidecar) forsake(ctx context.Context, m *state.Master) {
 		var cut bool
 		var err error
 		if lost {
-			cut, err = s.a.detach(ctx, shielding{master: m, replica: local, follows: follows, rebooted: true})
+			cut, err = s.a.detach(ctx, one)
 		} else {
 			cut, err = s.a.unfed(ctx, m, local)
 		}

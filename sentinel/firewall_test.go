@@ -62,6 +62,33 @@ func TestAstray(t *testing.T) {
 	}
 }
 
+func TestBereft(t *testing.T) {
+	dead := monitor.Server{State: monitor.Down, Evidence: monitor.Refused}
+	lost := monitor.Observation{Role: "slave", Master: "h:1"}
+	fed := lost
+	fed.LinkUp = true
+	for name, c := range map[string]struct {
+		master  monitor.Server
+		replica monitor.Observation
+		record  *failover.Record
+		want    bool
+	}{
+		"dead":                       {dead, lost, nil, true},
+		"dead, not noticed yet":      {dead, fed, nil, false},
+		"silent":                     {monitor.Server{State: monitor.Down, Evidence: monitor.TimedOut}, lost, nil, false},
+		"alive":                      {monitor.Server{State: monitor.Up}, lost, nil, false},
+		"it is a master":             {dead, monitor.Observation{Role: "master"}, nil, false},
+		"it is detached already":     {dead, monitor.Observation{Role: "slave", Master: failover.Silent}, nil, false},
+		"it is about to be promoted": {dead, lost, &failover.Record{Target: "h:2"}, false},
+		"another one is promoted":    {dead, lost, &failover.Record{Target: "h:3"}, true},
+	} {
+		view := monitor.View{Servers: map[config.Addr]monitor.Server{"h:1": c.master, "h:2": {State: monitor.Up, Last: &c.replica}}}
+		if got := bereft(&state.Master{Addr: "h:1", Failover: c.record}, view, "h:2"); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 func TestForsaken(t *testing.T) {
 	silent := monitor.Server{State: monitor.Down, Evidence: monitor.TimedOut}
 	up := func(o monitor.Observation) monitor.Server { return monitor.Server{State: monitor.Up, Last: &o} }
