@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"picket/sentinel/resp/glob"
 )
 
 // Message is one event for subscribers.
@@ -58,7 +60,7 @@ func (h *hub) publish(messages []Message) {
 	for _, m := range messages {
 		deliver(h.subscribers[byName][m.Channel], "message", m.Channel, m.Payload)
 		for pattern, clients := range h.subscribers[byPattern] {
-			if glob(pattern, m.Channel) {
+			if glob.Match(pattern, m.Channel) {
 				deliver(clients, "pmessage", pattern, m.Channel, m.Payload)
 			}
 		}

@@ -182,34 +182,3 @@ func TestSubscribe_Race(t *testing.T) {
 	close(stop)
 	publisher.Wait()
 }
-
-func TestGlob(t *testing.T) {
-	for _, c := range []struct {
-		pattern, text string
-		want          bool
-	}{
-		{"*", "", true}, {"*", "anything", true}, {"", "", true}, {"", "x", false}, {"x", "", false},
-		{"[-+]sdown", "+sdown", true}, {"[-+]sdown", "-sdown", true}, {"[-+]sdown", "*sdown", false}, {"[-+]sdown", "+odown", false},
-		{"+*", "+switch-master", true}, {"+*master", "+switch-master", true}, {"+*s*er", "+switch-master", true}, {"*s", "+switch-master", false},
-		{"+?down", "+odown", true}, {"+?down", "+down", false}, {"a\\*b", "a*b", true}, {"a\\*b", "axb", false}, {"a\\", "a\\", true},
-		{"[a-c]x", "bx", true}, {"[c-a]x", "bx", true}, {"[a-c]x", "dx", false}, {"[^a-c]x", "dx", true}, {"[^a-c]x", "ax", false},
-		{"[\\]]", "]", true}, {"[a", "a", true}, {"[", "a", false}, {"[]", "a", false}, {"[^]", "a", true}, {"**a**", "xax", true},
-		{"a*b*c", "axxbxxc", true}, {"a*b*c", "axxcxxb", false}, {"*a", "aab", false},
-		{"[a-]", "_", true}, {"[a-]", "-", false}, // as Redis: a range to the bracket, without an end
-	} {
-		if got := glob(c.pattern, c.text); got != c.want {
-			t.Errorf("glob(%q, %q) = %v", c.pattern, c.text, got)
-		}
-	}
-}
-
-// TestGlob_IsNotExponential: Redis's own matcher once was.
-func TestGlob_IsNotExponential(t *testing.T) {
-	begun := time.Now()
-	if glob(strings.Repeat("*a", 1000)+"b", strings.Repeat("a", 1000)) {
-		t.Error("matches")
-	}
-	if took := time.Since(begun); took > patience {
-		t.Errorf("took %s", took)
-	}
-}

@@ -11,6 +11,7 @@ import (
 
 	"picket/config"
 	"picket/sentinel/picture"
+	"picket/sentinel/resp/glob"
 	"picket/sentinel/state"
 )
 
@@ -151,7 +152,7 @@ func removeMaster(ctx context.Context, c *client, args []string) {
 func resetMasters(ctx context.Context, c *client, args []string) {
 	matched := int64(0)
 	for _, m := range c.server.cfg.Backend.Picture().Masters {
-		if !glob(args[2], m.Name) {
+		if !glob.Match(args[2], m.Name) {
 			continue
 		}
 		if err := c.server.cfg.Backend.Reset(ctx, m.Name); err != nil {
@@ -237,7 +238,7 @@ func (c *client) showParameters(patterns []string) {
 	var found fields
 	for _, pattern := range patterns {
 		for _, p := range parameters {
-			if !glob(strings.ToLower(pattern), p.name) || slices.ContainsFunc(found, func(f field) bool { return f.name == p.name }) {
+			if !glob.Match(strings.ToLower(pattern), p.name) || slices.ContainsFunc(found, func(f field) bool { return f.name == p.name }) {
 				continue
 			}
 			value, set := known[p.name]

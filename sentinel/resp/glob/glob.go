@@ -1,8 +1,9 @@
-package resp
+// Package glob matches names with patterns as Redis does.
+package glob
 
-// glob says whether a text matches a pattern as Redis understands it: * ? [a-z] [^x] and \ before a character
+// Match says whether a text matches a pattern as Redis understands it: * ? [a-z] [^x] and \ before a character
 // that means itself. It takes time in proportion to the product of their lengths at most.
-func glob(pattern, text string) bool {
+func Match(pattern, text string) bool {
 	p, t := 0, 0
 	star, resume := -1, 0 // the last star, and where the text goes on if it takes one character more
 	for t < len(text) {
@@ -12,7 +13,7 @@ func glob(pattern, text string) bool {
 			continue
 		}
 		if p < len(pattern) {
-			if length, ok := globOne(pattern[p:], text[t]); ok {
+			if length, ok := one(pattern[p:], text[t]); ok {
 				p, t = p+length, t+1
 				continue
 			}
@@ -29,23 +30,23 @@ func glob(pattern, text string) bool {
 	return p == len(pattern)
 }
 
-// globOne matches the first element of a pattern, which is no star, against a character, and says how long
+// one matches the first element of a pattern, which is no star, against a character, and says how long
 // the element is.
-func globOne(pattern string, c byte) (length int, ok bool) {
+func one(pattern string, c byte) (length int, ok bool) {
 	switch {
 	case pattern[0] == '?':
 		return 1, true
 	case pattern[0] == '[':
-		return globClass(pattern, c)
+		return class(pattern, c)
 	case pattern[0] == '\\' && len(pattern) > 1:
 		return 2, pattern[1] == c
 	}
 	return 1, pattern[0] == c
 }
 
-// globClass matches the class at the beginning of a pattern. Where its end is missing, it reaches to the
+// class matches the class at the beginning of a pattern. Where its end is missing, it reaches to the
 // pattern's end.
-func globClass(pattern string, c byte) (length int, ok bool) {
+func class(pattern string, c byte) (length int, ok bool) {
 	i, found := 1, false
 	not := i < len(pattern) && pattern[i] == '^'
 	if not {
