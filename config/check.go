@@ -42,7 +42,7 @@ func (c *Config) check(r *report) {
 		r.add("local", c.Local, "is not the address of one server", "write 127.0.0.1 for a Redis on the same host")
 	}
 	r.oneOf("mode", c.Mode, ModeActive, ModeShadow)
-	c.secret(r, "sentinel.password", &c.Sentinel.Password, c.Sentinel.PasswordFile)
+	c.checkDoor(r)
 	c.PeerTLS.check(r, "peer-tls")
 	c.PeerTLS.checkMutual(r, "peer-tls")
 	c.checkMasters(r)
@@ -85,9 +85,12 @@ func (c *Config) checkListen(r *report) {
 	listeners := []struct {
 		key  string
 		addr Addr
-	}{{"listen.sentinel", c.Listen.Sentinel}, {"listen.peers", c.Listen.Peers}, {"listen.http", c.Listen.HTTP}}
+	}{
+		{"listen.sentinel", c.Listen.Sentinel}, {"listen.sentinel-tls", c.Listen.SentinelTLS},
+		{"listen.peers", c.Listen.Peers}, {"listen.http", c.Listen.HTTP},
+	}
 	for i, l := range listeners {
-		if l.addr == "" && l.key != "listen.http" {
+		if l.addr == "" && (l.key == "listen.peers" || l.key == "listen.sentinel" && c.Listen.SentinelTLS == "") {
 			r.add(l.key, nil, "is missing", "leave the key away for the default")
 		}
 		for _, other := range listeners[:i] {

@@ -70,7 +70,7 @@ var good = Config{
 	Announce: Announce{Host: "a1.example.com", SentinelPort: 36379},
 	Local:    "10.0.0.1:6379",
 	Mode:     ModeShadow,
-	Sentinel: Door{Password: "one"},
+	Sentinel: Door{Password: "one", Users: []Secret{"alice on >hunter2 +@all", "bob off"}, TLS: DoorTLS{AuthClients: AuthClientsOptional}},
 	Masters: []Master{
 		{
 			Name: "mymaster", Address: "10.0.0.1:6379", Quorum: 3, DownAfter: 2 * time.Second, CrashGrace: 100 * time.Millisecond,
@@ -165,12 +165,13 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 	pair.CA = pair.Cert
 	for name, value := range map[string]string{
 		"CLUSTER": "c", "AGENT_ID": "a1", "AGENT_ZONE": "z", "AGENT_DATA_DIR": "/d", "AGENT_ELECTION_TIMEOUT": "1s",
-		"LISTEN_SENTINEL": "10.0.0.1:1", "LISTEN_PEERS": "10.0.0.1:2", "LISTEN_HTTP": "10.0.0.1:3",
+		"LISTEN_SENTINEL": "10.0.0.1:1", "LISTEN_SENTINEL_TLS": "10.0.0.1:6", "LISTEN_PEERS": "10.0.0.1:2", "LISTEN_HTTP": "10.0.0.1:3",
 		"ANNOUNCE_HOST": "h", "ANNOUNCE_SENTINEL_PORT": "4", "LOCAL": "10.0.0.1:5", "SENTINEL_PASSWORD": "",
 		"SENTINEL_PASSWORD_FILE": "testdata/files/secret", "PEER_TLS_ENABLED": "true", "PEER_TLS_CA": pair.CA,
 		"PEER_TLS_CERT": pair.Cert, "PEER_TLS_KEY": pair.Key, "PEER_TLS_SERVER_NAME": "s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 		"ON_STOP": "switchover", "FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s", "MODE": "shadow", "SALVAGE_MAX_BYTES": "7",
-		"SCRIPTS_DENY_RECONFIG": "false",
+		"SCRIPTS_DENY_RECONFIG": "false", "SENTINEL_ACL_FILE": "testdata/files/users.acl", "SENTINEL_TLS_CERT": pair.Cert, "SENTINEL_TLS_KEY": pair.Key,
+		"SENTINEL_TLS_CA": pair.CA, "SENTINEL_TLS_AUTH_CLIENTS": "no",
 	} {
 		t.Setenv("PICKET_"+name, value)
 	}
@@ -183,8 +184,8 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 	pair.Enabled, pair.ServerName = true, "s"
 	want := Config{
 		Cluster: "c", Agent: Agent{ID: "a1", Zone: "z", DataDir: "/d", ElectionTimeout: time.Second}, Agents: c.Agents, Masters: c.Masters,
-		Listen: Listen{"10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4}, Local: "10.0.0.1:5", Mode: ModeShadow,
-		Sentinel: Door{"hunter2", "testdata/files/secret"}, PeerTLS: pair, Log: Log{"debug", "json"},
+		Listen: Listen{"10.0.0.1:1", "10.0.0.1:6", "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4}, Local: "10.0.0.1:5", Mode: ModeShadow,
+		Sentinel: Door{"hunter2", "testdata/files/secret", nil, "testdata/files/users.acl", DoorTLS{pair.Cert, pair.Key, pair.CA, AuthClientsNo}}, PeerTLS: pair, Log: Log{"debug", "json"},
 		OnStop: StopSwitchover, Fence: Fence{true, "/f", time.Second}, Salvage: Salvage{7},
 	}
 	c.warnings = nil

@@ -7,15 +7,13 @@ import (
 	"unicode"
 )
 
-// kebab turns the name of a field into its key: PeerTLS into peer-tls.
+// kebab turns the name of a field into its key: PeerTLS into peer-tls, ACLFile into acl-file.
 func kebab(field string) string {
 	var b strings.Builder
-	lower := false
-	for _, c := range field {
-		if unicode.IsUpper(c) && lower {
+	for i, c := range field {
+		if i > 0 && unicode.IsUpper(c) && (!unicode.IsUpper(rune(field[i-1])) || i+1 < len(field) && unicode.IsLower(rune(field[i+1]))) {
 			b.WriteByte('-')
 		}
-		lower = unicode.IsLower(c)
 		b.WriteRune(unicode.ToLower(c))
 	}
 	return b.String()

@@ -38,7 +38,7 @@ type Config struct {
 	Announce Announce  // how others reach it, where that differs
 	Local    Addr      // the Redis beside this agent; empty: none (a witness)
 	Mode     string    // active or shadow: whether the agents act, or only say what they would do
-	Sentinel Door      // the password of the Sentinel port
+	Sentinel Door      // who may use the Sentinel port
 	PeerTLS  TLS       // between agents; off when empty
 	Masters  []Master  // what is watched
 	Webhooks []Webhook // where failover events go
@@ -70,24 +70,50 @@ type Peer struct {
 	Address Addr // of its agents' port
 }
 
-// Listen holds the three listening addresses. HTTP may be empty: no HTTP then.
+// Listen holds the listening addresses. HTTP may be empty: no HTTP then. Of Sentinel and SentinelTLS, one may be.
 type Listen struct {
-	Sentinel Addr // default 0.0.0.0:26379
-	Peers    Addr // default 0.0.0.0:26380
-	HTTP     Addr // default 127.0.0.1:26381
+	Sentinel    Addr // default 0.0.0.0:26379
+	SentinelTLS Addr // default none
+	Peers       Addr // default 0.0.0.0:26380
+	HTTP        Addr // default 127.0.0.1:26381
+}
+
+// SentinelPort is the port that clients are told.
+func (l Listen) SentinelPort() int {
+	if l.Sentinel == "" {
+		return l.SentinelTLS.Port()
+	}
+	return l.Sentinel.Port()
 }
 
 // Announce is what clients and other agents are told, behind NAT or in containers.
 type Announce struct {
 	Host         string // default: the host of this agent's address in Agents
-	SentinelPort int    // default: the port of Listen.Sentinel
+	SentinelPort int    // default: that of Listen
 }
 
 // Door guards the Sentinel port.
 type Door struct {
-	Password     Secret
+	Password     Secret // of the default user
 	PasswordFile string
+	Users        []Secret // each the rest of a line of a file of Redis's ACL users: "alice on >secret +@all"
+	ACLFile      string   // such a file, with all users, that ACL LOAD and ACL SAVE work on; empty: none
+	TLS          DoorTLS
 }
+
+// DoorTLS names the files of the Sentinel port with TLS.
+type DoorTLS struct {
+	Cert, Key   string // PEM of this side
+	CA          string // PEM bundle that signs clients
+	AuthClients string // yes, no or optional: whether a client must show a certificate
+}
+
+// Words of DoorTLS.AuthClients.
+const (
+	AuthClientsYes      = "yes"
+	AuthClientsNo       = "no"
+	AuthClientsOptional = "optional" // one that is shown must be right
+)
 
 // TLS names the files of one TLS identity. Empty: no TLS.
 type TLS struct {

@@ -127,7 +127,7 @@ func identity(cfg *config.Config, boot uint64) state.Agent {
 		agent.Host = agent.Peer.Host()
 	}
 	if agent.SentinelPort == 0 {
-		agent.SentinelPort = cfg.Listen.Sentinel.Port()
+		agent.SentinelPort = cfg.Listen.SentinelPort()
 	}
 	return agent
 }
