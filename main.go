@@ -72,6 +72,9 @@ func runCommand() *cobra.Command {
 	config.RegisterFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := config.Load(*path, cmd.Flags())
+		if err == nil {
+			err = sentinel.Check(cfg, *path)
+		}
 		if err != nil {
 			return err
 		}
@@ -158,13 +161,13 @@ func failoverCommand() *cobra.Command {
 		if *allow {
 			return forceFailover(cmd, *path, *agent, args[0], *timeout)
 		}
-		target, secret, err := sentinelDoor(*path, config.Addr(*addr), *password)
+		door, err := sentinelDoor(*path, config.Addr(*addr), *password)
 		if err != nil {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), *timeout)
 		defer cancel()
-		return cli.Failover(ctx, cmd.OutOrStdout(), target, secret, args[0])
+		return cli.Failover(ctx, cmd.OutOrStdout(), door, args[0])
 	}
 	return cmd
 }
@@ -181,19 +184,24 @@ func forceFailover(cmd *cobra.Command, path, agent, master string, timeout time.
 }
 
 // sentinelDoor finds the Sentinel port and its password: as the flags say, else as the configuration says.
-func sentinelDoor(path string, addr config.Addr, passwordFile string) (config.Addr, config.Secret, error) {
+func sentinelDoor(path string, addr config.Addr, passwordFile string) (cli.Door, error) {
 	if addr != "" {
 		if passwordFile == "" {
-			return addr, "", nil
+			return cli.Door{Addr: addr}, nil
 		}
 		secret, err := config.ReadSecret(passwordFile)
-		return addr, secret, err
+		return cli.Door{Addr: addr, Password: secret}, err
 	}
 	cfg, err := config.Load(path, nil)
 	if err != nil {
-		return "", "", err
+		return cli.Door{}, err
 	}
-	return reachable(cfg.Listen.Sentinel), cfg.Sentinel.Password, nil
+	door := cli.Door{Addr: reachable(cfg.Listen.Sentinel), Password: cfg.Sentinel.Password}
+	if cfg.Listen.Sentinel == "" {
+		door.Addr = reachable(cfg.Listen.SentinelTLS)
+		door.TLS, err = sentinel.OwnDoor(cfg)
+	}
+	return door, err
 }
 
 // httpDoor finds an agent's HTTP port: as the flag says, else as the configuration says.
@@ -225,6 +233,9 @@ func configCommand() *cobra.Command {
 	config.RegisterFlags(check.Flags())
 	check.RunE = func(cmd *cobra.Command, args []string) error {
 		cfg, err := config.Load(args[0], cmd.Flags())
+		if err == nil {
+			err = sentinel.Check(cfg, args[0])
+		}
 		if err != nil {
 			return err
 		}

@@ -63,6 +63,7 @@ type Agent struct {
 	inbox     chan func(*judge)                // run by the judge
 	settled   chan struct{}                    // closed when the judge has ended
 	electing  chan struct{}                    // holds one element while this agent stands for election
+	dismissed chan bool                        // SHUTDOWN was ordered; true: in a hurry
 	workers   sync.WaitGroup                   // what the judge started
 	fresh     bool                             // the log was empty at the start
 	simulated atomic.Uint32                    // failures, for tests: SENTINEL SIMULATE-FAILURE
@@ -79,7 +80,7 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 		cfg: cfg, host: host.withDefaults(), version: version, identity: identity(cfg, rand.Uint64()),
 		machine: state.NewMachine(), peers: newPeers(),
 		bell: newBell(), wake: make(chan struct{}, 1), inbox: make(chan func(*judge), inboxLength),
-		settled: make(chan struct{}), electing: make(chan struct{}, 1),
+		settled: make(chan struct{}), electing: make(chan struct{}, 1), dismissed: make(chan bool, 1),
 	}
 	a.rules = rules{file: map[string]*config.Master{}, known: map[string]setting{}}
 	for i := range cfg.Masters {
@@ -115,6 +116,18 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 	return a, err
 }
 
+// Check says what is wrong with a configuration that only the agent itself can tell: the rules for users of the Sentinel port. The error is a
+// *config.Error that names the file.
+func Check(cfg *config.Config, file string) error {
+	err := resp.CheckUsers(cfg.Sentinel)
+	if bad := (*config.Error)(nil); errors.As(err, &bad) {
+		for i := range bad.Problems {
+			bad.Problems[i].File = file
+		}
+	}
+	return err
+}
+
 // founders are the agents of the file: the members of the group, if none exists yet.
 func founders(cfg *config.Config) []consensus.Member {
 	var members []consensus.Member
@@ -124,7 +137,7 @@ func founders(cfg *config.Config) []consensus.Member {
 	return members
 }
 
-// Run takes part in the group until ctx ends or the agent's disk fails. When it returns, everything is closed.
+// Run takes part in the group until ctx ends, a client orders SHUTDOWN, or the agent's disk fails. When it returns, everything is closed.
 func (a *Agent) Run(ctx context.Context) error {
 	if err := a.join(); err != nil {
 		return err
@@ -146,6 +159,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		a.leave()
+		a.handOver()
+	case hurried := <-a.dismissed:
+		if !hurried {
+			a.leave()
+		}
 		a.handOver()
 	case <-a.node.Done():
 		if err = a.node.Err(); err != nil {
@@ -247,9 +265,13 @@ type doors struct {
 
 func (a *Agent) open() (doors, error) {
 	var d doors
-	var err error
+	tls, err := doorTLS(a.cfg)
+	if err != nil {
+		return d, err
+	}
 	d.sentinel, err = resp.Listen(resp.Config{
-		Addr: string(a.cfg.Listen.Sentinel), OpenPort: a.host.Listen, Password: a.cfg.Sentinel.Password, Version: a.version, Backend: a,
+		Addr: string(a.cfg.Listen.Sentinel), TLSAddr: string(a.cfg.Listen.SentinelTLS), TLS: tls, OpenPort: a.host.Listen,
+		Door: a.cfg.Sentinel, FS: a.host.FS, Version: a.version, Backend: a,
 	})
 	if err != nil {
 		return d, err
@@ -272,6 +294,14 @@ func (d doors) close() error {
 		err = errors.Join(err, d.http.Close())
 	}
 	return err
+}
+
+// Shutdown has Run return, as when its context ends. Hurried, the master beside this agent is not handed over before, whatever on-stop says.
+func (a *Agent) Shutdown(hurried bool) {
+	select {
+	case a.dismissed <- hurried:
+	default: // it was ordered already
+	}
 }
 
 // observe hears from the consensus node what happened. It runs in the node's own goroutine.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -13,18 +14,25 @@ import (
 	"picket/config"
 )
 
+// Door is an agent's Sentinel port.
+type Door struct {
+	Addr     config.Addr
+	Password config.Secret
+	TLS      *tls.Config // nil: it has none
+}
+
 // Failover asks the agent behind a Sentinel port to fail a master over, and tells its progress from
 // the events until the failover has ended or ctx does.
-func Failover(ctx context.Context, out io.Writer, sentinel config.Addr, password config.Secret, master string) error {
+func Failover(ctx context.Context, out io.Writer, door Door, master string) error {
 	client := redis.NewSentinelClient(&redis.Options{
-		Addr: string(sentinel), Password: string(password), MaxRetries: -1, DisableIdentity: true,
+		Addr: string(door.Addr), Password: string(door.Password), TLSConfig: door.TLS, MaxRetries: -1, DisableIdentity: true,
 		ReadTimeout: 15 * time.Second, // the agent answers when the failover has begun
 	})
 	defer client.Close()
 	events := client.PSubscribe(ctx, "*")
 	defer events.Close()
 	if _, err := events.Receive(ctx); err != nil {
-		return fmt.Errorf("listen to the agent at %s: %w; is it running, and is listen.sentinel its address?", sentinel, err)
+		return fmt.Errorf("listen to the agent at %s: %w; is it running, and is listen.sentinel its address?", door.Addr, err)
 	}
 	start := time.Now()
 	if err := client.Failover(ctx, master).Err(); err != nil {

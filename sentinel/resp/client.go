@@ -2,10 +2,13 @@ package resp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
 	"time"
+
+	"picket/sentinel/resp/acl"
 )
 
 // client is one connection. Its fields belong to the goroutine that reads from it, but for what a comment
@@ -16,27 +19,66 @@ type client struct {
 	conn     net.Conn
 	requests requests
 	out      *outbox
-	reply    reply // to the present command; reply.resp3 is also read by the hub, and set under its lock
-	topics   topics
-	name     string
-	member   bool // has given the password, or there is none
-	leaving  bool // after the present command
+	reply    reply  // to the present command; reply.resp3 is also read by the hub, and set under its lock
+	topics   topics // changed by this goroutine only, under the hub's lock
+	member   bool   // has given a password, or needs none
+	leaving  bool   // after the present command
+	muting   muting
+	tracking tracking
+	since    time.Time
+	fd       int
+
+	mu    sync.Mutex
+	shown profile // to others
 }
 
 func newClient(s *Server, conn net.Conn, id int64) *client {
-	return &client{server: s, id: id, conn: conn, requests: newRequests(conn), out: newOutbox(), topics: topics{}}
+	now := time.Now()
+	return &client{
+		server: s, id: id, conn: conn, requests: newRequests(counted{conn, &s.traffic}), out: newOutbox(), since: now, fd: descriptor(conn),
+		shown: profile{user: acl.Default, active: now},
+	}
+}
+
+// descriptor is the number of the connection's file; -1 where it has none.
+func descriptor(conn net.Conn) int {
+	if layer, ok := conn.(*tls.Conn); ok {
+		conn = layer.NetConn()
+	}
+	fd := -1
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			_ = raw.Control(func(n uintptr) { fd = int(n) }) // fails only when it is closed
+		}
+	}
+	return fd
 }
 
 // serve runs the client's commands until the connection ends.
 func (c *client) serve(ctx context.Context) {
+	if !c.handshake(ctx) {
+		c.disconnect()
+		return
+	}
 	var writer sync.WaitGroup
 	writer.Go(c.write) // ends when the outbox does, or the connection
-	c.enter(c.server.cfg.Password == "")
+	c.enter(c.server.accounts.open())
 	c.read(ctx)
 	c.server.hub.leave(c)
 	c.out.end()
 	writer.Wait()
 	c.disconnect()
+}
+
+// handshake greets a client that speaks TLS; false: it is not understood.
+func (c *client) handshake(ctx context.Context) bool {
+	conn, encrypted := c.conn.(*tls.Conn)
+	if !encrypted {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, guestTime)
+	defer cancel()
+	return conn.HandshakeContext(ctx) == nil // who it was, and what it wanted, is not known
 }
 
 // enter makes a client a member or a guest. A guest's time is limited.
@@ -60,15 +102,24 @@ func (c *client) read(ctx context.Context) {
 		if err != nil {
 			if protocol := protocolError(""); errors.As(err, &protocol) {
 				c.reply.error("ERR " + protocol.Error())
-				c.send()
+				c.answer()
 			}
 			return
 		}
 		if len(args) > 0 {
 			c.dispatch(ctx, args)
-			c.send()
+			c.answer()
+			c.muting = c.muting.next()
 		}
 	}
+}
+
+// answer sends what answers a command, unless nothing is to.
+func (c *client) answer() {
+	if c.muting == skipNext || c.muting == skipThis || c.muting == muted {
+		c.reply.buf = c.reply.buf[:0]
+	}
+	c.send()
 }
 
 // send hands the reply over to the writer.
@@ -94,6 +145,7 @@ func (c *client) write() {
 		err := c.conn.SetWriteDeadline(time.Now().Add(writeTime))
 		if err == nil {
 			_, err = c.conn.Write(batch)
+			c.server.traffic.wrote(len(batch))
 		}
 		if err != nil {
 			c.out.end()

@@ -30,11 +30,14 @@ type fake struct {
 	picture  atomic.Pointer[picture.Picture]
 	failover func(ctx context.Context, master string) error
 	scripts  []script.Pending
+	shutdown func(hurried bool)
 }
 
 func (f *fake) Picture() picture.Picture { return *f.picture.Load() }
 
 func (f *fake) Failover(ctx context.Context, master string) error { return f.failover(ctx, master) }
+
+func (f *fake) Shutdown(hurried bool) { f.shutdown(hurried) }
 
 func (f *fake) Scripts() []script.Pending { return f.scripts }
 
@@ -58,6 +61,25 @@ var someScripts = []script.Pending{
 	{Argv: []string{"/notify", "+sdown", "two words"}, Running: true, PID: 4321, For: 1500 * time.Millisecond, Attempts: 1},
 	{Argv: []string{"/reconfigure"}, For: time.Minute, Attempts: 2}, {Argv: []string{"/notify", "-sdown"}},
 }
+
+// newTestServer is one without a port.
+func newTestServer(t testing.TB, cfg Config) *Server {
+	t.Helper()
+	if cfg.Backend == nil {
+		cfg.Backend = newFake(healthy())
+	}
+	s, err := newServer(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.listeners = []net.Listener{closedListener{}}
+	return s
+}
+
+// closedListener has an address, and nothing else.
+type closedListener struct{ net.Listener }
+
+func (closedListener) Addr() net.Addr { return &net.TCPAddr{Port: 1} }
 
 // start serves on a free port until the test ends.
 func start(t testing.TB, cfg Config) *Server {

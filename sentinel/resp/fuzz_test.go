@@ -3,11 +3,14 @@ package resp
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"picket/config"
 )
 
 // FuzzRequests reads anything: it must end with an error, and never hold more than its bounds.
@@ -55,14 +58,17 @@ func FuzzCommands(f *testing.F) {
 		if len(text) > maxLine {
 			t.Skip()
 		}
-		s := newServer(Config{Backend: newFake(promoting()), Version: "v1"})
-		s.listener = closedListener{}
+		backend := newFake(promoting())
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		backend.shutdown = func(bool) { cancel() }
+		s := newTestServer(t, Config{Backend: backend, Version: "v1"})
 		conn, peer := net.Pipe()
 		defer conn.Close()
 		defer peer.Close()
 		c := newClient(s, conn, 1)
 		c.member, c.reply.resp3 = true, resp3
-		c.dispatch(t.Context(), strings.Split(text, "\n"))
+		c.dispatch(ctx, strings.Split(text, "\n"))
 		c.out.add(c.reply.buf)
 		c.out.end()
 		out, _ := c.out.take(nil)
@@ -79,17 +85,12 @@ func FuzzCommands(f *testing.F) {
 	})
 }
 
-// closedListener has an address, and nothing else.
-type closedListener struct{ net.Listener }
-
-func (closedListener) Addr() net.Addr { return &net.TCPAddr{Port: 1} }
-
 // FuzzConnection sends anything over a connection. The server ends it, or answers, but never hangs or crashes.
 func FuzzConnection(f *testing.F) {
 	f.Add([]byte("*2\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\nPING\r\n"), "")
 	f.Add([]byte("HELLO 3\r\nPSUBSCRIBE *\r\nSENTINEL MASTERS\r\nRESET\r\n"), "secret")
 	f.Add([]byte("AUTH secret\r\n*1\r\n$99999\r\n"), "secret")
-	s := map[string]*Server{"": start(f, Config{}), "secret": start(f, Config{Password: "secret"})}
+	s := map[string]*Server{"": start(f, Config{}), "secret": start(f, Config{Door: config.Door{Password: "secret"}})}
 	f.Fuzz(func(t *testing.T, data []byte, password string) {
 		server := s[password]
 		if server == nil || len(data) > 64<<10 {

@@ -19,7 +19,7 @@ import (
 func TestGoRedis_SentinelClient(t *testing.T) {
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprint("RESP", protocol), func(t *testing.T) {
-			s := start(t, Config{Password: "secret"})
+			s := start(t, Config{Door: config.Door{Password: "secret"}})
 			client := redis.NewSentinelClient(&redis.Options{
 				Addr: s.Addr().String(), Password: "secret", Protocol: protocol, ClientName: "test", MaxRetries: -1,
 			})

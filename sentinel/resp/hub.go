@@ -171,7 +171,29 @@ func (h *hub) speak(c *client, resp3 bool, answer func()) {
 	defer h.mu.Unlock()
 	c.reply.resp3 = resp3
 	answer()
-	c.send()
+	c.answer()
+}
+
+// subscriptions are what can be seen of a client's from outside.
+type subscriptions struct {
+	channels, patterns int
+	resp3              bool
+}
+
+func (s subscriptions) count() int { return s.channels + s.patterns }
+
+// look is for others than the client itself.
+func (h *hub) look(c *client) subscriptions {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return subscriptions{len(c.topics.names[byName]), len(c.topics.names[byPattern]), c.reply.resp3}
+}
+
+// topics lists what a client subscribes to.
+func (h *hub) topics(c *client) (channels, patterns []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Keys(c.topics.names[byName])), slices.Collect(maps.Keys(c.topics.names[byPattern]))
 }
 
 // counts says how many channels and patterns somebody subscribes to.

@@ -51,6 +51,13 @@ func (o *outbox) publish(b []byte) bool {
 	return true
 }
 
+// size is how many bytes wait.
+func (o *outbox) size() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.waiting)
+}
+
 // room waits until a reply may be added.
 func (o *outbox) room() {
 	o.mu.Lock()

@@ -31,6 +31,15 @@ func (r *reply) mapping(pairs int) {
 	}
 }
 
+// set begins what has no order; in RESP2 it is an array.
+func (r *reply) set(length int) {
+	if r.resp3 {
+		r.header('~', length)
+	} else {
+		r.array(length)
+	}
+}
+
 // push begins what is no answer to a command; in RESP2 it can't be told from one.
 func (r *reply) push(length int) {
 	if r.resp3 {
@@ -63,6 +72,40 @@ func (r *reply) bulks(texts []string) {
 	for _, s := range texts {
 		r.bulk(s)
 	}
+}
+
+func (r *reply) bulkSet(texts []string) {
+	r.set(len(texts))
+	for _, s := range texts {
+		r.bulk(s)
+	}
+}
+
+func (r *reply) simpleSet(texts []string) {
+	r.set(len(texts))
+	for _, s := range texts {
+		r.simple(s)
+	}
+}
+
+// verbatim is text for people; in RESP2 it can't be told from other text.
+func (r *reply) verbatim(s string) {
+	if !r.resp3 {
+		r.bulk(s)
+		return
+	}
+	r.header('=', len("txt:")+len(s))
+	r.buf = append(append(append(r.buf, "txt:"...), s...), "\r\n"...)
+}
+
+// double is a number with a fraction; in RESP2 it is a text.
+func (r *reply) double(n float64) {
+	text := strconv.FormatFloat(n, 'g', 17, 64)
+	if !r.resp3 {
+		r.bulk(text)
+		return
+	}
+	r.buf = append(append(append(r.buf, ','), strconv.FormatFloat(n, 'g', -1, 64)...), "\r\n"...)
 }
 
 // cached writes how old a server's INFO is, and its text.

@@ -25,7 +25,7 @@ func TestReplies(t *testing.T) {
 			if d.HasArg("scripts") {
 				backend.scripts = someScripts
 			}
-			s := start(t, Config{Version: "v1", Password: config.Secret(password), Backend: backend})
+			s := start(t, Config{Version: "v1", Door: config.Door{Password: config.Secret(password)}, Backend: backend})
 			defer s.Close()
 			input := strings.ReplaceAll(d.Input, "\n", "\r\n") + "\r\n"
 			if d.HasArg("raw") {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -36,18 +37,26 @@ func newRequests(in io.Reader) requests { return requests{bufio.NewReaderSize(in
 
 // next reads a command. An empty one is no command, and to be ignored.
 func (r requests) next(l limits) ([]string, error) {
-	line, err := r.line("too big inline request")
+	first, err := r.in.Peek(1)
 	if err != nil {
 		return nil, err
 	}
-	if !strings.HasPrefix(line, "*") {
+	if first[0] != '*' {
+		line, err := r.line("too big inline request")
+		if err != nil {
+			return nil, err
+		}
 		return splitInline(line)
 	}
-	count, err := strconv.Atoi(line[1:])
+	header, err := r.header("too big mbulk count string")
+	if err != nil {
+		return nil, err
+	}
+	count, ok := integer(header[1:])
 	switch {
-	case err != nil:
+	case !ok || count > math.MaxInt32:
 		return nil, protocolError("invalid multibulk length")
-	case count > l.args:
+	case count > int64(l.args):
 		return nil, l.tooMany
 	}
 	var args []string
@@ -63,37 +72,52 @@ func (r requests) next(l limits) ([]string, error) {
 }
 
 func (r requests) bulk(l limits) (string, error) {
-	line, err := r.line("too big bulk count string")
+	header, err := r.header("too big bulk count string")
 	if err != nil {
 		return "", err
 	}
-	if !strings.HasPrefix(line, "$") {
-		return "", protocolError(fmt.Sprintf("expected '$', got '%c'", (line + " ")[0]))
+	if !strings.HasPrefix(header, "$") {
+		return "", protocolError(fmt.Sprintf("expected '$', got '%c'", (header + " ")[0]))
 	}
-	size, err := strconv.Atoi(line[1:])
+	size, ok := integer(header[1:])
 	switch {
-	case err != nil || size < 0:
+	case !ok || size < 0:
 		return "", protocolError("invalid bulk length")
-	case size > l.bytes:
+	case size > int64(l.bytes):
 		return "", l.tooLarge
 	}
-	text := make([]byte, size+len("\r\n"))
+	text := make([]byte, size+int64(len("\r\n")))
 	if _, err := io.ReadFull(r.in, text); err != nil {
 		return "", err
 	}
 	return string(text[:size]), nil
 }
 
-// line reads a line, without its end.
+// line reads a line that somebody typed, without its end.
 func (r requests) line(tooLong protocolError) (string, error) {
-	line, err := r.in.ReadSlice('\n')
+	line, err := r.until('\n', tooLong)
+	return strings.TrimSuffix(line, "\r"), err
+}
+
+// header reads a line that a program wrote. It ends with a carriage return, and what follows that belongs to it, whatever it is.
+func (r requests) header(tooLong protocolError) (string, error) {
+	line, err := r.until('\r', tooLong)
+	if err == nil {
+		_, err = r.in.Discard(1)
+	}
+	return line, err
+}
+
+// until reads what stands before a byte, and that.
+func (r requests) until(end byte, tooLong protocolError) (string, error) {
+	line, err := r.in.ReadSlice(end)
 	if errors.Is(err, bufio.ErrBufferFull) {
 		return "", tooLong
 	}
 	if err != nil {
 		return "", err
 	}
-	return strings.TrimSuffix(string(line[:len(line)-1]), "\r"), nil
+	return string(line[:len(line)-1]), nil
 }
 
 // splitInline splits a command that somebody typed: words with spaces between them, some in quotes.

@@ -1,17 +1,21 @@
 package resp
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"picket/config"
+	"picket/consensus/vfs"
 	"picket/sentinel/picture"
 	"picket/sentinel/script"
 )
@@ -23,6 +27,8 @@ type Backend interface {
 	// Failover hands a master over to a replica. It returns when that has begun, or cannot be done
 	// (picture.Err…).
 	Failover(ctx context.Context, master string) error
+	// Shutdown ends the agent's process. It returns when that has begun. Hurried, the agent hands nothing over before.
+	Shutdown(hurried bool)
 	// Scripts are the programs that the agent runs, or will run, in the order in which they were added.
 	Scripts() []script.Pending
 	Registry
@@ -30,9 +36,12 @@ type Backend interface {
 
 // Config of a server.
 type Config struct {
-	Addr       string
+	Addr       string // empty: there is only a port with TLS
+	TLSAddr    string // empty: there is none
+	TLS        *tls.Config
 	OpenPort   func(network, addr string) (net.Listener, error) // nil: net.Listen
-	Password   config.Secret                                    // empty: everybody may do everything
+	Door       config.Door                                      // who may do what
+	FS         vfs.FS                                           // nil: the host's
 	Version    string                                           // of the agent
 	Backend    Backend
 	MaxClients int // 0: defaultMaxClients
@@ -48,83 +57,120 @@ const (
 
 // Server talks to clients until it is closed.
 type Server struct {
-	cfg      Config
-	table    table
-	hub      *hub
-	debug    debugging
-	started  time.Time
-	runID    string // of this process; clients tell restarts by it
-	listener net.Listener
-	cancel   context.CancelFunc
-	running  sync.WaitGroup // the accepting goroutine and the clients
+	cfg       Config
+	table     table
+	accounts  *accounts
+	hub       *hub
+	debug     debugging
+	pause     *pause
+	traffic   traffic
+	started   time.Time
+	runID     string // of this process; clients tell restarts by it
+	listeners []net.Listener
+	cancel    context.CancelFunc
+	running   sync.WaitGroup // the accepting goroutines and the clients
 
 	mu      sync.Mutex
-	clients map[*client]bool // nil once closed
-
-	lastID   atomic.Int64 // of a client
-	accepted atomic.Int64
-	rejected atomic.Int64
-	commands atomic.Int64
+	lastID  int64
+	clients map[int64]*client // by their numbers; nil once closed
 }
 
 // Listen starts a server.
 func Listen(cfg Config) (*Server, error) {
-	if cfg.OpenPort == nil {
-		cfg.OpenPort = net.Listen
-	}
-	listener, err := cfg.OpenPort("tcp", cfg.Addr)
+	s, err := newServer(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("listen for Sentinel clients: %w; change listen.sentinel, or stop what listens there", err)
+		return nil, err
 	}
-	s := newServer(cfg)
-	s.listener = listener
+	if err := s.openPorts(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
-	s.running.Go(func() { s.accept(ctx) }) // ends when the listener is closed
+	for _, l := range s.listeners {
+		s.running.Go(func() { s.accept(ctx, l) }) // ends when the listener is closed
+	}
 	return s, nil
 }
 
-func newServer(cfg Config) *Server {
+func newServer(cfg Config) (*Server, error) {
 	if cfg.MaxClients == 0 {
 		cfg.MaxClients = defaultMaxClients
 	}
+	if cfg.FS == nil {
+		cfg.FS = vfs.OS{}
+	}
+	if cfg.OpenPort == nil {
+		cfg.OpenPort = net.Listen
+	}
 	id := make([]byte, 20)
 	_, _ = rand.Read(id) // never fails
-	return &Server{
-		cfg: cfg, table: newTable(), hub: newHub(), started: time.Now(), runID: hex.EncodeToString(id), clients: map[*client]bool{},
+	t := newTable()
+	users, err := newAccounts(cfg.Door, t.catalogue(), cfg.FS)
+	if err != nil {
+		return nil, err
 	}
+	return &Server{
+		cfg: cfg, table: t, accounts: users, hub: newHub(), pause: newPause(), started: time.Now(), runID: hex.EncodeToString(id),
+		clients: map[int64]*client{},
+	}, nil
 }
 
-// Addr is where the server listens.
-func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+// openPorts opens all that are wanted, or none.
+func (s *Server) openPorts() error {
+	for _, port := range []struct {
+		key, addr string
+		tls       *tls.Config
+	}{{"listen.sentinel", s.cfg.Addr, nil}, {"listen.sentinel-tls", s.cfg.TLSAddr, s.cfg.TLS}} {
+		if port.addr == "" {
+			continue
+		}
+		l, err := s.cfg.OpenPort("tcp", port.addr)
+		if err != nil {
+			for _, open := range s.listeners {
+				_ = open.Close() // nobody was let in yet
+			}
+			return fmt.Errorf("listen for Sentinel clients: %w; change %s, or stop what listens there", err, port.key)
+		}
+		if port.tls != nil {
+			l = tls.NewListener(l, port.tls)
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return nil
+}
+
+// Addr is where the server listens: without TLS, if it does.
+func (s *Server) Addr() net.Addr { return s.listeners[0].Addr() }
 
 // Publish tells subscribers what happened, in order. It never blocks.
 func (s *Server) Publish(messages ...Message) { s.hub.publish(messages) }
 
 // Close ends all connections, and returns when all goroutines have ended.
 func (s *Server) Close() error {
-	err := s.listener.Close()
+	var problems []error
+	for _, l := range s.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			problems = append(problems, fmt.Errorf("close the Sentinel port: %w", err))
+		}
+	}
 	s.cancel()
 	s.mu.Lock()
 	clients := s.clients
 	s.clients = nil
-	for c := range clients {
+	for _, c := range clients {
 		c.disconnect()
 	}
 	s.mu.Unlock()
 	s.running.Wait()
-	if err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("close the Sentinel port: %w", err)
-	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // accept lets clients in.
-func (s *Server) accept(ctx context.Context) {
+func (s *Server) accept(ctx context.Context, l net.Listener) {
 	const longest = time.Second
 	pause := time.Millisecond
 	for {
-		conn, err := s.listener.Accept()
+		conn, err := l.Accept()
 		switch {
 		case err == nil:
 			pause = time.Millisecond
@@ -144,14 +190,16 @@ func (s *Server) accept(ctx context.Context) {
 
 // admit starts to serve a client, unless there are too many.
 func (s *Server) admit(ctx context.Context, conn net.Conn) {
-	s.accepted.Add(1)
+	s.traffic.accepted.Add(1)
 	if s.serve(ctx, conn) {
 		return
 	}
-	s.rejected.Add(1)
-	_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // not needed in practice: an empty buffer takes so little at once
-	_, _ = conn.Write([]byte("-ERR max number of clients reached\r\n"))
-	_ = conn.Close() // as above: whether it hears why is its own affair
+	s.traffic.rejected.Add(1)
+	if _, encrypted := conn.(*tls.Conn); !encrypted { // else it would have to be spoken to first
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // not needed in practice: an empty buffer takes so little at once
+		_, _ = conn.Write([]byte("-ERR max number of clients reached\r\n"))
+	}
+	_ = conn.Close() // whether it hears why is its own affair
 }
 
 // serve starts a client's goroutine; false: there are too many clients, or the server is closed.
@@ -161,13 +209,14 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) bool {
 	if s.clients == nil || len(s.clients) >= s.cfg.MaxClients {
 		return false
 	}
-	c := newClient(s, conn, s.lastID.Add(1))
-	s.clients[c] = true
+	s.lastID++
+	c := newClient(s, conn, s.lastID)
+	s.clients[c.id] = c
 	s.running.Go(func() { // ends when the connection does
 		c.serve(ctx)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		delete(s.clients, c)
+		delete(s.clients, c.id)
 	})
 	return true
 }
@@ -178,7 +227,21 @@ func (s *Server) connected() int {
 	return len(s.clients)
 }
 
-// port is the one on which the server listens.
+// client finds one by its number; nil: there is none.
+func (s *Server) client(id int64) *client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clients[id]
+}
+
+// everybody lists the clients in the order in which they came.
+func (s *Server) everybody() []*client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.clients), func(a, b *client) int { return cmp.Compare(a.id, b.id) })
+}
+
+// port is the one that INFO tells.
 func (s *Server) port() int {
 	if addr, ok := s.Addr().(*net.TCPAddr); ok {
 		return addr.Port

@@ -13,7 +13,7 @@ import (
 type value struct {
 	kind  byte // as on the wire; '_' also for RESP2's nulls
 	text  string
-	parts []value // of an array, a map (names and values in turn), or a push
+	parts []value // of an array, a set, a map (names and values in turn), or a push
 }
 
 // read reads a reply.
@@ -24,7 +24,7 @@ func readNested(in *bufio.Reader, depth int) (value, error) {
 	switch {
 	case err != nil:
 		return value{}, err
-	case len(line) < 3 || !strings.HasSuffix(line, "\r\n") || depth > 10:
+	case len(line) < 3 || !strings.HasSuffix(line, "\r\n") || depth > 20:
 		return value{}, fmt.Errorf("no reply: %q", line)
 	}
 	v := value{kind: line[0], text: line[1 : len(line)-2]}
@@ -34,7 +34,10 @@ func readNested(in *bufio.Reader, depth int) (value, error) {
 	case ':':
 		_, err := strconv.ParseInt(v.text, 10, 64)
 		return v, err
-	case '$', '*', '%', '>':
+	case ',':
+		_, err := strconv.ParseFloat(v.text, 64)
+		return v, err
+	case '$', '*', '%', '>', '~', '=':
 		return readLong(in, v, depth)
 	}
 	return value{}, fmt.Errorf("no reply: %q", line)
@@ -48,12 +51,12 @@ func readLong(in *bufio.Reader, v value, depth int) (value, error) {
 		return v, err
 	case length < 0:
 		return value{kind: '_'}, nil
-	case v.kind == '$':
+	case v.kind == '$' || v.kind == '=':
 		text := make([]byte, length+2)
 		if _, err := io.ReadFull(in, text); err != nil {
 			return v, errors.Join(io.ErrUnexpectedEOF, err)
 		}
-		return value{kind: '$', text: string(text[:length])}, nil
+		return value{kind: v.kind, text: string(text[:length])}, nil
 	case v.kind == '%':
 		length *= 2
 	}

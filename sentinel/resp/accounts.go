@@ -1,0 +1,178 @@
+package resp
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"picket/config"
+	"picket/consensus/vfs"
+	"picket/sentinel/resp/acl"
+)
+
+// accounts are the users, and what was denied to them. They are this agent's own: who may do what at its port is no matter of the group.
+type accounts struct {
+	catalogue *acl.Catalogue
+	file      string // of users; empty: there is none
+	fs        vfs.FS
+
+	mu   sync.Mutex
+	list *acl.List
+	log  acl.Log
+}
+
+const (
+	aclOp      = "ACL"
+	maxACLFile = 4 << 20 // bytes
+)
+
+// newAccounts makes those of the configuration. The error is a *config.Error.
+func newAccounts(door config.Door, c *acl.Catalogue, fs vfs.FS) (*accounts, error) {
+	a := &accounts{catalogue: c, file: door.ACLFile, fs: fs, list: acl.NewList(c)}
+	problems := a.configure(door)
+	if a.file != "" && len(problems) == 0 {
+		if err := a.load(); err != nil {
+			problems = append(problems, problem("sentinel.acl-file", err))
+		}
+	}
+	if a.list.User(acl.Default).Open() && door.Password != "" && a.file != "" {
+		problems = append(problems, a.protect(door.Password)...)
+	}
+	if len(problems) > 0 {
+		return nil, &config.Error{Problems: problems}
+	}
+	return a, nil
+}
+
+// CheckUsers says what is wrong with the rules of a configuration's users. The error is a *config.Error.
+func CheckUsers(door config.Door) error {
+	_, err := newAccounts(door, newTable().catalogue(), vfs.OS{})
+	return err
+}
+
+func problem(key string, err error) config.Problem {
+	p := config.Problem{Key: key, Message: err.Error(), Remedy: "`ACL HELP` and https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl describe rules"}
+	var rule *acl.RuleError
+	if errors.As(err, &rule) && strings.Trim(rule.Rule[:min(1, len(rule.Rule))], "><#!") != "" { // those hold passwords
+		p.Value = fmt.Sprintf("%q", rule.Rule)
+	}
+	return p
+}
+
+// configure makes the users of the configuration, and gives the default one its password.
+func (a *accounts) configure(door config.Door) []config.Problem {
+	var problems []config.Problem
+	if door.Password != "" {
+		problems = append(problems, a.protect(door.Password)...)
+	}
+	for i, line := range door.Users {
+		name, rules := acl.Words(string(line))
+		if err := a.list.Replace(name, rules...); err != nil {
+			problems = append(problems, problem(fmt.Sprintf("sentinel.users[%d]", i), err))
+		}
+	}
+	return problems
+}
+
+// protect has the default user need a password.
+func (a *accounts) protect(password config.Secret) []config.Problem {
+	if err := a.list.Set(acl.Default, "resetpass", ">"+string(password)); err != nil {
+		return []config.Problem{problem("sentinel.password", err)}
+	}
+	return nil
+}
+
+// load takes the users of the file in the place of those that there are.
+func (a *accounts) load() error {
+	text, err := vfs.ReadFile(a.fs, aclOp, a.file, maxACLFile)
+	if err != nil {
+		return fmt.Errorf("Error loading ACLs, opening file '%s': %w", a.file, err) //nolint:staticcheck // as Redis writes it
+	}
+	list, err := acl.Parse(a.catalogue, a.file, string(text))
+	if err == nil {
+		a.list = list
+	}
+	return err
+}
+
+// reload is load for a client.
+func (a *accounts) reload() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.load()
+}
+
+// save has the file hold the users that there are. Nobody else may read it.
+func (a *accounts) save() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return vfs.WriteAtomic(a.fs, aclOp, a.file, []byte(a.list.Text()))
+}
+
+// open says whether a connection may do without a password.
+func (a *accounts) open() bool { return a.user(acl.Default).Open() }
+
+// user finds one; nil: there is none of that name.
+func (a *accounts) user(name string) *acl.User {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.list.User(name)
+}
+
+func (a *accounts) authenticate(name, password string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.list.Authenticate(name, password)
+}
+
+// check says what is denied to a user; nil: nothing.
+func (a *accounts) check(name string, r acl.Request) *acl.Denial {
+	u := a.user(name)
+	if u == nil { // removed, and its connections are being closed
+		return &acl.Denial{Reason: acl.ForCommand, Object: r.Command}
+	}
+	return a.catalogue.Check(u, r)
+}
+
+func (a *accounts) deny(e acl.Entry) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.log.Add(e)
+}
+
+func (a *accounts) set(name string, rules []string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.list.Set(name, rules...)
+}
+
+func (a *accounts) remove(names []string) ([]string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.list.Delete(names)
+}
+
+func (a *accounts) names() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.list.Names()
+}
+
+func (a *accounts) lines() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.list.Lines()
+}
+
+func (a *accounts) denied(count int) []acl.Entry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.log.Last(count)
+}
+
+func (a *accounts) forgetDenied() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.log.Reset()
+}
