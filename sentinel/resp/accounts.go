@@ -3,6 +3,9 @@ package resp
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"sync"
 
@@ -14,30 +17,24 @@ import (
 // accounts are the users, and what was denied to them. They are this agent's own: who may do what at its port is no matter of the group.
 type accounts struct {
 	catalogue *acl.Catalogue
-	file      string // of users; empty: there is none
-	fs        vfs.FS
+	password  config.Secret // of the default user, where nothing else says what that one needs
+	file      string        // of users; empty: there is none
 
 	mu   sync.Mutex
 	list *acl.List
 	log  acl.Log
 }
 
-const (
-	aclOp      = "ACL"
-	maxACLFile = 4 << 20 // bytes
-)
+const maxACLFile = 4 << 20 // bytes
 
 // newAccounts makes those of the configuration. The error is a *config.Error.
-func newAccounts(door config.Door, c *acl.Catalogue, fs vfs.FS) (*accounts, error) {
-	a := &accounts{catalogue: c, file: door.ACLFile, fs: fs, list: acl.NewList(c)}
-	problems := a.configure(door)
+func newAccounts(door config.Door, c *acl.Catalogue) (*accounts, error) {
+	a := &accounts{catalogue: c, password: door.Password, file: door.ACLFile}
+	problems := a.configure(door.Users)
 	if a.file != "" && len(problems) == 0 {
 		if err := a.load(); err != nil {
 			problems = append(problems, problem("sentinel.acl-file", err))
 		}
-	}
-	if a.list.User(acl.Default).Open() && door.Password != "" && a.file != "" {
-		problems = append(problems, a.protect(door.Password)...)
 	}
 	if len(problems) > 0 {
 		return nil, &config.Error{Problems: problems}
@@ -47,7 +44,7 @@ func newAccounts(door config.Door, c *acl.Catalogue, fs vfs.FS) (*accounts, erro
 
 // CheckUsers says what is wrong with the rules of a configuration's users. The error is a *config.Error.
 func CheckUsers(door config.Door) error {
-	_, err := newAccounts(door, newTable().catalogue(), vfs.OS{})
+	_, err := newAccounts(door, newTable().catalogue())
 	return err
 }
 
@@ -60,13 +57,14 @@ func problem(key string, err error) config.Problem {
 	return p
 }
 
-// configure makes the users of the configuration, and gives the default one its password.
-func (a *accounts) configure(door config.Door) []config.Problem {
-	var problems []config.Problem
-	if door.Password != "" {
-		problems = append(problems, a.protect(door.Password)...)
+// configure makes the users of the configuration.
+func (a *accounts) configure(lines []config.Secret) []config.Problem {
+	var err error
+	if a.list, err = a.initial(); err != nil {
+		return []config.Problem{problem("sentinel.password", err)}
 	}
-	for i, line := range door.Users {
+	var problems []config.Problem
+	for i, line := range lines {
 		name, rules := acl.Words(string(line))
 		if err := a.list.Replace(name, rules...); err != nil {
 			problems = append(problems, problem(fmt.Sprintf("sentinel.users[%d]", i), err))
@@ -75,25 +73,46 @@ func (a *accounts) configure(door config.Door) []config.Problem {
 	return problems
 }
 
-// protect has the default user need a password.
-func (a *accounts) protect(password config.Secret) []config.Problem {
-	if err := a.list.Set(acl.Default, "resetpass", ">"+string(password)); err != nil {
-		return []config.Problem{problem("sentinel.password", err)}
+// initial is a list of only the default user, who needs the password, if there is one.
+func (a *accounts) initial() (*acl.List, error) {
+	l := acl.NewList(a.catalogue)
+	if a.password == "" {
+		return l, nil
 	}
-	return nil
+	return l, l.Set(acl.Default, "resetpass", ">"+string(a.password))
 }
 
 // load takes the users of the file in the place of those that there are.
 func (a *accounts) load() error {
-	text, err := vfs.ReadFile(a.fs, aclOp, a.file, maxACLFile)
+	text, err := a.read()
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		err = at.Err
+	}
 	if err != nil {
 		return fmt.Errorf("Error loading ACLs, opening file '%s': %w", a.file, err) //nolint:staticcheck // as Redis writes it
 	}
-	list, err := acl.Parse(a.catalogue, a.file, string(text))
+	list, err := a.initial()
+	if err == nil {
+		err = list.Parse(a.file, text)
+	}
 	if err == nil {
 		a.list = list
 	}
 	return err
+}
+
+// read gives the text of the file, which may be one that cannot be written.
+func (a *accounts) read() (string, error) {
+	f, err := os.Open(a.file)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, maxACLFile+1))
+	if err == nil && len(text) > maxACLFile {
+		err = fmt.Errorf("it is larger than %d MiB", maxACLFile>>20)
+	}
+	return string(text), err
 }
 
 // reload is load for a client.
@@ -107,7 +126,7 @@ func (a *accounts) reload() error {
 func (a *accounts) save() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return vfs.WriteAtomic(a.fs, aclOp, a.file, []byte(a.list.Text()))
+	return vfs.WriteAtomic(vfs.OS{}, "ACL", a.file, []byte(a.list.Text()))
 }
 
 // open says whether a connection may do without a password.

@@ -93,7 +93,7 @@ func tryRun(_ context.Context, c *client, args []string) {
 func showUser(_ context.Context, c *client, args []string) {
 	u := c.server.accounts.user(args[2])
 	if u == nil {
-		c.reply.nullArray()
+		c.reply.null()
 		return
 	}
 	c.reply.mapping(6)

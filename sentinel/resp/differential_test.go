@@ -3,9 +3,14 @@ package resp
 import (
 	"bufio"
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,12 +20,18 @@ import (
 	"picket/sentinel/picture"
 )
 
-// TestSameAsSentinel asks a real Sentinel and this server the same, about the same topology, in both versions
-// of the protocol. The answers must have the same form, the same names in the same order, and the same values
-// but for those that depend on the moment.
-func TestSameAsSentinel(t *testing.T) {
+// pair are a real Sentinel, and this server with a picture of what that one watches.
+type pair struct {
+	theirs, ours string
+	master       config.Addr
+	backend      *fake
+	mirror       func() picture.Picture
+}
+
+func newPair(t *testing.T) pair {
+	t.Helper()
 	l := lab.New(t.TempDir())
-	defer l.Close()
+	t.Cleanup(l.Close)
 	group, err := l.StartSentinels(lab.ClusterOptions{DownAfter: 5 * time.Second, FailoverTimeout: time.Minute})
 	if err != nil {
 		if group == nil {
@@ -33,110 +44,338 @@ func TestSameAsSentinel(t *testing.T) {
 		sentinels = append(sentinels, config.Addr("127.0.0.1:"+strings.TrimPrefix(p.Name, "sentinel-")))
 	}
 	backend := newFake(mirror(group, sentinels))
-	s := start(t, Config{Backend: backend})
-	theirs, ours := string(sentinels[0]), s.Addr().String()
+	s := start(t, Config{Backend: backend, Version: "v1"})
+	return pair{
+		string(sentinels[0]), s.Addr().String(), group.Redis[0].Addr, backend, func() picture.Picture { return mirror(group, sentinels) },
+	}
+}
 
-	subscribed := []string{
-		"PING", "PING x", "PING x y", "ROLE", "SENTINEL MASTERS", "HELLO 2", "foo", "UNSUBSCRIBE", "PUNSUBSCRIBE",
+// TestSameAsSentinel asks a real Sentinel and this server the same, about the same topology, in both versions of the protocol, as people type
+// and as programs write. The answers must be the same but for what depends on the moment, and for the differences that
+// docs/sentinel-compatibility.md lists; and those must be there.
+func TestSameAsSentinel(t *testing.T) {
+	p := newPair(t)
+	for _, conversation := range questions(t) {
+		p.compare(t, conversation)
 	}
-	for _, protocol := range []string{"HELLO 2", "HELLO 3"} {
-		for _, line := range questions(group.Redis[0].Addr) {
-			compare(t, theirs, ours, protocol, line)
-		}
-		for _, line := range subscribed {
-			compare(t, theirs, ours, protocol, "SUBSCRIBE a", line)
-		}
+	for _, row := range differences(t) {
+		p.differ(t, row)
 	}
-	p := mirror(group, sentinels)
-	p.Masters[0].Quorum = 5
-	backend.picture.Store(&p)
-	if got := ask(t, theirs, "SENTINEL SET mymaster quorum 5"); got != "+OK" {
+	p.compareInfo(t)
+	p.compareCommands(t)
+
+	lost := p.mirror()
+	lost.Masters[0].Quorum = 5
+	p.backend.picture.Store(&lost)
+	if got := exchangeLines(t, p.theirs, 2, false, []string{"SENTINEL SET mymaster quorum 5"}); got[0] != "+OK" {
 		t.Fatal(got)
 	}
-	compare(t, theirs, ours, "SENTINEL CKQUORUM mymaster")
+	p.compare(t, []string{"SENTINEL CKQUORUM mymaster"})
 }
 
-// compare sends the same lines to both. Sentinels that have just met may be without a connection for a
-// moment, so the answers have some time to become the same.
-func compare(t *testing.T, theirs, ours string, lines ...string) {
+// questions are the conversations that must be the same.
+func questions(t *testing.T) [][]string {
 	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
-	for {
-		want, got := ask(t, theirs, lines...), ask(t, ours, lines...)
-		if got == want {
-			return
+	files, err := filepath.Glob("testdata/questions/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	var all [][]string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
 		}
-		select {
-		case <-again.C:
-		case <-deadline.C:
-			t.Fatalf("%q:\nSentinel: %s\nthis:     %s", lines, want, got)
+		for block := range strings.SplitSeq(string(text), "\n\n") {
+			lines := slices.DeleteFunc(strings.Split(strings.TrimSpace(block), "\n"), func(line string) bool { return strings.HasPrefix(line, "# ") })
+			if len(lines) > 0 {
+				all = append(all, lines)
+			}
+		}
+	}
+	return all
+}
+
+// compare has the same conversation with both. Sentinels that have just met may be without a connection for a
+// moment, so the answers have some time to become the same.
+func (p pair) compare(t *testing.T, lines []string) {
+	t.Helper()
+	for _, protocol := range []int{2, 3} {
+		typed := protocol == 2
+		deadline := time.Now().Add(patience / 4)
+		for {
+			want, got := exchangeLines(t, p.theirs, protocol, typed, p.local(lines)), exchangeLines(t, p.ours, protocol, typed, p.local(lines))
+			if slices.Equal(got, want) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Errorf("RESP%d:\n%s\n%s", protocol, strings.Join(lines, "\n"), unlike(want, got))
+				break
+			}
+			<-time.After(50 * time.Millisecond)
 		}
 	}
 }
 
-// questions are what both know; what only one of them knows is left out.
-func questions(master config.Addr) []string {
-	down := fmt.Sprintf("SENTINEL IS-MASTER-DOWN-BY-ADDR %s %d", master.Host(), master.Port())
-	return []string{
-		"PING", "PING a", "PING a b", "HELLO", "HELLO 2", "HELLO 3", "HELLO 4", "HELLO x", "HELLO 3 FOO", "HELLO 3 AUTH a b", "HELLO 3 SETNAME",
-		"HELLO 3 SETNAME 'a b'", "HELLO 3 AUTH default x SETNAME me", "AUTH x", "AUTH default x", "AUTH a x", "AUTH a b c", "AUTH",
-		"CLIENT", "CLIENT FOO", "CLIENT ID x", "CLIENT GETNAME", "CLIENT SETNAME x", "CLIENT SETNAME 'x y'", "CLIENT SETNAME",
-		"foo", "foo a b", "FOO 'a b' " + strings.Repeat("x", 200), strings.Repeat("x", 200), "''", "get x", "sentinel|master",
-		"ROLE", "ROLE x", "INFO sentinel", "INFO foo", "INFO foo Sentinel", "COMMAND FOO", "COMMAND COUNT x", "COMMAND LIST x", "COMMAND DOCS nothing",
-		"COMMAND INFO nothing", "SUBSCRIBE", "SUBSCRIBE a", "PSUBSCRIBE a*", "UNSUBSCRIBE", "UNSUBSCRIBE a", "PUNSUBSCRIBE",
-		"SENTINEL", "SENTINEL FOO", "SENTINEL MASTERS", "SENTINEL MASTERS x", "SENTINEL MASTER mymaster", "SENTINEL MASTER x", "SENTINEL MASTER",
-		"SENTINEL REPLICAS mymaster", "SENTINEL REPLICAS x", "SENTINEL SLAVES mymaster", "SENTINEL SLAVES", "SENTINEL SENTINELS mymaster",
-		"SENTINEL SENTINELS x", "SENTINEL MYID", "SENTINEL MYID x", "SENTINEL CKQUORUM mymaster", "SENTINEL CKQUORUM x",
-		"SENTINEL PENDING-SCRIPTS", "SENTINEL PENDING-SCRIPTS x",
-		"SENTINEL GET-MASTER-ADDR-BY-NAME mymaster", "sentinel get-master-addr-by-name x", "SENTINEL GET-MASTER-ADDR-BY-NAME",
-		down + " 0 *", down + " x *", down + " 0", "SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 x 0 *",
-		"SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.9 1 0 *", "SENTINEL FAILOVER unknown", "SENTINEL FAILOVER",
+// local puts the address of the master in the place of the words for it.
+func (p pair) local(lines []string) []string {
+	var local []string
+	for _, line := range lines {
+		local = append(local, strings.ReplaceAll(line, "HOST PORT", fmt.Sprintf("%s %d", p.master.Host(), p.master.Port())))
+	}
+	return local
+}
+
+// unlike shows where two lists of answers part.
+func unlike(want, got []string) string {
+	i := 0
+	for i < min(len(want), len(got)) && want[i] == got[i] {
+		i++
+	}
+	at := func(answers []string) string {
+		if i < len(answers) {
+			return answers[i]
+		}
+		return "nothing more"
+	}
+	return fmt.Sprintf("answer %d:\nSentinel: %s\nthis:     %s", i+1, at(want), at(got))
+}
+
+// difference is a row of the table of those that are meant.
+type difference struct {
+	lines        []string // of a conversation; it is about the last answer
+	theirs, ours string   // that, where the row tells it; else empty
+}
+
+var span = regexp.MustCompile("`([^`]+)`")
+
+// differences reads them from the document: the first table, whose first cell holds what is asked.
+func differences(t *testing.T) []difference {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/sentinel-compatibility.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "\n## Answers\n")
+	section, _, _ := strings.Cut(after, "\n## ")
+	var rows []difference
+	for line := range strings.SplitSeq(section, "\n") {
+		cells := strings.Split(strings.ReplaceAll(line, `\|`, "\x00"), "|")
+		if len(cells) != 6 || !strings.Contains(cells[1], "`") {
+			continue
+		}
+		var row difference
+		for _, m := range span.FindAllStringSubmatch(cells[1], -1) {
+			row.lines = append(row.lines, strings.ReplaceAll(m[1], "\x00", "|"))
+		}
+		row.theirs, row.ours = literal(cells[2]), literal(cells[3])
+		rows = append(rows, row)
+	}
+	if len(rows) == 0 {
+		t.Fatal("the document lists no differences")
+	}
+	return rows
+}
+
+// literal is the text of a cell that is one answer; empty: it says something about the answer.
+func literal(cell string) string {
+	cell = strings.ReplaceAll(strings.TrimSpace(cell), "\x00", "|")
+	if m := span.FindString(cell); m == cell {
+		return strings.Trim(m, "`")
+	}
+	return ""
+}
+
+// differ checks that a difference is there, and is the one that the document tells.
+func (p pair) differ(t *testing.T, row difference) {
+	t.Helper()
+	want, got := exchangeLines(t, p.theirs, 2, true, row.lines), exchangeLines(t, p.ours, 2, true, row.lines)
+	if slices.Equal(want, got) {
+		t.Errorf("%q: both answer the same: take the row out of docs/sentinel-compatibility.md", row.lines)
+		return
+	}
+	for _, side := range []struct {
+		who, told string
+		answers   []string
+	}{{"Sentinel", row.theirs, want}, {"this", row.ours, got}} {
+		last := slices.Concat([]string{""}, side.answers)[len(side.answers)]
+		if side.told != "" && last != side.told {
+			t.Errorf("%q: %s answers %s, and not %s", row.lines, side.who, last, side.told)
+		}
 	}
 }
 
-// ask sends lines on a connection of its own and gives the last reply.
-func ask(t *testing.T, addr string, lines ...string) string {
+// compareInfo compares the names of the fields, and what is in the sections.
+func (p pair) compareInfo(t *testing.T) {
+	t.Helper()
+	for _, line := range []string{"INFO", "INFO all", "INFO default", "INFO Everything foo", "INFO server", "INFO clients", "INFO stats cpu", "INFO cpu sentinel stats"} {
+		want, got := infoNames(t, p.theirs, line), infoNames(t, p.ours, line)
+		got = slices.DeleteFunc(got, func(name string) bool { return name == "picket_version" })
+		if !slices.Equal(got, want) {
+			t.Errorf("%s:\nSentinel: %q\nthis:     %q", line, want, got)
+		}
+	}
+}
+
+func infoNames(t *testing.T, addr, line string) []string {
+	t.Helper()
+	var names []string
+	for line := range strings.SplitSeq(converse(t, addr, 2, true, []string{line})[0].text, "\r\n") {
+		name, _, _ := strings.Cut(line, ":")
+		names = append(names, name)
+	}
+	return names
+}
+
+// compareCommands compares what programs are told of each command that a Sentinel has, but for the words that describe it.
+func (p pair) compareCommands(t *testing.T) {
+	t.Helper()
+	var listed [][]string
+	for _, row := range differences(t) {
+		listed = append(listed, row.lines)
+	}
+	words := []string{"summary", "complexity", "history", "subcommands"}
+	for _, name := range texts(converse(t, p.theirs, 2, true, []string{"COMMAND LIST"})[0]) {
+		info, docs := "COMMAND INFO "+name, "COMMAND DOCS "+name
+		if slices.ContainsFunc(listed, func(lines []string) bool { return slices.Equal(lines, []string{info}) }) {
+			continue
+		}
+		for _, question := range []string{info, docs} {
+			want, got := converse(t, p.theirs, 3, true, []string{question})[0], converse(t, p.ours, 3, true, []string{question})[0]
+			if a, b := want.without(words).steady(), got.without(words).steady(); a != b {
+				t.Errorf("%s:\nSentinel: %s\nthis:     %s", question, a, b)
+			}
+		}
+	}
+}
+
+// without leaves pairs of maps out.
+func (v value) without(names []string) value {
+	var parts []value
+	for i := 0; i < len(v.parts); i++ {
+		if v.kind == '%' && i%2 == 0 && slices.Contains(names, v.parts[i].text) {
+			i++
+			continue
+		}
+		parts = append(parts, v.parts[i].without(names))
+	}
+	v.parts = parts
+	return v
+}
+
+// exchangeLines is converse, with the answers as texts.
+func exchangeLines(t *testing.T, addr string, protocol int, typed bool, lines []string) []string {
+	t.Helper()
+	answers := []string{}
+	for _, v := range converse(t, addr, protocol, typed, lines) {
+		answers = append(answers, v.steady())
+	}
+	return answers
+}
+
+// lastWord ends a conversation.
+const lastWord = "the-last-word"
+
+// converse sends lines at once, on a connection of its own, and gives all answers until the connection ends, or the answer to one line more.
+func converse(t *testing.T, addr string, protocol int, typed bool, lines []string) []value {
 	t.Helper()
 	conn := dial(t, addr)
+	defer conn.Close()
 	in := bufio.NewReader(conn)
-	var v value
-	for _, line := range lines {
-		send(t, conn, line)
-		var err error
-		if v, err = read(in); err != nil {
+	send(t, conn, fmt.Sprint("HELLO ", protocol))
+	if _, err := read(in); err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, line := range append(slices.Clone(lines), "PING "+lastWord) {
+		all.WriteString(encoded(t, line, typed))
+	}
+	if _, err := io.WriteString(conn, all.String()); err != nil {
+		t.Fatal(err)
+	}
+	var answers []value
+	for {
+		v, err := read(in)
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !strings.Contains(err.Error(), "reset by peer") {
+				t.Fatalf("%q: %v", lines, err)
+			}
+			return append(answers, value{kind: '-', text: "closed"})
+		}
+		if v.text == lastWord || slices.ContainsFunc(v.parts, func(part value) bool { return part.text == lastWord }) {
+			return answers
+		}
+		answers = append(answers, v)
+	}
+}
+
+// encoded is a line as somebody types it, or as a program writes it. A Go string is sent as it is.
+func encoded(t *testing.T, line string, typed bool) string {
+	t.Helper()
+	if strings.HasPrefix(line, `"`) {
+		text, err := strconv.Unquote(line)
+		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
+		return text
 	}
-	return v.steady()
+	if typed {
+		return line + "\r\n"
+	}
+	words, err := splitInline(line)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return frame("*", words...)
 }
 
 // momentary are the fields whose values depend on the moment.
 var momentary = []string{
 	"id", "last-ping-sent", "last-ok-ping-reply", "last-ping-reply", "info-refresh", "role-reported-time", "link-pending-commands",
-	"slave-repl-offset", "last-hello-message",
+	"slave-repl-offset", "last-hello-message", "age-seconds",
 }
 
-var anyRunID = regexp.MustCompile("^[0-9a-f]{40}$")
+var (
+	anyRunID = regexp.MustCompile("^[0-9a-f]{40}$")
+	// anyClient are the numbers in a line of CLIENT LIST that depend on the moment, or are of memory.
+	anyClient = regexp.MustCompile(`\b(id|addr|laddr|fd|age|idle|qbuf|qbuf-free|rbs|rbp|obl|oll|omem|tot-mem)=[^ ]*`)
+)
 
 // steady prints a reply without what depends on the moment, and lists without order in order.
 func (v value) steady() string {
+	if v.null != 0 {
+		return fmt.Sprintf("_%c", v.null)
+	}
 	if v.parts == nil {
-		return string(v.kind) + anyRunID.ReplaceAllString(v.text, "RUNID")
+		text := anyRunID.ReplaceAllString(v.text, "RUNID")
+		if strings.Contains(text, " laddr=") {
+			text = anyClient.ReplaceAllString(text, "$1=…")
+		}
+		return string(v.kind) + text
 	}
 	var parts []string
 	for i, part := range v.parts {
 		if i%2 == 1 && slices.Contains(momentary, v.parts[i-1].text) {
-			part.text = "…"
+			part = value{kind: part.kind, text: "…"}
 		}
 		parts = append(parts, part.steady())
 	}
-	if v.parts[0].parts != nil {
-		slices.SortFunc(parts, cmp.Compare[string]) // of masters, replicas or Sentinels
+	if v.unordered() {
+		slices.SortFunc(parts, cmp.Compare[string])
 	}
 	return fmt.Sprintf("%c%v", v.kind, parts)
+}
+
+var known = newTable().byName
+
+// unordered says that a list is of masters, replicas or Sentinels, or of commands.
+func (v value) unordered() bool {
+	if v.kind == '%' {
+		return false
+	}
+	first := v.parts[0]
+	return len(first.parts) > 0 && (first.parts[0].text == "name" || known[first.parts[0].text] != nil) ||
+		!slices.ContainsFunc(v.parts, func(part value) bool { return known[part.text] == nil })
 }
 
 // mirror is a picture of the group, as its first Sentinel sees it.

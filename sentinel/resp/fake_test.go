@@ -56,6 +56,9 @@ func newFake(p picture.Picture) *fake {
 	return f
 }
 
+// someUsers are one who may do all, and the default one, who may only PING.
+var someUsers = []config.Secret{"alice on >wonderland +@all &*", "default on nopass +ping"}
+
 // someScripts are one that runs, one that is tried again, and one that is new.
 var someScripts = []script.Pending{
 	{Argv: []string{"/notify", "+sdown", "two words"}, Running: true, PID: 4321, For: 1500 * time.Millisecond, Attempts: 1},

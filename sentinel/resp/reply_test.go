@@ -13,8 +13,8 @@ import (
 var escapes = strings.NewReplacer(`\r`, "\r", `\n`, "\n", `\\`, `\`)
 
 // TestReplies runs the scripts: each block is one connection to a new server. Its lines are sent at once; the
-// reply is shown as it is on the wire, without the carriage returns. Options: picture=NAME, password=TEXT,
-// scripts for some that run and wait, and raw for lines with escapes.
+// reply is shown as it is on the wire, without the carriage returns. Options: picture=NAME, password=TEXT, users for some of the
+// configuration, scripts for some that run and wait, and raw for lines with escapes.
 func TestReplies(t *testing.T) {
 	datadriven.Walk(t, "testdata/replies", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -25,7 +25,11 @@ func TestReplies(t *testing.T) {
 			if d.HasArg("scripts") {
 				backend.scripts = someScripts
 			}
-			s := start(t, Config{Version: "v1", Door: config.Door{Password: config.Secret(password)}, Backend: backend})
+			door := config.Door{Password: config.Secret(password)}
+			if d.HasArg("users") {
+				door.Users = someUsers
+			}
+			s := start(t, Config{Version: "v1", Door: door, Backend: backend})
 			defer s.Close()
 			input := strings.ReplaceAll(d.Input, "\n", "\r\n") + "\r\n"
 			if d.HasArg("raw") {

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"picket/config"
-	"picket/consensus/vfs"
 	"picket/sentinel/picture"
 	"picket/sentinel/script"
 )
@@ -41,7 +40,6 @@ type Config struct {
 	TLS        *tls.Config
 	OpenPort   func(network, addr string) (net.Listener, error) // nil: net.Listen
 	Door       config.Door                                      // who may do what
-	FS         vfs.FS                                           // nil: the host's
 	Version    string                                           // of the agent
 	Backend    Backend
 	MaxClients int // 0: defaultMaxClients
@@ -96,16 +94,13 @@ func newServer(cfg Config) (*Server, error) {
 	if cfg.MaxClients == 0 {
 		cfg.MaxClients = defaultMaxClients
 	}
-	if cfg.FS == nil {
-		cfg.FS = vfs.OS{}
-	}
 	if cfg.OpenPort == nil {
 		cfg.OpenPort = net.Listen
 	}
 	id := make([]byte, 20)
 	_, _ = rand.Read(id) // never fails
 	t := newTable()
-	users, err := newAccounts(cfg.Door, t.catalogue(), cfg.FS)
+	users, err := newAccounts(cfg.Door, t.catalogue())
 	if err != nil {
 		return nil, err
 	}

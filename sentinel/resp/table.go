@@ -112,7 +112,11 @@ func unknownCommand(words []string) string {
 	return "ERR unknown command '" + cut(words[0], maxQuoted) + "', with args beginning with: " + args.String()
 }
 
-func cut(s string, length int) string { return s[:min(len(s), length)] }
+// cut shortens a text, and ends it where C would.
+func cut(s string, length int) string {
+	s, _, _ = strings.Cut(s, "\x00")
+	return s[:min(len(s), length)]
+}
 
 // dispatch runs a command. The checks are in Redis's order.
 func (c *client) dispatch(ctx context.Context, words []string) {

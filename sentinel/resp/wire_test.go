@@ -12,6 +12,7 @@ import (
 // value is a reply as it was on the wire.
 type value struct {
 	kind  byte // as on the wire; '_' also for RESP2's nulls
+	null  byte // what is not there, in RESP2: '$' or '*'
 	text  string
 	parts []value // of an array, a set, a map (names and values in turn), or a push
 }
@@ -50,7 +51,7 @@ func readLong(in *bufio.Reader, v value, depth int) (value, error) {
 	case err != nil:
 		return v, err
 	case length < 0:
-		return value{kind: '_'}, nil
+		return value{kind: '_', null: v.kind}, nil
 	case v.kind == '$' || v.kind == '=':
 		text := make([]byte, length+2)
 		if _, err := io.ReadFull(in, text); err != nil {

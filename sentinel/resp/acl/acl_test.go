@@ -87,7 +87,7 @@ func TestSet_Errors(t *testing.T) {
 		}
 	}
 	l := NewList(some())
-	for _, rule := range []string{"&a b", "~a\tb", ""} {
+	for _, rule := range []string{"&a b", "~a\tb"} {
 		if err := l.Set("u", rule); err == nil {
 			t.Errorf("%q is accepted", rule)
 		}
@@ -242,8 +242,13 @@ func TestLog_CountsWhatIsRepeated(t *testing.T) {
 	}
 }
 
+func parse(text string) (*List, error) {
+	l := NewList(some())
+	return l, l.Parse("/f", text)
+}
+
 func TestParse(t *testing.T) {
-	l, err := Parse(some(), "/f", "\nuser a on >pw +@all\r\n  user default on >pw \nuser b off\n")
+	l, err := parse("\nuser a on >pw +@all\r\n  user default on >pw \nuser b off\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,10 +256,10 @@ func TestParse(t *testing.T) {
 	if l.Text() != want {
 		t.Errorf("got\n%swant\n%s", l.Text(), want)
 	}
-	if again, err := Parse(some(), "/f", l.Text()); err != nil || again.Text() != want {
+	if again, err := parse(l.Text()); err != nil || again.Text() != want {
 		t.Errorf("read again: %v\n%s", err, again.Text())
 	}
-	_, err = Parse(some(), "/f", "user a on\nfoo bar\nuser b +get\nuser b on\nuser a on\nuser\nuser c foo\n#x")
+	_, err = parse("user a on\nfoo bar\nuser b +get\nuser b on\nuser a on\nuser\nuser c foo\n#x")
 	if want := "/f:2 should start with user keyword followed by the username. /f:3: Error in applying operation '+get': " + unknownName + ". " +
 		"WARNING: Duplicate user 'b' found on line 4. WARNING: Duplicate user 'a' found on line 5. " +
 		"/f:6 should start with user keyword followed by the username. /f:7: Syntax error. /f:8 should start with user keyword followed by the username. " +
@@ -281,7 +286,7 @@ func FuzzRules(f *testing.F) {
 			return
 		}
 		line := l.User("u").Line()
-		again, err := Parse(c, "/f", line)
+		again, err := parse(line)
 		if err != nil || again.User("u").Line() != line || len(line) > maxUser {
 			t.Fatalf("%q becomes %v", line, err)
 		}

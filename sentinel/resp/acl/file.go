@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// Parse reads the text of a file of users into a new list; path is for the error, which is Redis's. Who is not in the file is gone.
-func Parse(c *Catalogue, path, text string) (*List, error) {
-	l, seen := NewList(c), map[string]bool{}
+// Parse reads the text of a file of users into a new list; path is for the error, which is Redis's. Where there is an error, the list is of
+// no use. The default user stays as it is if the file doesn't speak of it.
+func (l *List) Parse(path, text string) error {
+	seen := map[string]bool{}
 	var problems []string
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.Trim(line, " \t\r")
@@ -31,9 +32,9 @@ func Parse(c *Catalogue, path, text string) (*List, error) {
 		}
 	}
 	if len(problems) > 0 {
-		return nil, errors.New(strings.Join(problems, " ") + " WARNING: ACL errors detected, no change to the previously active ACL rules was performed")
+		return errors.New(strings.Join(problems, " ") + " WARNING: ACL errors detected, no change to the previously active ACL rules was performed")
 	}
-	return l, nil
+	return nil
 }
 
 // inFile names the rule where Redis does.

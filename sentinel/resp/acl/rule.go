@@ -82,7 +82,7 @@ func (c *Catalogue) applyOne(u *User, rule string) string {
 		return ""
 	}
 	if rule == "" {
-		return syntaxError
+		return "" // says nothing
 	}
 	rest := rule[1:]
 	switch rule[0] {
