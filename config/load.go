@@ -39,6 +39,9 @@ func (r *report) load(tree map[string]any, flags *pflag.FlagSet) (*Config, error
 	if err := r.err(); err != nil {
 		return nil, err
 	}
+	if whole, err := filepath.Abs(r.file); err == nil { // else there is no working directory, and no use for the path
+		c.file = whole
+	}
 	return &c, nil
 }
 

@@ -103,7 +103,10 @@ func TestLoad_FormatsMeanTheSame(t *testing.T) {
 			t.Errorf("%s: %v", format, err)
 			continue
 		}
-		got.warnings = nil
+		if want, _ := filepath.Abs("testdata/good/all." + format); got.File() != want {
+			t.Errorf("it is %s, want %s", got.File(), want)
+		}
+		got.warnings, got.file = nil, ""
 		if !reflect.DeepEqual(*got, good) {
 			t.Errorf("%s:\n%+v\nwant\n%+v", format, *got, good)
 		}
@@ -188,7 +191,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		Sentinel: Door{"hunter2", "testdata/files/secret", nil, "testdata/files/users.acl", DoorTLS{pair.Cert, pair.Key, pair.CA, AuthClientsNo}}, PeerTLS: pair, Log: Log{"debug", "json"},
 		OnStop: StopSwitchover, Fence: Fence{true, "/f", time.Second}, Salvage: Salvage{7},
 	}
-	c.warnings = nil
+	c.warnings, c.file = nil, ""
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", *c, want)
 	}

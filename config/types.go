@@ -49,7 +49,11 @@ type Config struct {
 	Log      Log
 
 	warnings []string // what Load noticed
+	file     string   // see File
 }
+
+// File is the path of the file that was loaded; empty: none was.
+func (c *Config) File() string { return c.file }
 
 // Salvage is how much of what is lost is kept in files.
 type Salvage struct {

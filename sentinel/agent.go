@@ -271,7 +271,7 @@ func (a *Agent) open() (doors, error) {
 	}
 	d.sentinel, err = resp.Listen(resp.Config{
 		Addr: string(a.cfg.Listen.Sentinel), TLSAddr: string(a.cfg.Listen.SentinelTLS), TLS: tls, OpenPort: a.host.Listen,
-		Door: a.cfg.Sentinel, Version: a.version, Backend: a,
+		Door: a.cfg.Sentinel, Version: a.version, ConfigFile: a.cfg.File(), Backend: a,
 	})
 	if err != nil {
 		return d, err

@@ -94,7 +94,7 @@ func hello(_ context.Context, c *client, args []string) {
 		}
 	}
 	if !c.member {
-		c.reply.error("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> " +
+		c.reply.error("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> " +
 			"<pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
 		return
 	}

@@ -55,7 +55,7 @@ func newPair(t *testing.T) pair {
 // docs/sentinel-compatibility.md lists; and those must be there.
 func TestSameAsSentinel(t *testing.T) {
 	p := newPair(t)
-	for _, conversation := range questions(t) {
+	for _, conversation := range questions(t, "testdata/questions/*.txt") {
 		p.compare(t, conversation)
 	}
 	for _, row := range differences(t) {
@@ -71,12 +71,21 @@ func TestSameAsSentinel(t *testing.T) {
 		t.Fatal(got)
 	}
 	p.compare(t, []string{"SENTINEL CKQUORUM mymaster"})
+
+	for _, addr := range []string{p.theirs, p.ours} {
+		if got := exchangeLines(t, addr, 2, false, []string{"ACL SETUSER default resetpass >secret"}); got[0] != "+OK" {
+			t.Fatal(got)
+		}
+	}
+	for _, conversation := range questions(t, "testdata/questions/guests/*.txt") {
+		p.compare(t, conversation)
+	}
 }
 
-// questions are the conversations that must be the same.
-func questions(t *testing.T) [][]string {
+// questions are conversations that must be the same.
+func questions(t *testing.T, pattern string) [][]string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/questions/*.txt")
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d files: %v", len(files), err)
 	}

@@ -54,6 +54,10 @@ func FuzzCommands(f *testing.F) {
 	f.Add("SENTINEL\nIS-MASTER-DOWN-BY-ADDR\n10.0.0.1\n6379\n0\n*", true)
 	f.Add("HELLO\n3\nAUTH\ndefault\nsecret\nSETNAME\nme", true)
 	f.Add("CLIENT\nSETINFO\nlib-name\n\x00", false)
+	f.Add("ACL\nSETUSER\nbob\non\n>secret\n%R~k*\n&c*\n+@all\n-client|kill\n+ping|x\n!0", true)
+	f.Add("CLIENT\nKILL\nID\n1\nADDR\n1.2.3.4:5\nTYPE\nnormal\nSKIPME\nno", false)
+	f.Add("CLIENT\nTRACKING\non\nBCAST\nPREFIX\na\nPREFIX\nb\nREDIRECT\n1", true)
+	f.Add("SHUTDOWN\nNOW\nFORCE", false)
 	f.Fuzz(func(t *testing.T, text string, resp3 bool) {
 		if len(text) > maxLine {
 			t.Skip()

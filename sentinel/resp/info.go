@@ -88,7 +88,7 @@ func (s *Server) infoServer(b *strings.Builder) {
 	infoLine(b, "configured_hz", 10)
 	infoLine(b, "lru_clock", time.Now().Unix()&(1<<24-1))
 	infoLine(b, "executable", executable)
-	infoLine(b, "config_file", "")
+	infoLine(b, "config_file", s.cfg.ConfigFile)
 	infoLine(b, "io_threads_active", 0)
 }
 

@@ -41,6 +41,7 @@ type Config struct {
 	OpenPort   func(network, addr string) (net.Listener, error) // nil: net.Listen
 	Door       config.Door                                      // who may do what
 	Version    string                                           // of the agent
+	ConfigFile string                                           // for INFO; empty: there is none
 	Backend    Backend
 	MaxClients int // 0: defaultMaxClients
 }

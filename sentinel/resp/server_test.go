@@ -237,13 +237,13 @@ func (c *counting) Picture() picture.Picture {
 }
 
 func TestInfo(t *testing.T) {
-	s := start(t, Config{Version: "v9", MaxClients: 77})
+	s := start(t, Config{Version: "v9", MaxClients: 77, ConfigFile: "/etc/picket.yaml"})
 	got := exchange(t, s.Addr().String(), "INFO\r\nQUIT\r\n")
 	for _, want := range []string{
 		"\r\nredis_version:" + compatible + "\r\n", "\r\npicket_version:v9\r\n", "\r\nredis_mode:sentinel\r\n", "\r\nrun_id:" + s.runID + "\r\n",
 		fmt.Sprintf("\r\ntcp_port:%d\r\n", s.Addr().(*net.TCPAddr).Port), "\r\nuptime_in_seconds:0\r\n", "\r\nmaxclients:77\r\n",
 		"\r\nconnected_clients:1\r\n", "\r\ntotal_connections_received:1\r\n", "\r\ntotal_commands_processed:0\r\n",
-		"\r\nprocess_id:", "\r\nexecutable:/", "\r\nconfig_file:", "\r\nused_cpu_user:", "\r\nused_cpu_sys:",
+		"\r\nprocess_id:", "\r\nexecutable:/", "\r\nconfig_file:/etc/picket.yaml\r\n", "\r\nused_cpu_user:", "\r\nused_cpu_sys:",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing", want)
