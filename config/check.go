@@ -126,6 +126,9 @@ func (c *Config) checkMasters(r *report) {
 func (c *Config) checkMaster(r *report, key string, m *Master) {
 	r.name(key+".name", m.Name)
 	c.server(r, key+".address", m.Address)
+	if !c.ResolveHostnames && m.Address != "" && !m.Address.literal() {
+		r.add(key+".address", m.Address, "is a name, and resolve-hostnames is false", "write the IP address, or set resolve-hostnames: true")
+	}
 	if m.Quorum < 1 || m.Quorum > len(c.Agents) && r.sound("agents") {
 		r.add(key+".quorum", m.Quorum, fmt.Sprintf("is not a number from 1 to %d, the number of agents", len(c.Agents)),
 			fmt.Sprintf("a majority is %d", len(c.Agents)/2+1))

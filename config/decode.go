@@ -174,7 +174,13 @@ func parseHost(host string) (string, error) {
 	case strings.Trim(lower, digits+others) != "":
 		return "", errors.New("its host is neither an IP address nor a name")
 	}
-	return host, nil
+	return strings.TrimSuffix(strings.ToLower(host), "."), nil
+}
+
+// CanonicalHost gives a host in the one spelling that it has here: an IP address has many, and a name no case. ok is false for what is neither.
+func CanonicalHost(host string) (canonical string, ok bool) {
+	canonical, err := parseHost(host)
+	return canonical, err == nil
 }
 
 // whole reads a whole number. JSON has only floating-point ones.

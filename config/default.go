@@ -14,8 +14,8 @@ func Default() Config {
 		Agent:  Agent{DataDir: "/var/lib/picket", ElectionTimeout: 300 * time.Millisecond},
 		Listen: Listen{Sentinel: "0.0.0.0:26379", Peers: "0.0.0.0:26380", HTTP: "127.0.0.1:26381"},
 		Mode:   ModeActive, Sentinel: Door{TLS: DoorTLS{AuthClients: AuthClientsYes}},
-		OnStop: StopNothing,
-		Fence:  Fence{Timeout: 5 * time.Second}, Salvage: Salvage{MaxBytes: 256 << 20}, Scripts: Scripts{DenyReconfig: true},
+		OnStop: StopNothing, ResolveHostnames: true, Announce: Announce{Hostnames: true},
+		Fence: Fence{Timeout: 5 * time.Second}, Salvage: Salvage{MaxBytes: 256 << 20}, Scripts: Scripts{DenyReconfig: true},
 		Log: Log{Level: "info", Format: "console"},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +68,7 @@ var good = Config{
 	Agent:    Agent{ID: "a1", Zone: "west", DataDir: "/data/picket", ElectionTimeout: 500 * time.Millisecond},
 	Agents:   []Peer{{"a1", "10.0.0.1:26380"}, {"a2", "host-2:26380"}, {"a3", "[fd00::3]:26380"}},
 	Listen:   Listen{Sentinel: "10.0.0.1:26379", Peers: "10.0.0.1:26380"},
-	Announce: Announce{Host: "a1.example.com", SentinelPort: 36379},
+	Announce: Announce{Host: "a1.example.com", SentinelPort: 36379, Hostnames: false},
 	Local:    "10.0.0.1:6379",
 	Mode:     ModeShadow,
 	Sentinel: Door{Password: "one", Users: []Secret{"alice on >hunter2 +@all", "bob off"}, TLS: DoorTLS{AuthClients: AuthClientsOptional}},
@@ -174,7 +175,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		"PEER_TLS_CERT": pair.Cert, "PEER_TLS_KEY": pair.Key, "PEER_TLS_SERVER_NAME": "s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 		"ON_STOP": "switchover", "FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s", "MODE": "shadow", "SALVAGE_MAX_BYTES": "7",
 		"SCRIPTS_DENY_RECONFIG": "false", "SENTINEL_ACL_FILE": "testdata/files/users.acl", "SENTINEL_TLS_CERT": pair.Cert, "SENTINEL_TLS_KEY": pair.Key,
-		"SENTINEL_TLS_CA": pair.CA, "SENTINEL_TLS_AUTH_CLIENTS": "no",
+		"SENTINEL_TLS_CA": pair.CA, "SENTINEL_TLS_AUTH_CLIENTS": "no", "ANNOUNCE_HOSTNAMES": "false", "RESOLVE_HOSTNAMES": "false",
 	} {
 		t.Setenv("PICKET_"+name, value)
 	}
@@ -187,7 +188,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 	pair.Enabled, pair.ServerName = true, "s"
 	want := Config{
 		Cluster: "c", Agent: Agent{ID: "a1", Zone: "z", DataDir: "/d", ElectionTimeout: time.Second}, Agents: c.Agents, Masters: c.Masters,
-		Listen: Listen{"10.0.0.1:1", "10.0.0.1:6", "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4}, Local: "10.0.0.1:5", Mode: ModeShadow,
+		Listen: Listen{"10.0.0.1:1", "10.0.0.1:6", "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4, false}, Local: "10.0.0.1:5", Mode: ModeShadow,
 		Sentinel: Door{"hunter2", "testdata/files/secret", nil, "testdata/files/users.acl", DoorTLS{pair.Cert, pair.Key, pair.CA, AuthClientsNo}}, PeerTLS: pair, Log: Log{"debug", "json"},
 		OnStop: StopSwitchover, Fence: Fence{true, "/f", time.Second}, Salvage: Salvage{7},
 	}
@@ -195,9 +196,9 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", *c, want)
 	}
-	// Two variables hold zero values: the password is in a file, and what is true by default was tried with false.
+	zero := []string{"sentinel.password", "scripts.deny-reconfig", "announce.hostnames", "resolve-hostnames"} // in a file, or true by default
 	scalars("", reflect.ValueOf(*c), func(key string, v reflect.Value) {
-		if key != "sentinel.password" && key != "scripts.deny-reconfig" && v.Interface() == reflect.Zero(v.Type()).Interface() {
+		if !slices.Contains(zero, key) && v.Interface() == reflect.Zero(v.Type()).Interface() {
 			t.Errorf("%s was not tried", key)
 		}
 	})

@@ -7,7 +7,7 @@ import (
 
 // eventTypes are the types of the events that webhooks may ask for.
 var eventTypes = []string{
-	"master.added", "master.removed", "master.changed", "master.reset", "replica.added", "replica.forgotten", "agent.registered",
+	"master.added", "master.removed", "master.changed", "master.reset", "replica.added", "replica.forgotten", "replica.moved", "agent.registered",
 	"failover.begun", "failover.resumed", "failover.promoting", "failover.switched", "failover.repointed", "failover.ended",
 	"failover.aborted", "failover.acknowledged", "failover.allowed", "failover.divergence", "switchover.scheduled", "switchover.cancelled", "pause.begun", "pause.ended",
 	"shadow.decided", "shadow.compared",

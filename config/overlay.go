@@ -23,6 +23,7 @@ var flagged = []struct{ key, flag, usage string }{
 	{"listen.http", "listen-http", "where to serve status, metrics, members and the map"},
 	{"announce.host", "announce-host", "host that clients are told"},
 	{"announce.sentinel-port", "announce-sentinel-port", "port that clients are told"},
+	{"announce.hostnames", "announce-hostnames", "whether clients are told names or IP addresses"},
 	{"log.level", "log-level", "debug, info, warn or error"},
 	{"log.format", "log-format", "console or json"},
 }

@@ -108,6 +108,12 @@ func (a Addr) unspecified() bool {
 	return err == nil && ip.IsUnspecified()
 }
 
+// literal says whether the host is an IP address.
+func (a Addr) literal() bool {
+	_, err := netip.ParseAddr(a.Host())
+	return err == nil
+}
+
 func (a Addr) loopback() bool {
 	ip, err := netip.ParseAddr(a.Host())
 	return err == nil && ip.IsLoopback() || strings.EqualFold(a.Host(), "localhost")

@@ -59,7 +59,7 @@ func TestTLS_Check(t *testing.T) {
 func TestParseAddr_GivesOneSpelling(t *testing.T) {
 	for text, want := range map[string]Addr{
 		"10.0.0.1:6379": "10.0.0.1:6379", "[FD00:0:0::1]:06379": "[fd00::1]:6379", "redis-1:6379": "redis-1:6379",
-		"Redis_1.example.com:1": "Redis_1.example.com:1", "[fe80::1%eth0]:65535": "[fe80::1%eth0]:65535", "[::ffff:a00:1]:1": "10.0.0.1:1",
+		"Redis_1.Example.com.:1": "redis_1.example.com:1", "[fe80::1%eth0]:65535": "[fe80::1%eth0]:65535", "[::ffff:a00:1]:1": "10.0.0.1:1",
 	} {
 		if got, err := parseAddr(text); got != want || err != nil {
 			t.Errorf("%s: %s, %v; want %s", text, got, err, want)

@@ -48,6 +48,8 @@ type Config struct {
 	Salvage  Salvage   // what former masters had written and nobody else has
 	Log      Log
 
+	ResolveHostnames bool // servers may be known by host names; off: by IP addresses only, as for Redis Sentinel
+
 	warnings []string // what Load noticed
 	file     string   // see File
 }
@@ -94,6 +96,7 @@ func (l Listen) SentinelPort() int {
 type Announce struct {
 	Host         string // default: the host of this agent's address in Agents
 	SentinelPort int    // default: that of Listen
+	Hostnames    bool   // whether servers and agents that are known by names are told by them, or by their IP addresses
 }
 
 // Door guards the Sentinel port.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,6 +46,7 @@ type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 // servers is Redis over go-redis: one small client for each server, kept for the next time.
 type servers struct {
 	settings func(master string) *config.Master
+	names    *monitor.Names
 	dial     Dial
 	now      func() time.Time
 
@@ -56,16 +59,17 @@ type clientKey struct {
 	server config.Addr
 }
 
-// client is a connection pool, and of which settings it was made.
+// client is a connection pool, and of what it was made.
 type client struct {
 	*redis.Client
 	settings *config.Master
+	ips      []netip.Addr // of the server; none: not known then
 }
 
-// NewRedis talks to the servers of masters, with the credentials of their settings, which are nil for a master that is not known. dial may be nil: over
-// the machine's network. What is seen is dated by now.
-func NewRedis(settings func(master string) *config.Master, dial Dial, now func() time.Time) Redis {
-	return &servers{settings: settings, dial: dial, now: now, clients: map[clientKey]client{}}
+// NewRedis talks to the servers of masters, with the credentials of their settings, which are nil for a master that is not known. names may be nil: each
+// address means another server; and so may dial: over the machine's network. What is seen is dated by now.
+func NewRedis(settings func(master string) *config.Master, names *monitor.Names, dial Dial, now func() time.Time) Redis {
+	return &servers{settings: settings, names: names, dial: dial, now: now, clients: map[clientKey]client{}}
 }
 
 func (s *servers) client(master string, server config.Addr) (*redis.Client, error) {
@@ -74,10 +78,11 @@ func (s *servers) client(master string, server config.Addr) (*redis.Client, erro
 	key := clientKey{master, server}
 	settings := s.settings(master)
 	known, found := s.clients[key]
-	if found && known.settings == settings {
+	ips := s.names.IPs(server.Host())
+	if found && known.settings == settings && !moved(known.ips, ips) {
 		return known.Client, nil
 	}
-	if found { // there may be another password
+	if found { // there may be another password, or another server at the old IP address
 		_ = known.Close() // its connections are of no use any more
 		delete(s.clients, key)
 	}
@@ -94,8 +99,13 @@ func (s *servers) client(master string, server config.Addr) (*redis.Client, erro
 	opts.DialTimeout = time.Second
 	opts.ConnMaxIdleTime = time.Minute
 	c := monitor.NewClient(settings, opts)
-	s.clients[key] = client{c, settings}
+	s.clients[key] = client{c, settings, ips}
 	return c, nil
+}
+
+// moved says whether a server is at none of the IP addresses any more at which it was.
+func moved(was, is []netip.Addr) bool {
+	return len(was) > 0 && len(is) > 0 && !slices.ContainsFunc(is, func(ip netip.Addr) bool { return slices.Contains(was, ip) })
 }
 
 // discard gives a client up that could not connect: it would repeat the error for up to a second without another try, and a server that
@@ -169,7 +179,7 @@ func (s *servers) once(ctx context.Context, master string, a Action) (*monitor.O
 	case Release:
 		err = letGo(ctx, c)
 	case HandOver:
-		err = handOver(ctx, c, a)
+		err = s.handOver(ctx, c, a)
 	case Recall:
 		err = recall(ctx, c)
 	case Promote:
@@ -188,6 +198,7 @@ func (s *servers) once(ctx context.Context, master string, a Action) (*monitor.O
 	}
 	if o != nil {
 		o.At = s.now()
+		s.names.Name(o)
 	}
 	return o, remark, nil
 }
@@ -303,12 +314,34 @@ func persist(ctx context.Context, c *redis.Client) (remark string) {
 }
 
 // handOver has a master give its office to a replica by its own means.
-func handOver(ctx context.Context, c *redis.Client, a Action) error {
-	err := c.Do(ctx, "FAILOVER", "TO", a.Master.Host(), a.Master.Port(), "TIMEOUT", a.For.Milliseconds()).Err()
+func (s *servers) handOver(ctx context.Context, c *redis.Client, a Action) error {
+	order := func(to config.Addr) error {
+		return c.Do(ctx, "FAILOVER", "TO", to.Host(), to.Port(), "TIMEOUT", a.For.Milliseconds()).Err()
+	}
+	err := order(a.Master)
+	if err != nil && strings.Contains(err.Error(), "is not a replica") {
+		if listed := s.listed(ctx, c, a); listed != "" {
+			err = order(listed)
+		}
+	}
 	if err != nil && (strings.Contains(err.Error(), "already in progress") || strings.Contains(err.Error(), "server is a replica")) {
 		return nil // it was ordered before, perhaps by an earlier leader; what came of it shows in INFO
 	}
 	return err
+}
+
+// listed is the address by which a master lists the replica that it is to hand over to, where that is another one than the group's; empty: it is not.
+func (s *servers) listed(ctx context.Context, c *redis.Client, a Action) config.Addr {
+	o, err := parse(a.Server, c.Info(ctx))
+	if err != nil {
+		return ""
+	}
+	for _, r := range o.Replicas {
+		if r.Server != a.Master && s.names.Known(r.Server) == a.Master {
+			return r.Server
+		}
+	}
+	return ""
 }
 
 // recall ends a hand-over that may be under way.

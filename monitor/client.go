@@ -17,11 +17,7 @@ func NewClient(m *config.Master, opts *redis.Options) *redis.Client {
 	}
 	c := redis.NewClient(opts)
 	if len(m.RenameCommands) > 0 {
-		names := renames{}
-		for _, r := range m.RenameCommands {
-			names[strings.ToUpper(r.Command)] = r.As
-		}
-		c.AddHook(names)
+		c.AddHook(renamesOf(m))
 	}
 	return c
 }
@@ -48,10 +44,32 @@ func NeedsNoPassword(reply string) bool {
 // renames are the servers' names of commands, by their usual ones in upper case.
 type renames map[string]string
 
+// renamesOf gives those of a master. SLAVEOF is the older word for REPLICAOF, and the one that Redis Sentinel's users have renamed.
+func renamesOf(m *config.Master) renames {
+	names := renames{}
+	for _, r := range m.RenameCommands {
+		names[strings.ToUpper(r.Command)] = r.As
+	}
+	if as := names["SLAVEOF"]; as != "" && names["REPLICAOF"] == "" {
+		names["REPLICAOF"] = as
+	}
+	return names
+}
+
+// Renamed is a command as the servers of a master's group know it.
+func Renamed(m *config.Master, command string) string { return renamesOf(m).of(command) }
+
+func (r renames) of(command string) string {
+	if as := r[strings.ToUpper(command)]; as != "" {
+		return as
+	}
+	return command
+}
+
 func (r renames) apply(cmd redis.Cmder) {
 	if args := cmd.Args(); len(args) > 0 {
-		if name, ok := args[0].(string); ok && r[strings.ToUpper(name)] != "" {
-			args[0] = r[strings.ToUpper(name)]
+		if name, ok := args[0].(string); ok {
+			args[0] = r.of(name)
 		}
 	}
 }

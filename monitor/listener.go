@@ -76,7 +76,7 @@ func (l listener) session(ctx context.Context) (subscribed bool, err error) {
 	in := bufio.NewReaderSize(conn, 2*maxHello)
 	for {
 		words, err := l.next(conn, in)
-		if refused := replyError(""); errors.As(err, &refused) && NeedsNoPassword(string(refused)) {
+		if refused := replyError(""); errors.As(err, &refused) && (NeedsNoPassword(string(refused)) || noName(string(refused))) {
 			continue
 		}
 		if err != nil {
@@ -92,6 +92,12 @@ func (l listener) session(ctx context.Context) (subscribed bool, err error) {
 	}
 }
 
+// noName says whether a server refused a connection's name, which matters to nobody but those who look at CLIENT LIST.
+func noName(reply string) bool {
+	lower := strings.ToLower(reply)
+	return (strings.HasPrefix(lower, "err unknown command") || strings.HasPrefix(lower, "noperm")) && strings.Contains(lower, "client")
+}
+
 // subscribe logs in and asks for the channel. The answers are read with what comes after.
 func (l listener) subscribe(conn net.Conn) error {
 	settings := l.prober.target.Settings
@@ -101,10 +107,16 @@ func (l listener) subscribe(conn net.Conn) error {
 		if settings.Username == "" {
 			login = []string{"AUTH", string(settings.Password)}
 		}
-		out = appendCommand(out, login...)
+		out = l.command(out, login...)
 	}
-	out = appendCommand(out, "CLIENT", "SETNAME", "picket-"+l.prober.monitor.cfg.Self+"-hello")
-	return write(conn, appendCommand(out, "SUBSCRIBE", helloChannel))
+	out = l.command(out, "CLIENT", "SETNAME", "picket-"+l.prober.monitor.cfg.Self+"-hello")
+	return write(conn, l.command(out, "SUBSCRIBE", helloChannel))
+}
+
+// command adds one as the server knows it.
+func (l listener) command(out []byte, words ...string) []byte {
+	words[0] = Renamed(l.prober.target.Settings, words[0])
+	return appendCommand(out, words...)
 }
 
 func write(conn net.Conn, data []byte) error {
@@ -128,7 +140,7 @@ func (l listener) next(conn net.Conn, in *bufio.Reader) ([]string, error) {
 		if asked || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
 		}
-		if err := write(conn, appendCommand(nil, "PING")); err != nil {
+		if err := write(conn, l.command(nil, "PING")); err != nil {
 			return nil, err
 		}
 	}

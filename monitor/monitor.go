@@ -26,6 +26,8 @@ type Config struct {
 	// Dial and Now are the machine's network and clock; nil: the real ones.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	Now  func() time.Time
+	// Names knows which addresses mean the same server. Nil: each means another one.
+	Names *Names
 	// Share sends this agent's opinions to all peers: on each change, and as a heartbeat.
 	Share func([]Opinion)
 	// Changed says that something a judgement depends on is different: an opinion, an observation that matters.
@@ -241,6 +243,7 @@ func (m *Monitor) hear(server config.Addr, message string) {
 	if err != nil {
 		return // anybody may publish anything
 	}
+	f.Master = m.cfg.Names.Known(f.Master)
 	m.mu.Lock()
 	news := m.watched[server] != nil && m.foreign.take(f, m.cfg.Now(), true)
 	m.mu.Unlock()

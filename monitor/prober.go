@@ -138,7 +138,7 @@ func (p *prober) session(ctx context.Context, raw net.Conn) {
 		p.pause(ctx, retryLater)
 		return
 	}
-	p.ask(ctx, client, broken)
+	p.ask(ctx, client, conn.RemoteAddr(), broken)
 	cancel() // the end of the connection is our own doing from here on, and no news
 	_ = client.Close()
 	_ = conn.Close() // go-redis may not have used it yet
@@ -172,8 +172,9 @@ func (p *prober) client(conn net.Conn) (*redis.Client, error) {
 	return NewClient(p.target.Settings, opts), nil
 }
 
-// ask sends PINGs, each period or when refreshed, until an answer fails.
-func (p *prober) ask(ctx context.Context, client *redis.Client, broken <-chan struct{}) {
+// ask sends PINGs, each period or when refreshed, until an answer fails, or the server is found to be elsewhere by now: there may be another one at its
+// old IP address.
+func (p *prober) ask(ctx context.Context, client *redis.Client, remote net.Addr, broken <-chan struct{}) {
 	period := PingPeriod(p.target.Settings)
 	tick := time.NewTicker(period)
 	defer tick.Stop()
@@ -191,7 +192,7 @@ func (p *prober) ask(ctx context.Context, client *redis.Client, broken <-chan st
 			answer <- o
 			answer = nil
 		}
-		if !ok {
+		if !ok || p.monitor.cfg.Names.Moved(p.target.Addr, remote) {
 			return
 		}
 		select {
@@ -246,6 +247,7 @@ func (p *prober) probe(ctx context.Context, client *redis.Client, first, withInf
 		if parsed, err := ParseInfo(p.target.Addr, at, info.Val()); err == nil {
 			o = &parsed
 			o.Fence = FenceOf(fence)
+			p.monitor.cfg.Names.Name(o)
 		} else if bad == "" {
 			bad = err.Error()
 		}

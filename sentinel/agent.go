@@ -35,6 +35,7 @@ type Agent struct {
 	identity state.Agent // as the file has it
 	beside   beside
 	redis    failover.Redis
+	names    *monitor.Names
 	crew     func(consensus.Term) failover.Env // what the runners of a term work with
 
 	machine   *state.Machine
@@ -99,17 +100,21 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 	}
 	a.scripts = script.NewRunner(script.Config{Report: a.herald.script})
 	a.herald.scripts = scripts{a.scripts.Add, a.scripting}
-	a.redis = failover.NewRedis(a.named, failover.Dial(host.watch()), a.now)
+	a.names = monitor.NewNames(monitor.NamesConfig{Lookup: a.host.Lookup, Now: a.now, Allowed: a.resolves})
+	a.know(a.machine.State())
+	dial := a.names.Dial(monitor.Dial(host.watch()))
+	a.herald.told = a.told
+	a.redis = failover.NewRedis(a.named, a.names, failover.Dial(dial), a.now)
 	a.keeper = salvage.NewKeeper(salvage.Config{
 		FS: a.host.FS, Dir: SalvageDir(cfg.Agent.DataDir), MaxBytes: int64(cfg.Salvage.MaxBytes), Settings: a.named,
-		Dial: salvage.Dial(a.host.watch()), Now: a.now,
+		Dial: salvage.Dial(dial), Now: a.now,
 	})
 	if a.shadow() {
 		a.redis = failover.ReadOnly(a.redis)
 	}
 	a.crew = func(t consensus.Term) failover.Env { return crew{a, t} }
 	a.monitor = monitor.New(monitor.Config{
-		Self: cfg.Agent.ID, Dial: host.watch(), Now: a.now, Share: a.share, Changed: a.poke, Observe: a.saw,
+		Self: cfg.Agent.ID, Dial: dial, Now: a.now, Names: a.names, Share: a.share, Changed: a.poke, Observe: a.saw,
 	})
 	var err error
 	a.webhooks, err = a.dispatcher()
@@ -176,6 +181,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.workers.Wait()
 	stopWatching()
 	err = errors.Join(err, a.redis.Close())
+	a.names.Close()
 	a.node.Stop()
 	stopTelling()
 	stopScripts()
@@ -209,7 +215,7 @@ func (a *Agent) join() error {
 		return errors.Join(err, log.Close())
 	}
 	a.fresh = recovered.Snapshot.Index == 0 && len(recovered.Entries) == 0
-	a.herald.told, a.herald.old = uint64(recovered.Snapshot.Index), last(recovered)
+	a.herald.last, a.herald.old = uint64(recovered.Snapshot.Index), last(recovered)
 	node := consensus.DefaultNodeConfig(id)
 	node.Now = a.now
 	node.Core.ElectionTimeout = a.cfg.Agent.ElectionTimeout

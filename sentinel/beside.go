@@ -27,7 +27,7 @@ func (a *Agent) local() config.Addr {
 	if known := a.beside.known.Load(); known != nil {
 		return *known
 	}
-	return a.cfg.Local
+	return a.names.Known(a.cfg.Local)
 }
 
 // whoami is how this agent makes itself known.

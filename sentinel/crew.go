@@ -104,7 +104,7 @@ func (l look) master(name string) *state.Master {
 // situation is all that a decision on a master depends on.
 func (a *Agent) situation(l look, m *state.Master, term consensus.Term) failover.Situation {
 	return failover.Situation{
-		Now: l.now, Epoch: uint64(term), Settings: a.settings(m), Zone: zones(l.state), Master: m.Addr, Replicas: m.Replicas,
+		Now: l.now, Epoch: uint64(term), Settings: a.preferring(a.settings(m)), Zone: zones(l.state), Master: m.Addr, Replicas: m.Replicas,
 		Record: m.Failover, View: l.view, Verdict: a.verdict(l, m), Paused: paused(l, m), Acknowledged: m.Acknowledged,
 		RunID: m.RunID(), ReplID: m.ReplID(), Registered: m.Registered(), Lessee: a.lessee(l.state, m, term),
 		Shadow: a.shadow(),

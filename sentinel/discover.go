@@ -51,6 +51,7 @@ func (a *Agent) processes(ctx context.Context, gone dropped) []state.Command {
 	l := a.look()
 	a.compare(ctx, l.masters, l.view)
 	for _, m := range l.masters {
+		commands = append(commands, moved(m, l.view)...)
 		for _, p := range unregistered(m, l.view, a.verdict(l, m), gone) {
 			if owner := l.state.Owner(p.Addr); owner != nil && owner != m {
 				continue // it was told by hand to follow this master; it is another one's

@@ -139,7 +139,7 @@ func (g *group) startAgents(l *lab.Lab, adjust func(*Agent)) {
 	}
 	for i, p := range peers {
 		g.members = append(g.members, &member{t: t, adjust: adjust, cfg: config.Config{
-			Cluster: "test", Mode: g.mode, Agents: peers, Local: g.servers[i].Addr,
+			Cluster: "test", Mode: g.mode, ResolveHostnames: true, Announce: config.Announce{Hostnames: true}, Agents: peers, Local: g.servers[i].Addr,
 			Agent:   config.Agent{ID: p.ID, DataDir: filepath.Join(l.Dir, p.ID), ElectionTimeout: 300 * time.Millisecond},
 			Listen:  config.Listen{Sentinel: freeAddr(t, l), Peers: p.Address},
 			Masters: masters,

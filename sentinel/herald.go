@@ -32,9 +32,10 @@ type herald struct {
 	metrics metrics
 	queue   chan saying
 	dropped atomic.Uint64
-	told    uint64 // id of the newest committed event that was told
-	old     uint64 // events up to this were in the log when this agent started
-	said    string // of enlisting: the last refusal
+	told    func(config.Addr) config.Addr // an address as clients are told; nil: as it is
+	last    uint64                        // id of the newest committed event that was told
+	old     uint64                        // events up to this were in the log when this agent started
+	said    string                        // of enlisting: the last refusal
 	tried   attempts
 	down    map[config.Addr]bool // servers that are told to be
 
@@ -102,13 +103,13 @@ func (h *herald) tell(f func()) {
 func (h *herald) committed(newest uint64) {
 	const some = 256
 	for {
-		events := h.machine.State().After(h.told, some)
+		events := h.machine.State().After(h.last, some)
 		for _, e := range events {
 			if e.ID > newest {
 				return
 			}
 			h.event(e)
-			h.told = e.ID
+			h.last = e.ID
 		}
 		if len(events) < some {
 			return
@@ -121,7 +122,7 @@ func (h *herald) committed(newest uint64) {
 func (h *herald) event(e state.Event) {
 	if e.ID <= h.old {
 		if m := h.machine.State().Master(e.Master); m != nil && m.Epoch == e.Epoch && (e.Type == state.FailoverSwitched || e.Type == state.ShadowComparison) {
-			h.door(resp.FromCommitted(e, resp.Update{})...) // and no script: it was run when this agent heard of it first
+			h.door(resp.FromCommitted(h.spoken(e), resp.Update{})...) // and no script: it was run when this agent heard of it first
 		}
 		return
 	}
@@ -152,11 +153,6 @@ func (h *herald) event(e state.Event) {
 	h.publishCommitted(e)
 }
 
-// owner says whose server it is.
-func owner(m *state.Master, a config.Addr) resp.Owner {
-	return resp.Owner{Name: m.Name, Master: m.Addr, IsMaster: m.Addr == a}
-}
-
 // set tells what was set on this agent alone.
 func (h *herald) set(o resp.Owner, options map[string]string) {
 	h.tell(func() {
@@ -176,7 +172,7 @@ func (h *herald) seen(e monitor.Event) {
 	h.tell(func() {
 		var o resp.Owner
 		if m := h.machine.State().Owner(e.Server.Addr); m != nil {
-			o = owner(m, e.Server.Addr)
+			o = h.owner(m, e.Server.Addr)
 		}
 		switch e.Kind {
 		case monitor.ServerDown:
@@ -196,6 +192,7 @@ func (h *herald) seen(e monitor.Event) {
 			h.log.Info().Msg("this agent trusts its eyes again")
 		}
 		h.note(e)
+		e.Server.Addr = h.saying(e.Server.Addr)
 		h.publish(resp.FromMonitor(e, o), o.Name)
 	})
 }
@@ -264,7 +261,9 @@ func (h *herald) progress(p failover.Progress) {
 		}
 		line.Str("master", p.Master).Str("server", string(p.Server)).Msg(did[p.Kind])
 		if m := h.machine.State().Master(p.Master); m != nil {
-			h.publish(resp.FromProgress(p, owner(m, p.Server)), p.Master)
+			o := h.owner(m, p.Server)
+			p.Server = h.saying(p.Server)
+			h.publish(resp.FromProgress(p, o), p.Master)
 		}
 	})
 }

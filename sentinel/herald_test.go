@@ -36,7 +36,7 @@ func newListener() (*listener, *herald) {
 	l := &listener{}
 	h := &herald{
 		problems: map[string]string{},
-		log: zerolog.New(&l.log), cluster: "c", self: "a", machine: state.NewMachine(), metrics: l, queue: make(chan saying, heraldQueue), down: map[config.Addr]bool{},
+		log:      zerolog.New(&l.log), cluster: "c", self: "a", machine: state.NewMachine(), metrics: l, queue: make(chan saying, heraldQueue), down: map[config.Addr]bool{},
 		door: func(messages ...resp.Message) {
 			for _, m := range messages {
 				l.published = append(l.published, m.Channel+" "+m.Payload)

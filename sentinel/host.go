@@ -8,6 +8,7 @@ import (
 
 	"picket/consensus/tcp"
 	"picket/consensus/vfs"
+	"picket/monitor"
 )
 
 // Host is what an agent has of the machine under it: the only way to its disk, its network and its clock, so that a test can give each of
@@ -18,6 +19,8 @@ type Host struct {
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Now is the clock that the agent judges, promises and holds leases by. Timers are the runtime's.
 	Now func() time.Time
+	// Lookup finds the IP addresses of the servers' host names. It gives up when its context ends.
+	Lookup monitor.Lookup
 	// Exit ends the process, as a crash would.
 	Exit func(code int)
 }

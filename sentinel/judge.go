@@ -182,7 +182,7 @@ func (j *judge) weigh(l look) {
 		j.bare(l, m, &now)
 		j.now.masters[m.Name] = now
 		j.a.herald.foreign(m.Name, before.foreign, now.foreign)
-		j.a.herald.verdict(owner(m, m.Addr), before.verdict, now.verdict)
+		j.a.herald.verdict(j.a.herald.owner(m, m.Addr), before.verdict, now.verdict)
 	}
 }
 
@@ -211,6 +211,7 @@ func (j *judge) publish() {
 func (j *judge) watch(l look) {
 	if own := j.a.rules.own.values.Load(); l.state != j.watched || own != j.by {
 		j.watched, j.by = l.state, own
+		j.a.know(l.state)
 		j.a.monitor.Watch(j.a.targets(l.state))
 		j.tidy(l)
 	}

@@ -79,7 +79,7 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 	settings := a.settings(m)
 	p := picture.Master{
 		Name: m.Name, Epoch: m.Epoch, Settings: settings, Quorum: quorum(settings, len(l.status.Voters())),
-		Server:   server(m.Addr, l.view),
+		Server:   a.server(m.Addr, l.view),
 		Verdict:  a.verdict(l, m),
 		Blocker:  judged.blocker,
 		Findings: a.findings(l, m),
@@ -104,7 +104,7 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 		}
 	}
 	for _, r := range m.Replicas {
-		s := server(r, l.view)
+		s := a.server(r, l.view)
 		s.Lag = failover.Lacks(p.Server.Last, s.Last)
 		p.Replicas = append(p.Replicas, s)
 	}
@@ -115,14 +115,14 @@ func shown(p state.Pause) picture.Pause {
 	return picture.Pause{Master: p.Master, Who: p.Who, Why: p.Why, Since: time.Unix(0, p.Since), Until: time.Unix(0, p.Until)}
 }
 
-func server(addr config.Addr, view monitor.View) picture.Server {
+func (a *Agent) server(addr config.Addr, view monitor.View) picture.Server {
 	s, watched := view.Servers[addr]
 	if !watched {
 		s = monitor.Server{Addr: addr}
 	}
-	p := picture.Server{Addr: addr, State: s.State.String(), Down: s.State == monitor.Down, Watch: s, Last: s.Last, Lag: -1}
+	p := picture.Server{Addr: addr, Told: a.told(addr), State: s.State.String(), Down: s.State == monitor.Down, Watch: s, Last: s.Last, Lag: -1}
 	if s.Last != nil {
-		p.RunID = s.Last.RunID
+		p.RunID, p.Follows = s.Last.RunID, a.told(s.Last.Master)
 	}
 	if p.Down {
 		p.Evidence = s.Evidence.String()
@@ -142,7 +142,7 @@ func (a *Agent) agents(l look) []picture.Agent {
 			registered = &me
 		}
 		if registered != nil {
-			p.Host, p.SentinelPort, p.Zone = registered.Host, registered.SentinelPort, registered.Zone
+			p.Host, p.SentinelPort, p.Zone = a.toldHost(registered.Host), registered.SentinelPort, registered.Zone
 			p.Witness = registered.Local == ""
 		}
 		if p.Self {

@@ -32,39 +32,38 @@ func (h *herald) publish(messages []resp.Message, masters ...string) {
 func (h *herald) publishAll(of func(resp.Owner) []resp.Message) {
 	masters := h.machine.State().Masters
 	for i := range masters {
-		h.publish(of(owner(&masters[i], masters[i].Addr)), masters[i].Name)
+		h.publish(of(h.owner(&masters[i], masters[i].Addr)), masters[i].Name)
 	}
 }
 
 // publishCommitted tells subscribers of a committed event.
 func (h *herald) publishCommitted(e state.Event) {
-	s := h.machine.State()
 	switch e.Type {
 	case state.FailoverBegun: // by an agent for which this one did not vote, perhaps
-		h.attempt(e.Epoch, resp.Owner{Name: e.Master, Master: e.Data.From})
+		h.attempt(e.Epoch, resp.Owner{Name: e.Master, Master: h.saying(e.Data.From)})
 	case state.FailoverSwitched:
-		h.scripts.reconfigure(e, h.self)
-		h.publish(resp.FromCommitted(e, h.update(e)), e.Master)
+		h.scripts.reconfigure(h.spoken(e), h.self)
+		h.publish(resp.FromCommitted(h.spoken(e), h.update(e)), e.Master)
 		return
 	case state.AgentRegistered:
-		if who, known := resp.SpeakerOf(s, h.cluster, e.Data.Agent); known && e.Data.Agent != h.self {
-			h.publishAll(func(o resp.Owner) []resp.Message { return resp.FromRegistered(e, who, o) })
+		if who, known := h.speaker(e.Data.Agent); known && e.Data.Agent != h.self {
+			h.publishAll(func(o resp.Owner) []resp.Message { return resp.FromRegistered(h.spoken(e), who, o) })
 		}
 		return
 	}
-	h.publish(resp.FromCommitted(e, resp.Update{}), e.Master)
+	h.publish(resp.FromCommitted(h.spoken(e), resp.Update{}), e.Master)
 }
 
 // update says what a switch means to this agent. Servers that nobody watches any more are forgotten then.
 func (h *herald) update(e state.Event) (u resp.Update) {
 	s := h.machine.State()
-	if who, known := resp.SpeakerOf(s, h.cluster, e.Data.Agent); known && e.Data.Agent != h.self {
+	if who, known := h.speaker(e.Data.Agent); known && e.Data.Agent != h.self {
 		u.From = &who
 	}
 	maps.DeleteFunc(h.down, func(a config.Addr, _ bool) bool { return s.Owner(a) == nil })
 	for _, r := range e.Data.Replicas {
 		if h.down[r] {
-			u.Down = append(u.Down, r)
+			u.Down = append(u.Down, h.saying(r))
 		}
 	}
 	return u
@@ -88,7 +87,7 @@ func (h *herald) publishElection(e consensus.Event) {
 		s := h.machine.State()
 		for _, name := range r.masters {
 			if m := s.Master(name); m != nil {
-				h.attempt(uint64(e.Term), owner(m, m.Addr))
+				h.attempt(uint64(e.Term), h.owner(m, m.Addr))
 			}
 		}
 	}
@@ -101,7 +100,7 @@ func (h *herald) publishDefeat(r reason) {
 	s := h.machine.State()
 	for _, name := range r.masters {
 		if m := s.Master(name); m != nil && slices.Contains(h.tried.masters, name) {
-			h.publish(resp.NotElected(owner(m, m.Addr)), name)
+			h.publish(resp.NotElected(h.owner(m, m.Addr)), name)
 		}
 	}
 }
@@ -119,7 +118,7 @@ func (h *herald) note(e monitor.Event) {
 // silent tells that an agent is not heard, or is heard again.
 func (h *herald) silent(agent string, silent bool) {
 	h.tell(func() {
-		if who, known := resp.SpeakerOf(h.machine.State(), h.cluster, agent); known {
+		if who, known := h.speaker(agent); known {
 			h.publishAll(func(o resp.Owner) []resp.Message { return resp.FromSilence(who, o, silent) })
 		}
 	})

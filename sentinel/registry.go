@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"picket/config"
-	"picket/failover"
-	"picket/monitor"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
@@ -19,6 +17,7 @@ const registryTimeout = 5 * time.Second
 // Monitor implements resp.Registry: a master that no file need name. The same again changes nothing, and every agent may be told.
 func (a *Agent) Monitor(ctx context.Context, name string, addr config.Addr, quorum int) error {
 	l := a.look()
+	addr = a.names.Known(addr)
 	if m := l.state.Master(name); m != nil {
 		if s := a.settings(m); s != nil && m.Addr == addr && s.Quorum == quorum {
 			return nil
@@ -68,31 +67,9 @@ func (a *Agent) Set(ctx context.Context, master string, options []state.Option) 
 	if err := a.rules.own.setMaster(m, own); err != nil {
 		return err
 	}
-	a.herald.set(owner(m, m.Addr), own)
+	a.herald.set(a.herald.owner(m, m.Addr), own)
 	a.poke()
 	return nil
-}
-
-// Reset implements resp.Registry: replicas that are gone are forgotten, as far as nothing can be lost by that, and the last failover is as good as
-// acknowledged. Those that are there stay, so that there is no moment in which a failover would find none.
-func (a *Agent) Reset(ctx context.Context, master string) error {
-	l := a.look()
-	m := l.master(master)
-	if m == nil {
-		return picture.ErrUnknownMaster
-	}
-	r := state.Reset{Master: master}
-	for _, replica := range m.Replicas {
-		if l.view.Servers[replica].State != monitor.Down || forgettable(m, l.view, replica, a.settings(m).Durability.Wait) != nil {
-			continue
-		}
-		p := failover.Process{Addr: replica}
-		if known := m.Process(replica); known != nil {
-			p = *known
-		}
-		r.Gone = append(r.Gone, p)
-	}
-	return a.enact(ctx, l, state.Command{Reset: &r})
 }
 
 // enact has a change committed. In a minority it is refused at once, and nothing changes.
@@ -126,7 +103,10 @@ const (
 
 // Parameters implements resp.Registry: those that were set, or that the file says.
 func (a *Agent) Parameters() map[string]string {
-	p := map[string]string{announceIP: a.cfg.Announce.Host, announcePort: fmt.Sprint(a.cfg.Announce.SentinelPort)}
+	p := map[string]string{
+		announceIP: a.cfg.Announce.Host, announcePort: fmt.Sprint(a.cfg.Announce.SentinelPort),
+		resolveHostnames: yesNo(a.cfg.ResolveHostnames), announceHostnames: yesNo(a.cfg.Announce.Hostnames),
+	}
 	for name, value := range a.rules.own.values.Load().Parameters {
 		p[name] = value
 	}
@@ -138,6 +118,7 @@ func (a *Agent) SetParameters(_ context.Context, parameters map[string]string) e
 	if err := a.rules.own.setParameters(parameters); err != nil {
 		return err
 	}
+	a.know(a.machine.State()) // other names may count now
 	select {
 	case a.beside.located <- struct{}{}: // have it registered anew
 	default:

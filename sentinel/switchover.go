@@ -15,6 +15,7 @@ import (
 
 // Switchover implements api.Orders: it hands a healthy master over, now or later.
 func (a *Agent) Switchover(ctx context.Context, o api.SwitchoverOrder) error {
+	o.To = a.names.Known(o.To)
 	if o.At.IsZero() {
 		return a.order(ctx, o.Master, wish{to: o.To, healthy: true, by: "ordered by " + o.Who})
 	}

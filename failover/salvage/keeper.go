@@ -147,7 +147,7 @@ func (k *Keeper) fetch(ctx context.Context, l Lost, path string) (Header, error)
 	if err != nil {
 		return Header{}, err
 	}
-	source, err := connect(ctx, opts, k.cfg.Dial)
+	source, err := connect(ctx, settings, opts, k.cfg.Dial)
 	if err != nil {
 		return Header{}, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"picket/config"
 	"picket/monitor"
 )
 
@@ -28,12 +29,13 @@ type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 // source is a connection on which a server's history comes. Nothing is ever sent on it behind PSYNC: no offset is acknowledged.
 type source struct {
 	conn   net.Conn
+	named  func(string) string // commands, as the server knows them
 	in     *bufio.Reader
 	cancel func() bool // of the context's hold on the connection
 }
 
 // connect makes a source that ends with the context.
-func connect(ctx context.Context, opts *redis.Options, dial Dial) (*source, error) {
+func connect(ctx context.Context, settings *config.Master, opts *redis.Options, dial Dial) (*source, error) {
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
 	}
@@ -42,6 +44,7 @@ func connect(ctx context.Context, opts *redis.Options, dial Dial) (*source, erro
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	s := &source{conn: conn, cancel: context.AfterFunc(ctx, func() { _ = conn.Close() })} // whoever reads learns it
+	s.named = func(command string) string { return monitor.Renamed(settings, command) }
 	if opts.TLSConfig != nil {
 		secure := tls.Client(conn, opts.TLSConfig)
 		if err := secure.HandshakeContext(ctx); err != nil {
@@ -95,6 +98,7 @@ func (s *source) history(replID string, from int64) (io.Reader, error) {
 
 // ask sends a command and gives the line that answers it.
 func (s *source) ask(words ...string) (string, error) {
+	words[0] = s.named(words[0])
 	command := fmt.Appendf(nil, "*%d\r\n", len(words))
 	for _, w := range words {
 		command = fmt.Appendf(command, "$%d\r\n%s\r\n", len(w), w)

@@ -4,6 +4,7 @@
 package picture
 
 import (
+	"cmp"
 	"time"
 
 	"picket/config"
@@ -85,6 +86,8 @@ type Agent struct {
 // Server is a Redis server as this agent sees it.
 type Server struct {
 	Addr     config.Addr          `json:"addr"`
+	Told     config.Addr          `json:"-"` // as clients of the Sentinel port are told; empty: by Addr
+	Follows  config.Addr          `json:"-"` // its master, as they are told; empty: by what it says itself
 	RunID    string               `json:"run_id,omitempty"`
 	State    string               `json:"state"` // up, down, unknown
 	Down     bool                 `json:"down"`  // subjectively: Sentinel's s_down
@@ -92,6 +95,17 @@ type Server struct {
 	Watch    monitor.Server       `json:"-"` // the details that Sentinel's maps show
 	Last     *monitor.Observation `json:"last,omitempty"`
 	Lag      int64                `json:"lag"` // of a replica: bytes behind the master as last seen; -1: unknown
+}
+
+// Shown is the address that clients of the Sentinel port are told.
+func (s *Server) Shown() config.Addr { return cmp.Or(s.Told, s.Addr) }
+
+// Leader is the master that the server says it follows, as they are told; empty: none.
+func (s *Server) Leader() config.Addr {
+	if s.Last == nil {
+		return ""
+	}
+	return cmp.Or(s.Follows, s.Last.Master)
 }
 
 // Master is one watched master.

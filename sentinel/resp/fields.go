@@ -71,7 +71,7 @@ func (h head) fields() fields {
 func serverHead(p *picture.Picture, m *picture.Master, s *picture.Server) head {
 	w := &s.Watch
 	h := head{
-		addr: s.Addr, runID: s.RunID, owners: 1, down: s.Down, downFor: p.At.Sub(w.Since),
+		addr: s.Shown(), runID: s.RunID, owners: 1, down: s.Down, downFor: p.At.Sub(w.Since),
 		// A server that never answered has kept us waiting since it is watched.
 		lastOK: p.At.Sub(cmp.Or(w.LastOK, w.Since)), lastReply: p.At.Sub(cmp.Or(w.LastReply, w.Since)),
 		downAfter: cmp.Or(w.DownAfter, m.Settings.DownAfter),
@@ -110,7 +110,7 @@ func masterFields(p *picture.Picture, m *picture.Master) fields {
 
 func replicaFields(p *picture.Picture, m *picture.Master, r *picture.Server) fields {
 	h := serverHead(p, m, r)
-	h.name, h.flags = string(r.Addr), replicaFlags(m, r)
+	h.name, h.flags = string(r.Shown()), replicaFlags(m, r)
 	f := h.fields()
 	f.reported(p.At, r, "slave")
 	seen := monitor.Observation{Priority: 100} // what Redis has when nothing else is configured
@@ -121,8 +121,9 @@ func replicaFields(p *picture.Picture, m *picture.Master, r *picture.Server) fie
 	if seen.LinkUp {
 		link = "ok"
 	}
-	if seen.Master != "" {
-		host = seen.Master.Host()
+	leader := r.Leader()
+	if leader != "" {
+		host = leader.Host()
 	}
 	announced := 1
 	if seen.Unlisted {
@@ -131,7 +132,7 @@ func replicaFields(p *picture.Picture, m *picture.Master, r *picture.Server) fie
 	f.millis("master-link-down-time", seen.LinkDown)
 	f.text("master-link-status", link)
 	f.text("master-host", host)
-	f.count("master-port", seen.Master.Port())
+	f.count("master-port", leader.Port())
 	f.count("slave-priority", seen.Priority)
 	f.number("slave-repl-offset", seen.Offset)
 	f.count("replica-announced", announced)

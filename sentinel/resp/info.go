@@ -180,7 +180,7 @@ func (s *Server) infoSentinel(b *strings.Builder) {
 	for i := range p.Masters {
 		m := &p.Masters[i]
 		infoLine(b, fmt.Sprintf("master%d", i), fmt.Sprintf("name=%s,status=%s,address=%s:%d,slaves=%d,sentinels=%d",
-			m.Name, status(m), m.Server.Addr.Host(), m.Server.Addr.Port(), len(m.Replicas), len(p.Agents)))
+			m.Name, status(m), m.Server.Shown().Host(), m.Server.Shown().Port(), len(m.Replicas), len(p.Agents)))
 	}
 }
 

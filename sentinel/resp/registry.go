@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +18,8 @@ import (
 type Registry interface {
 	// Monitor has a master watched by all agents. The same again changes nothing.
 	Monitor(ctx context.Context, name string, addr config.Addr, quorum int) error
+	// Resolves says whether a host is an IP address, or a name that has one.
+	Resolves(ctx context.Context, host string) bool
 	// Remove has a master forgotten by all agents.
 	Remove(ctx context.Context, name string) error
 	// Set changes settings of a master, all of them or none. A *picture.OptionError says which one is wrong.
@@ -104,7 +105,7 @@ func monitorMaster(ctx context.Context, c *client, args []string) {
 		c.reply.error("ERR Invalid port")
 	case quorum < 1:
 		c.reply.error("ERR Quorum must be 1 or greater.")
-	case !validHost(args[3]):
+	case !validHost(ctx, c, args[3]):
 		c.reply.error("ERR Invalid IP address or hostname specified")
 	case masterNamed(c, args[2]) == nil && (port < 1 || port > 65535):
 		c.reply.error("ERR Invalid port number.")
@@ -120,15 +121,16 @@ func masterNamed(c *client, name string) *picture.Master {
 	return masterOf(&p, name)
 }
 
-// validHost says whether a server may be known under it: an IP address. Names are not resolved yet.
-func validHost(host string) bool {
-	_, err := netip.ParseAddr(host)
-	return err == nil
+// validHost says whether a server may be known under it: an IP address, or a name that has one.
+func validHost(ctx context.Context, c *client, host string) bool {
+	host, ok := config.CanonicalHost(host)
+	return ok && c.server.cfg.Backend.Resolves(ctx, host)
 }
 
+// canonical is a host in its one spelling.
 func canonical(host string) string {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.Unmap().String()
+	if canonical, ok := config.CanonicalHost(host); ok {
+		return canonical
 	}
 	return host
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -36,6 +37,11 @@ func (r *registry) note(master, format string, args ...any) error {
 
 func (r *registry) Monitor(_ context.Context, name string, addr config.Addr, quorum int) error {
 	return r.note(name, "monitor %s %s %d", name, addr, quorum)
+}
+
+func (r *registry) Resolves(_ context.Context, host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || host == "redis-9"
 }
 
 func (r *registry) Remove(_ context.Context, name string) error {
@@ -86,6 +92,9 @@ func TestRegistry_Commands(t *testing.T) {
 	s := start(t, Config{Backend: f})
 	for _, c := range []struct{ line, reply, asked string }{
 		{"SENTINEL MONITOR jobs 10.0.0.9 6380 2", "+OK", "monitor jobs 10.0.0.9:6380 2"},
+		{"SENTINEL MONITOR jobs Redis-9. 6380 2", "+OK", "monitor jobs redis-9:6380 2"},
+		{"SENTINEL MONITOR jobs redis-10 6380 2", "-ERR Invalid IP address or hostname specified", ""},
+		{"SENTINEL MONITOR jobs fd00:0::1 6380 2", "+OK", "monitor jobs [fd00::1]:6380 2"},
 		{"SENTINEL MONITOR jobs ::ffff:10.0.0.9 6380 2", "+OK", "monitor jobs 10.0.0.9:6380 2"},
 		{"SENTINEL MONITOR jobs fd00::1 6380 2", "+OK", "monitor jobs [fd00::1]:6380 2"},
 		{"SENTINEL MONITOR jobs nowhere x x", "-ERR Invalid quorum", ""},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"picket/config"
 	"picket/sentinel/picture"
 )
 
@@ -108,7 +109,8 @@ func showAddr(_ context.Context, c *client, args []string) {
 		c.reply.nullArray()
 		return
 	}
-	c.reply.bulks([]string{m.Server.Addr.Host(), strconv.Itoa(m.Server.Addr.Port())})
+	told := m.Server.Shown()
+	c.reply.bulks([]string{told.Host(), strconv.Itoa(told.Port())})
 }
 
 func showMyID(_ context.Context, c *client, _ []string) {
@@ -130,7 +132,8 @@ func isMasterDown(_ context.Context, c *client, args []string) {
 	p := c.server.cfg.Backend.Picture()
 	down := int64(0)
 	for _, m := range p.Masters {
-		if a := m.Server.Addr; a.Host() == args[2] && int64(a.Port()) == port && m.Server.Down && !p.Stalled {
+		means := func(a config.Addr) bool { return a.Host() == canonical(args[2]) && int64(a.Port()) == port }
+		if (means(m.Server.Addr) || means(m.Server.Shown())) && m.Server.Down && !p.Stalled {
 			down = 1
 		}
 	}

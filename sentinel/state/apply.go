@@ -65,6 +65,8 @@ func (s *State) apply(c Command, at position) (*State, error) {
 		return s.setOptions(c, at)
 	case c.Reset != nil:
 		return s.reset(c, at)
+	case c.Move != nil:
+		return s.moveReplica(c, at)
 	}
 	return nil, fmt.Errorf("%w: it is empty", ErrInvalid)
 }
@@ -290,6 +292,36 @@ func (s *State) forgetReplica(c Command, at position) (*State, error) {
 	next.Processes = slices.DeleteFunc(slices.Clone(m.Processes), func(p failover.Process) bool { return p.Addr == r.Addr })
 	return s.withMaster(next).withEvent(Event{
 		ID: at.index, Type: ReplicaForgotten, Master: m.Name, Epoch: at.term, At: c.At, Data: EventData{From: m.Addr, Replica: r.Addr},
+	}), nil
+}
+
+// moveReplica has a replica be known by one address only. Where the first one counts among those that may have acknowledged writes, so does the second one
+// from then on, and it is taken to hold no more than was known of either.
+func (s *State) moveReplica(c Command, at position) (*State, error) {
+	move := *c.Move
+	m := s.Master(move.Master)
+	switch {
+	case m == nil || !m.Owns(move.To) || move.From == move.To || move.RunID == "":
+		return nil, fmt.Errorf("%w: replica %q of master %q is %q", ErrInvalid, move.From, move.Master, move.To)
+	case m.Failover != nil:
+		return nil, fmt.Errorf("%w: failover %d of %s is running", ErrStale, m.Failover.ID, m.Name)
+	case move.From == m.Addr:
+		return nil, fmt.Errorf("%w: %s is the master", ErrInvalid, move.From)
+	case !m.Owns(move.From) && m.Process(move.From) == nil:
+		return nil, nil
+	}
+	next := *m
+	next.Replicas = withoutAddr(m.Replicas, move.From)
+	next.Processes = slices.DeleteFunc(slices.Clone(m.Processes), func(p failover.Process) bool { return p.Addr == move.From })
+	if was := m.Process(move.From); was != nil && m.Process(move.To) == nil {
+		same := failover.Process{Addr: move.To}
+		if was.RunID == move.RunID {
+			same.RunID = move.RunID
+		}
+		next.Processes = with(next.Processes, same, processKey)
+	}
+	return s.withMaster(next).withEvent(Event{
+		ID: at.index, Type: ReplicaMoved, Master: m.Name, Epoch: at.term, At: c.At, Data: EventData{From: move.From, Replica: move.To},
 	}), nil
 }
 

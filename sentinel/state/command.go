@@ -37,6 +37,7 @@ type Command struct {
 	Remove        string     // a master's name
 	Set           *SetOptions
 	Reset         *Reset
+	Move          *MoveReplica
 }
 
 // Diverged says what a former master had written, and loses.
@@ -49,6 +50,13 @@ type Diverged struct {
 type Register struct {
 	Master string
 	failover.Process
+}
+
+// MoveReplica says that what is known at two addresses is one process, which is at the second one. Whoever proposes it has seen both.
+type MoveReplica struct {
+	Master   string
+	From, To config.Addr
+	RunID    string
 }
 
 // AddMaster makes a master known, under the address that a configuration file gives. A known name keeps what it has.

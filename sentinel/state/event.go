@@ -12,6 +12,7 @@ const (
 	MasterReset       EventType = "master.reset"
 	ReplicaAdded      EventType = "replica.added"
 	ReplicaForgotten  EventType = "replica.forgotten"
+	ReplicaMoved      EventType = "replica.moved" // it is known by another address than before
 	AgentRegistered   EventType = "agent.registered"
 	AgentRemoved      EventType = "agent.removed"
 	FailoverBegun     EventType = "failover.begun"
@@ -50,7 +51,7 @@ type EventData struct {
 	Failover uint64        `json:"failover,omitempty"` // id of the failover: all its events share it
 	Cause    string        `json:"cause,omitempty"`
 	Evidence string        `json:"evidence,omitempty"`
-	From     config.Addr   `json:"from,omitempty"`    // old master; of an agent that had registered before: where clients found it
+	From     config.Addr   `json:"from,omitempty"`    // old master; of an agent that had registered before, or a replica that has moved: where it was
 	To       config.Addr   `json:"to,omitempty"`      // new master, or target
 	Replica  config.Addr   `json:"replica,omitempty"` // the one that was added or re-pointed
 	Replicas []config.Addr `json:"replicas,omitempty"`

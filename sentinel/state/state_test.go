@@ -127,6 +127,8 @@ func command(t *testing.T, d *datadriven.TestData, term uint64, s *State) Comman
 		return Command{Register: &Register{text("master"), failover.Process{Addr: addr("addr"), RunID: text("runid"), ReplID: text("replid")}}}
 	case "forget-replica":
 		return Command{Forget: &Register{text("master"), failover.Process{Addr: addr("addr"), RunID: text("runid")}}}
+	case "move-replica":
+		return Command{Move: &MoveReplica{text("master"), addr("from"), addr("to"), text("runid")}}
 	case "advance":
 		return Command{AdvanceCursor: &Cursor{Endpoint: text("endpoint"), ID: uint64(number("id"))}}
 	case "pause":
