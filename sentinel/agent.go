@@ -101,7 +101,6 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 	a.scripts = script.NewRunner(script.Config{Report: a.herald.script})
 	a.herald.scripts = scripts{a.scripts.Add, a.scripting}
 	a.names = monitor.NewNames(monitor.NamesConfig{Lookup: a.host.Lookup, Now: a.now, Allowed: a.resolves})
-	a.know(a.machine.State())
 	dial := a.names.Dial(monitor.Dial(host.watch()))
 	a.herald.told = a.told
 	a.redis = failover.NewRedis(a.named, a.names, failover.Dial(dial), a.now)
@@ -148,6 +147,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	defer a.node.Stop()
+	a.know(a.machine.State())
 	doors, err := a.open()
 	if err != nil {
 		return err

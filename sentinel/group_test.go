@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"picket/config"
+	"picket/monitor"
 	"picket/sentinel/lab"
 	"picket/sentinel/picture"
 )
@@ -38,8 +39,9 @@ type group struct {
 	members []*member
 	// cooldown after a failover; zero: the next one may come at once.
 	cooldown time.Duration
-	lease    time.Duration // zero: the usual one, which an agent that gets no time for a while may lose
-	mode     string        // of the agents
+	lease    time.Duration  // zero: the usual one, which an agent that gets no time for a while may lose
+	mode     string         // of the agents
+	lookup   monitor.Lookup // of the agents; nil: the machine's
 }
 
 // member is an agent that can be crashed and started again on the same data.
@@ -47,6 +49,7 @@ type member struct {
 	t      *testing.T
 	cfg    config.Config
 	log    lockedBuffer
+	lookup monitor.Lookup
 	adjust func(*Agent) // before Run
 
 	mu    sync.Mutex
@@ -138,7 +141,7 @@ func (g *group) startAgents(l *lab.Lab, adjust func(*Agent)) {
 		peers = append(peers, config.Peer{ID: fmt.Sprintf("agent-%d", i+1), Address: freeAddr(t, l)})
 	}
 	for i, p := range peers {
-		g.members = append(g.members, &member{t: t, adjust: adjust, cfg: config.Config{
+		g.members = append(g.members, &member{t: t, adjust: adjust, lookup: g.lookup, cfg: config.Config{
 			Cluster: "test", Mode: g.mode, ResolveHostnames: true, Announce: config.Announce{Hostnames: true}, Agents: peers, Local: g.servers[i].Addr,
 			Agent:   config.Agent{ID: p.ID, DataDir: filepath.Join(l.Dir, p.ID), ElectionTimeout: 300 * time.Millisecond},
 			Listen:  config.Listen{Sentinel: freeAddr(t, l), Peers: p.Address},
@@ -187,7 +190,7 @@ func (m *member) start() {
 	m.t.Helper()
 	cfg := m.cfg
 	cfg.Masters = slices.Clone(cfg.Masters) // adjust may change them
-	agent, err := New(&cfg, Host{}, zerolog.New(&m.log).Level(zerolog.DebugLevel).With().Timestamp().Logger(), "test")
+	agent, err := New(&cfg, Host{Lookup: m.lookup}, zerolog.New(&m.log).Level(zerolog.DebugLevel).With().Timestamp().Logger(), "test")
 	if err != nil {
 		m.t.Fatal(err)
 	}

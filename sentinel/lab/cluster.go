@@ -35,11 +35,15 @@ type ClusterOptions struct {
 	DownAfter, CrashGrace, FailoverTimeout time.Duration
 	Cooldown                               *time.Duration
 	Webhook                                *config.Webhook
-	Shadow                                 bool     // the agents only watch
-	Servers                                []*Redis // that run already, the first as the master; nil: new ones
-	LogLevel                               string   // default debug: logs go to files
-	Settings                               []string // more of the watched master's, a line each
-	Redis                                  []string // more configuration lines of each new server
+	Shadow                                 bool            // the agents only watch
+	Servers                                []*Redis        // that run already, the first as the master; nil: new ones
+	LogLevel                               string          // default debug: logs go to files
+	Settings                               []string        // more of the watched master's, a line each
+	Redis                                  []string        // more configuration lines of each new server
+	Renames                                []config.Rename // commands that the servers know by other names
+	File                                   []string        // more lines of the agents' files
+	Loopback                               string          // the IP address of everything, where it is on this machine; empty: 127.0.0.1
+	Named                                  string          // host by which the agents' files know the first master; empty: by its IP address
 }
 
 // host gives the i-th host.
@@ -133,7 +137,7 @@ func (c *Cluster) awaitListened(limit time.Duration) error {
 func (l *Lab) startReplicated(opts ClusterOptions) ([]*Redis, error) {
 	var servers []*Redis
 	for i := range opts.Hosts {
-		server := RedisOptions{Host: opts.host(i), Lines: opts.Redis}
+		server := RedisOptions{Host: opts.host(i), Loopback: opts.Loopback, Lines: opts.Redis, Renames: opts.Renames}
 		if len(servers) > 0 {
 			server.ReplicaOf = servers[0].Addr
 		}
@@ -166,7 +170,7 @@ func (c *Cluster) newAgent(id string, h *Host, local config.Addr) error {
 		usual int
 	}{{&a.Sentinel, SentinelPort}, {&a.Peers, peersPort}, {&a.HTTP, httpPort}} {
 		var err error
-		if *port.addr, err = l.addr(h, port.usual); err != nil {
+		if *port.addr, err = l.addr(h, c.opts.Loopback, port.usual); err != nil {
 			return err
 		}
 	}
@@ -188,7 +192,7 @@ func (c *Cluster) configure(a *Agent) error {
 	tmpl := template.Must(template.New("picket.yaml").Parse(agentTemplate))
 	var text bytes.Buffer
 	err := tmpl.Execute(&text, map[string]any{
-		"Agent": a, "Agents": listed, "Master": c.Redis[0].Addr, "Name": MasterName,
+		"Agent": a, "Agents": listed, "Master": c.known(c.Redis[0].Addr), "Name": MasterName,
 		"Quorum": c.opts.Hosts/2 + 1, "Options": c.opts, "Secret": c.opts.secret(),
 	})
 	if err == nil {
@@ -198,6 +202,14 @@ func (c *Cluster) configure(a *Agent) error {
 		return fmt.Errorf("configure %s: %w", a.ID, err)
 	}
 	return nil
+}
+
+// known is a server's address in the agents' files.
+func (c *Cluster) known(server config.Addr) config.Addr {
+	if c.opts.Named == "" || server != c.Redis[0].Addr {
+		return server
+	}
+	return config.NewAddr(c.opts.Named, server.Port())
 }
 
 // Status asks an agent for its picture, on its own host.
@@ -260,7 +272,7 @@ func (c *Cluster) agree(pictures []picture.Picture, master config.Addr) error {
 			return fmt.Errorf("%s knows %d masters", p.Agent, len(p.Masters))
 		}
 		switch m := p.Masters[0]; {
-		case m.Server.Addr != master || m.Server.State != "up":
+		case m.Server.Addr != c.known(master) || m.Server.State != "up":
 			return fmt.Errorf("%s: master is %s (%s)", p.Agent, m.Server.Addr, m.Server.State)
 		case m.Failover != nil:
 			return fmt.Errorf("%s: failover %d is still running", p.Agent, m.Failover.ID)

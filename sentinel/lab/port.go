@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -39,12 +40,12 @@ func (l *Lab) Port() (int, error) {
 }
 
 // addr gives where a program listens: on a host of its own on the usual port, on loopback on a reserved one.
-func (l *Lab) addr(h *Host, usual int) (config.Addr, error) {
+func (l *Lab) addr(h *Host, loopback string, usual int) (config.Addr, error) {
 	if h != nil {
 		return config.NewAddr(h.IP(), usual), nil
 	}
 	port, err := l.Port()
-	return config.NewAddr(h.IP(), port), err
+	return config.NewAddr(cmp.Or(loopback, h.IP()), port), err
 }
 
 // reserve holds the UDP port of the same number: other labs on the machine see it taken, and the kernel frees it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"picket/config"
+	"picket/monitor"
 )
 
 // Redis is one redis-server with a configuration file of its own, so that CONFIG REWRITE works.
@@ -22,13 +24,17 @@ type Redis struct {
 	Addr config.Addr
 	Dir  string
 	Conf string // path of its configuration file
+
+	renames []config.Rename
 }
 
 // RedisOptions shapes a server. The zero value is a master without persistence.
 type RedisOptions struct {
-	Host      *Host // where it runs
+	Host      *Host  // where it runs
+	Loopback  string // its IP address on this machine; empty: 127.0.0.1
 	ReplicaOf config.Addr
-	Lines     []string // more configuration lines
+	Lines     []string        // more configuration lines
+	Renames   []config.Rename // commands that it knows by other names
 }
 
 // ErrNoRedis says how to get redis-server.
@@ -41,17 +47,32 @@ func (l *Lab) StartRedis(opts RedisOptions) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := l.addr(opts.Host, redisPort)
+	addr, err := l.addr(opts.Host, opts.Loopback, redisPort)
 	if err != nil {
 		return nil, err
 	}
 	name := "redis-" + nameAt(opts.Host, addr)
-	r := &Redis{Host: opts.Host, Addr: addr, Dir: filepath.Join(l.Dir, name)}
+	r := &Redis{Host: opts.Host, Addr: addr, Dir: filepath.Join(l.Dir, name), renames: opts.Renames}
 	r.Conf = filepath.Join(r.Dir, "redis.conf")
 	if err := r.writeConf(opts); err != nil {
 		return nil, fmt.Errorf("configure %s: %w", name, err)
 	}
 	r.Process = l.process(name, filepath.Join(r.Dir, "redis.log"), opts.Host.on(program, r.Conf)...)
+	return r, r.Start()
+}
+
+// MoveRedis starts a server with the port and the configuration of one that is down, at another IP address of this machine.
+func (l *Lab) MoveRedis(like *Redis, ip string) (*Redis, error) {
+	program, err := FindRedis()
+	if err != nil {
+		return nil, err
+	}
+	r := &Redis{Host: like.Host, Addr: config.NewAddr(ip, like.Addr.Port()), Dir: like.Dir, Conf: filepath.Join(like.Dir, "redis-moved.conf")}
+	text := fmt.Sprintf("include %s\nbind %s\n", like.Conf, ip)
+	if err := os.WriteFile(r.Conf, []byte(text), 0o600); err != nil {
+		return nil, fmt.Errorf("configure %s at %s: %w", like.Name, ip, err)
+	}
+	r.Process = l.process(like.Name+"-moved", filepath.Join(r.Dir, "redis-moved.log"), r.Host.on(program, r.Conf)...)
 	return r, r.Start()
 }
 
@@ -88,6 +109,9 @@ func (r *Redis) writeConf(opts RedisOptions) error {
 	if opts.ReplicaOf != "" {
 		lines = append(lines, fmt.Sprintf("replicaof %s %d", opts.ReplicaOf.Host(), opts.ReplicaOf.Port()))
 	}
+	for _, rename := range opts.Renames {
+		lines = append(lines, fmt.Sprintf("rename-command %s %s", rename.Command, rename.As))
+	}
 	lines = append(lines, opts.Lines...)
 	return os.WriteFile(r.Conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 }
@@ -107,7 +131,7 @@ func (r *Redis) Start() error {
 // Client connects to the server from its own host, so that no fault of the network is in between; it never retries. The caller
 // closes it.
 func (r *Redis) Client() *redis.Client {
-	return redis.NewClient(&redis.Options{
+	return monitor.NewClient(&config.Master{RenameCommands: r.renames}, &redis.Options{
 		Addr: string(r.Addr), Dialer: r.Host.Dial, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: 2 * time.Second,
 		DisableIdentity: true, Protocol: 2,
 	})
@@ -146,13 +170,15 @@ func FullSyncs(ctx context.Context, servers []*Redis) (n int, err error) {
 	return n, nil
 }
 
+func hostPort(host, port string) config.Addr { return config.Addr(net.JoinHostPort(host, port)) }
+
 // Follows returns nil when the server is a replica of master with its link up.
 func (r *Redis) Follows(ctx context.Context, master config.Addr) error {
 	info, err := r.Info(ctx, "replication")
 	if err != nil {
 		return err
 	}
-	if got := config.Addr(info["master_host"] + ":" + info["master_port"]); info["role"] != "slave" || got != master {
+	if got := hostPort(info["master_host"], info["master_port"]); info["role"] != "slave" || got != master {
 		return fmt.Errorf("%s is a %s of %q, want a replica of %s", r.Name, info["role"], got, master)
 	}
 	if info["master_link_status"] != "up" {

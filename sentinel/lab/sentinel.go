@@ -49,7 +49,7 @@ func (l *Lab) StartSentinels(opts ClusterOptions) (*SentinelGroup, error) {
 }
 
 func (l *Lab) addSentinel(g *SentinelGroup, program string, opts ClusterOptions, h *Host) error {
-	addr, err := l.addr(h, SentinelPort)
+	addr, err := l.addr(h, opts.Loopback, SentinelPort)
 	if err != nil {
 		return err
 	}
