@@ -169,7 +169,8 @@ func (m *Monitor) startProber(w *watched) {
 	}
 	ctx, stop := context.WithCancel(m.ctx)
 	w.stop = stop
-	m.probers.Go(func() { w.prober.run(ctx) }) // asks one server; ends when it is not watched any more
+	prober := w.prober                       // another one may take its place
+	m.probers.Go(func() { prober.run(ctx) }) // asks one server; ends when it is not watched any more
 	m.startListener(w)
 }
 
@@ -183,7 +184,8 @@ func (m *Monitor) startListener(w *watched) {
 	default:
 		var ctx context.Context
 		ctx, w.deafen = context.WithCancel(m.ctx)
-		m.probers.Go(func() { listener{w.prober}.run(ctx) }) // hears one server; ends when nobody wants to know any more
+		prober := w.prober                                 // as above
+		m.probers.Go(func() { listener{prober}.run(ctx) }) // hears one server; ends when nobody wants to know any more
 	}
 }
 
