@@ -18,6 +18,8 @@ const (
 	// forgetTries is how often the servers are looked at: while clients write, the others need a moment to hold what the master had.
 	forgetTries = 20
 	forgetPause = 10 * time.Millisecond
+	// forgetLook bounds a look at a server: one that hangs tells nothing.
+	forgetLook = 500 * time.Millisecond
 )
 
 // Forget implements api.Orders: a replica that is gone for good need not be asked at a failover any more. It must not follow the
@@ -51,23 +53,33 @@ func (a *Agent) Forget(ctx context.Context, master string, server config.Addr) e
 
 // inspect looks at a master, and after that at its replicas: what these hold is compared with what the master had before.
 func (a *Agent) inspect(ctx context.Context, m *state.Master) (monitor.View, error) {
-	before, err := a.monitor.Refresh(ctx, m.Addr)
+	before, err := a.glance(ctx, m.Addr)
 	if err != nil {
 		return monitor.View{}, err
 	}
 	said := []*monitor.Observation{before}
+	view := a.monitor.View()
 	for _, r := range m.Replicas {
-		if o, err := a.monitor.Refresh(ctx, r); err == nil { // one that does not answer is known to be down
+		if view.Servers[r].State == monitor.Down {
+			continue
+		}
+		if o, err := a.glance(ctx, r); err == nil { // one that does not answer is soon known to be down
 			said = append(said, o)
 		}
 	}
-	view := a.monitor.View()
+	view = a.monitor.View()
 	for _, o := range said { // which the view may not show yet
 		server := view.Servers[o.Server]
 		server.Last = o
 		view.Servers[o.Server] = server
 	}
 	return view, nil
+}
+
+func (a *Agent) glance(ctx context.Context, server config.Addr) (*monitor.Observation, error) {
+	ctx, cancel := context.WithTimeout(ctx, forgetLook)
+	defer cancel()
+	return a.monitor.Refresh(ctx, server)
 }
 
 // forgettable says why a replica must not be forgotten; nil: it may. Clients wait for so many of them.
@@ -125,7 +137,8 @@ func lacking(m *state.Master, view monitor.View, wait int, gone ...config.Addr) 
 		}
 	}
 	if left-len(behind) < min(left, max(wait, 1)) {
-		return keep(gone[0], "what it acknowledged may be lacking on "+strings.Join(behind, ", "), "wait until one of these has caught up")
+		return keep(gone[0], "what it acknowledged may be lacking on "+strings.Join(behind, ", "),
+			"wait until one of these has caught up; where several are gone for good, SENTINEL RESET forgets them together")
 	}
 	return nil
 }
@@ -133,8 +146,6 @@ func lacking(m *state.Master, view monitor.View, wait int, gone ...config.Addr) 
 // Reset implements resp.Registry: replicas that are gone are forgotten, as far as nothing can be lost by that, and the last failover is as good as
 // acknowledged. Those that are there stay, so that there is no moment in which a failover would find none.
 func (a *Agent) Reset(ctx context.Context, master string) error {
-	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
-	defer cancel()
 	l := a.look()
 	m := l.master(master)
 	if m == nil {
@@ -153,6 +164,8 @@ func (a *Agent) Reset(ctx context.Context, master string) error {
 // departed lists the replicas that may be forgotten together: they are down, and those that are left hold all that they have acknowledged. Those that
 // have acknowledged nothing need not wait for that.
 func (a *Agent) departed(ctx context.Context, m *state.Master) []config.Addr {
+	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
+	defer cancel()
 	var dead, idle []config.Addr
 	for range forgetTries {
 		view, err := a.inspect(ctx, m)

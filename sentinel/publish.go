@@ -28,11 +28,20 @@ func (h *herald) publish(messages []resp.Message, masters ...string) {
 	}
 }
 
+// owners are all masters.
+func (h *herald) owners() []resp.Owner {
+	masters := h.machine.State().Masters
+	owners := make([]resp.Owner, len(masters))
+	for i := range masters {
+		owners[i] = h.owner(&masters[i], masters[i].Addr)
+	}
+	return owners
+}
+
 // publishAll tells subscribers something of each master.
 func (h *herald) publishAll(of func(resp.Owner) []resp.Message) {
-	masters := h.machine.State().Masters
-	for i := range masters {
-		h.publish(of(h.owner(&masters[i], masters[i].Addr)), masters[i].Name)
+	for _, o := range h.owners() {
+		h.publish(of(o), o.Name)
 	}
 }
 
@@ -47,11 +56,21 @@ func (h *herald) publishCommitted(e state.Event) {
 		return
 	case state.AgentRegistered:
 		if who, known := h.speaker(e.Data.Agent); known && e.Data.Agent != h.self {
-			h.publishAll(func(o resp.Owner) []resp.Message { return resp.FromRegistered(h.spoken(e), who, o) })
+			h.displaced(e.Data.Agent, who)
+			h.publish(resp.FromRegistered(h.spoken(e), who, h.owners()))
 		}
 		return
 	}
 	h.publish(resp.FromCommitted(h.spoken(e), resp.Update{}), e.Master)
+}
+
+// displaced tells which other agent had the address by which one has registered.
+func (h *herald) displaced(agent string, who resp.Speaker) {
+	for _, other := range h.machine.State().Agents {
+		if former, known := h.speaker(other.ID); known && other.ID != agent && former.Addr == who.Addr {
+			h.publish(resp.FromDisplaced(former, h.owners()))
+		}
+	}
 }
 
 // update says what a switch means to this agent. Servers that nobody watches any more are forgotten then.

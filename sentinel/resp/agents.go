@@ -28,16 +28,33 @@ func (s Speaker) describe(o Owner) string {
 	return fmt.Sprintf("sentinel %s %s %d @ %s %s %d", s.MyID, s.Addr.Host(), s.Addr.Port(), o.Name, o.Master.Host(), o.Master.Port())
 }
 
-// FromRegistered tells the watchers of a master that an agent has registered: a new one, or one that clients knew by another address.
-func FromRegistered(e state.Event, who Speaker, o Owner) []Message {
-	switch e.Data.From {
-	case "":
-		return []Message{{"+sentinel", who.describe(o)}}
-	case who.Addr:
-		return nil // something else is different
+// FromRegistered tells the watchers of masters that an agent has registered: a new one, or one that clients knew by another address. Of a move Sentinel tells
+// with the first master, and how many others it concerns.
+func FromRegistered(e state.Event, who Speaker, masters []Owner) []Message {
+	var messages []Message
+	switch {
+	case len(masters) == 0 || e.Data.From == who.Addr: // something else is different
+	case e.Data.From == "":
+		for _, o := range masters {
+			messages = append(messages, Message{"+sentinel", who.describe(o)})
+		}
+	default:
+		o, others := masters[0], len(masters)-1
+		messages = append(messages, Message{"+sentinel-address-switch", fmt.Sprintf("%s ip %s port %d for %s", describeMaster(o.Name, o.Master),
+			who.Addr.Host(), who.Addr.Port(), who.MyID)})
+		if others > 0 {
+			messages = append(messages, Message{"+sentinel-address-update", fmt.Sprintf("%s %d additional matching instances", who.describe(o), others)})
+		}
 	}
-	return []Message{{"+sentinel-address-switch", fmt.Sprintf("%s ip %s port %d for %s", describeMaster(o.Name, o.Master),
-		who.Addr.Host(), who.Addr.Port(), who.MyID)}}
+	return messages
+}
+
+// FromDisplaced tells the watchers of masters that an agent can't be where it said, because another one has registered there.
+func FromDisplaced(former Speaker, masters []Owner) []Message {
+	if len(masters) == 0 {
+		return nil
+	}
+	return []Message{{"+sentinel-invalid-addr", former.describe(masters[0])}}
 }
 
 // FromSilence tells the watchers of a master that an agent is not heard, or is heard again.

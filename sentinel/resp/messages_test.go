@@ -86,10 +86,16 @@ func TestOfAgents(t *testing.T) {
 		got  []Message
 		want []Message
 	}{
-		{"new", FromRegistered(registered(""), who, o), []Message{{"+sentinel", agent}}},
-		{"moved", FromRegistered(registered("10.0.1.9:26379"), who, o),
+		{"new", FromRegistered(registered(""), who, []Owner{o}), []Message{{"+sentinel", agent}}},
+		{"moved", FromRegistered(registered("10.0.1.9:26379"), who, []Owner{o}),
 			[]Message{{"+sentinel-address-switch", master + " ip 10.0.1.2 port 26379 for abcd"}}},
-		{"in another zone", FromRegistered(registered("10.0.1.2:26379"), who, o), nil},
+		{"moved, of several masters", FromRegistered(registered("10.0.1.9:26379"), who, []Owner{o, {Name: "jobs", Master: "10.0.0.2:6379", IsMaster: true}, {Name: "x"}}),
+			[]Message{
+				{"+sentinel-address-switch", master + " ip 10.0.1.2 port 26379 for abcd"},
+				{"+sentinel-address-update", agent + " 2 additional matching instances"},
+			}},
+		{"in another zone", FromRegistered(registered("10.0.1.2:26379"), who, []Owner{o}), nil},
+		{"displaced", FromDisplaced(who, []Owner{o, {Name: "x"}}), []Message{{"+sentinel-invalid-addr", agent}}},
 		{"silent", FromSilence(who, o, true), []Message{{"+sdown", agent}}},
 		{"heard", FromSilence(who, o, false), []Message{{"-sdown", agent}}},
 		{"attempt", Attempt(o), []Message{{"+try-failover", master}}},
