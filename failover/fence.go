@@ -2,10 +2,8 @@ package failover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -108,13 +106,18 @@ func fence(ctx context.Context, c *redis.Client, a Action) (*monitor.Observation
 	return o, nil
 }
 
-// unfence lets a server take writes again, as far as Picket had forbidden them.
+// unfence lets a server take writes again, as far as Picket had forbidden them. First the fence is taken away, so that none of the writers that
+// wait is refused.
 func unfence(ctx context.Context, c *redis.Client, server config.Addr) (*monitor.Observation, error) {
 	is, err := readFence(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	return commandAndInfo(ctx, c, server, func(pipe redis.Pipeliner) { setFence(ctx, pipe, is, is.unfenced()) })
+	o, err := commandAndInfo(ctx, c, server, func(pipe redis.Pipeliner) { setFence(ctx, pipe, is, is.unfenced()) })
+	if err == nil && o.Role == "master" {
+		err = letGo(ctx, c)
+	}
+	return o, err
 }
 
 // hold has a server keep its writers waiting, for a while.
@@ -122,16 +125,12 @@ func hold(ctx context.Context, c *redis.Client, a Action) (*monitor.Observation,
 	return commandAndInfo(ctx, c, a.Server, command("CLIENT", "PAUSE", strconv.FormatInt(a.For.Milliseconds(), 10), "WRITE"))
 }
 
-// letGo has the writers go on: first the fence is taken away, so that none of those that wait is refused.
+// letGo has the writers go on. Servers older than 6.2 don't know the command, and have held nobody.
 func letGo(ctx context.Context, c *redis.Client) error {
-	is, err := readFence(ctx, c)
-	if err != nil && !lacksCommand(err) {
-		return err
+	err := c.Do(ctx, "CLIENT", "UNPAUSE").Err()
+	if isReply(err) {
+		return nil
 	}
-	pipe := c.Pipeline()
-	setFence(ctx, pipe, is, is.unfenced())
-	pipe.Do(ctx, "CLIENT", "UNPAUSE")
-	_, err = pipe.Exec(ctx)
 	return err
 }
 
@@ -141,10 +140,4 @@ func disconnectClients(ctx context.Context, c *redis.Client) error {
 	pipe.Do(ctx, "CLIENT", "KILL", "TYPE", "pubsub")
 	_, err := pipe.Exec(ctx)
 	return err
-}
-
-// lacksCommand says whether a server refused because a command is renamed or forbidden.
-func lacksCommand(err error) bool {
-	var reply redis.Error
-	return errors.As(err, &reply) && (strings.HasPrefix(reply.Error(), "ERR unknown") || strings.HasPrefix(reply.Error(), "NOPERM"))
 }

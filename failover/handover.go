@@ -181,16 +181,21 @@ func (s Situation) died() Move {
 	return s.commit(Step{Kind: StepAbort, Why: "the master died before another one was promoted"})
 }
 
-// rollBack lets the writers go on, and gives the failover up. A server that can't be reached loses its fence by the agent beside it.
+// rollBack gives the failover up, and then lets the writers go on: before that is agreed, another leader may have promoted the target, and
+// what this one sends may arrive late. The fence, if there is one, is taken away by the agent beside the server, which knows what was agreed, or as a
+// repair; it lets the writers go on, too, so that none of those that wait is refused. An order by the server's own command is taken back first: it
+// goes on by itself.
 func (s Situation) rollBack(k Knowledge, why string) Move {
 	old := s.Record.Old
+	move := s.commit(Step{Kind: StepAbort, Why: why})
 	switch {
-	case !s.Record.HandOver, k.Released:
-		return s.commit(Step{Kind: StepAbort, Why: why})
+	case !s.Record.HandOver, s.Record.Native && k.Released:
 	case k.Busy[old]:
 		return Move{Until: s.Now.Add(retryAfter)}
 	case s.Record.Native:
 		return Move{Actions: []Action{{Kind: Recall, Server: old}}}
+	case !k.fenced():
+		move.Actions = []Action{{Kind: Release, Server: old}}
 	}
-	return Move{Actions: []Action{{Kind: Release, Server: old}}}
+	return move
 }

@@ -37,7 +37,7 @@ type Knowledge struct {
 	Seen      map[config.Addr]*monitor.Observation // replicas, as read while the master was held, or after they were told to follow
 	Promoted  bool                                 // ROLE of the target says master
 	Told      map[config.Addr]bool                 // told to follow the new master
-	Released  bool                                 // it was tried to let the old master's writers go on
+	Released  bool                                 // it was tried to take back what the old master does by itself
 	Persisted bool                                 // the target has been told to write its role to its file
 	Remarks   map[string][]config.Addr             // what did not work and did not matter enough to fail, and where
 
@@ -59,10 +59,10 @@ const (
 	Promote                          // make it a master
 	Follow                           // make it a replica of Master
 	Hold                             // hold its writers, and read
-	Release                          // let them go on
+	Release                          // let them go on; a fence stays
 	Fence                            // have it refuse writes, disconnect its clients, and read
 	BlindFence                       // the same for one that does not answer
-	Unfence                          // take a fence away, if there is one, and read
+	Unfence                          // take a fence away, if there is one, let writers go on, and read
 	Persist                          // have it write its role to its configuration file
 	HandOver                         // have it make Master, one of its replicas, the master by its own means
 	Recall                           // give that up
@@ -84,7 +84,7 @@ type Action struct {
 // Move is what to do now: commit a step, do actions side by side, or wait.
 type Move struct {
 	Commit  *Step
-	Actions []Action
+	Actions []Action  // where there is a step, once when it is certainly in the log, whatever comes of them
 	Until   time.Time // look again then, at the latest; zero: when something changes
 	Blocker *Blocker
 	Done    bool

@@ -73,7 +73,11 @@ func show(m Move) string {
 	case m.Commit != nil:
 		text := map[StepKind]string{StepResume: "resume", StepPromote: "promote", StepSwitch: "switch", StepRepoint: "repoint",
 			StepEnd: "end", StepAbort: "abort"}[m.Commit.Kind]
-		return strings.TrimSpace(fmt.Sprintf("%s %s%s", text, m.Commit.Target, m.Commit.Replica))
+		text = strings.TrimSpace(fmt.Sprintf("%s %s%s", text, m.Commit.Target, m.Commit.Replica))
+		for _, a := range m.Actions {
+			text += fmt.Sprintf(", %s %s", a.Kind, a.Server)
+		}
+		return text
 	}
 	var parts []string
 	for _, a := range m.Actions {
@@ -428,14 +432,15 @@ func TestNext_Held(t *testing.T) {
 		"an earlier leader's fence is as good":      {with(resumed, held(100, 100), at(100), fenced), "promote 10.0.0.3:6379"},
 		"which does not mean that all has arrived":  {with(resumed, held(100, 100), at(99), fenced), readBoth},
 		"another history":                           {with(held(100, 100), at(100), func(_ *Situation, k *Knowledge) { k.Seen[replicaB].ReplID = "cccc" }), readBoth},
-		"too long: writers go on":                   {with(held(100, 100), late), "release the writers of 10.0.0.1:6379"},
-		"and nothing has changed":                   {with(held(100, 100), late, released), "abort"},
+		"too long: writers go on":                   {with(held(100, 100), late), "abort, release the writers of 10.0.0.1:6379"},
+		"and the agent beside it takes the fence":   {with(held(100, 100), at(99), fenced, late), "abort"},
+		"what is under way is waited for":           {with(held(100, 100), late, func(_ *Situation, k *Knowledge) { k.Busy[oldMaster] = true }), "wait"},
 		"the target is lost":                        {with(held(100, 100), lost), "wait"},
-		"nobody has promoted it: writers go on":     {with(held(100, 100), lost, late), "release the writers of 10.0.0.1:6379"},
+		"nobody has promoted it: writers go on":     {with(held(100, 100), lost, late), "abort, release the writers of 10.0.0.1:6379"},
 		"this leader may have: no way back":         {with(held(100, 100), fenced, lost, late), "read 10.0.0.3:6379"},
 		"an earlier one may have: no way back":      {with(resumed, held(100, 100), lost, late), "read 10.0.0.3:6379"},
 		"it has been promoted":                      {with(resumed, role, late), "promote 10.0.0.3:6379"},
-		"the target was restarted: writers go on":   {with(held(100), func(s *Situation, _ *Knowledge) { s.Record.RunID = "before" }), "release the writers of 10.0.0.1:6379"},
+		"the target was restarted: writers go on":   {with(held(100), func(s *Situation, _ *Knowledge) { s.Record.RunID = "before" }), "abort, release the writers of 10.0.0.1:6379"},
 		"the master dies":                           {with(held(100), dead), "abort"},
 		"it dies when nothing can be lost any more": {with(held(100, 100), at(100), fenced, dead), "promote 10.0.0.3:6379"},
 		"by itself":                              {with(native), "hand over 10.0.0.1:6379"},

@@ -290,8 +290,8 @@ func transform(ctx context.Context, c *redis.Client, server config.Addr, host, p
 	}
 	if o.Role == "slave" {
 		// Writers that were held for a hand-over are told that this is a replica, so that they know that nothing was written; then they are
-		// disconnected. Servers older than 6.2 don't know the command, and have held nobody.
-		_ = c.Do(ctx, "CLIENT", "UNPAUSE").Err()
+		// disconnected.
+		_ = letGo(ctx, c) // the pause runs out
 	}
 	if err := disconnectClients(ctx, c); err != nil && !isReply(err) {
 		return nil, "", err

@@ -109,34 +109,49 @@ func TestFence_StaysOnAServerThatRefusesItsRole(t *testing.T) {
 	}
 }
 
-// TestFollow_AnswersHeldWriters: who waits while a master is handed over learns that nothing was written, and that it must go elsewhere.
-func TestFollow_AnswersHeldWriters(t *testing.T) {
-	r, servers, client := newServers(t)
-	do := func(a failover.Action) {
-		t.Helper()
-		a.Server = r.Addr
-		if _, _, err := servers.Do(t.Context(), "m", a); err != nil {
-			t.Fatal(err)
-		}
-	}
-	do(failover.Action{Kind: failover.Hold, For: time.Minute})
-	writer := redis.NewClient(&redis.Options{Addr: string(r.Addr), MaxRetries: -1, ReadTimeout: 10 * time.Second})
-	defer writer.Close()
-	answer := make(chan error)
-	go func() { answer <- writer.Set(t.Context(), "k", "v", 0).Err() }() // ends when the server is released, at the latest when it is killed
-	err := lab.Await(5*time.Second, "the writer waits", func(ctx context.Context) error {
-		list, err := client.ClientList(ctx).Result()
-		if err == nil && !strings.Contains(list, "cmd=set") {
-			err = fmt.Errorf("it does not: %s", list)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	do(failover.Action{Kind: failover.Follow, Master: failover.Silent})
-	if err := <-answer; err == nil || !strings.HasPrefix(err.Error(), "READONLY") {
-		t.Errorf("a writer that was held is answered %v", err)
+// TestHeldWriters: who waits while a master is handed over learns that nothing was written, and that it must go elsewhere; or, where that was given
+// up, writes.
+func TestHeldWriters(t *testing.T) {
+	for name, c := range map[string]struct {
+		then []failover.Action
+		want string // what a writer is answered
+	}{
+		"it follows another one":     {[]failover.Action{{Kind: failover.Follow, Master: failover.Silent}}, "READONLY"},
+		"it goes on":                 {[]failover.Action{{Kind: failover.Release}}, ""},
+		"it goes on, and was fenced": {[]failover.Action{{Kind: failover.Fence, Quiet: true}, {Kind: failover.Unfence}}, ""},
+		"it goes on, and is fenced":  {[]failover.Action{{Kind: failover.Fence, Quiet: true}, {Kind: failover.Release}}, "NOREPLICAS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, servers, client := newServers(t)
+			do := func(a failover.Action) {
+				t.Helper()
+				a.Server = r.Addr
+				if _, _, err := servers.Do(t.Context(), "m", a); err != nil {
+					t.Fatal(err)
+				}
+			}
+			do(failover.Action{Kind: failover.Hold, For: time.Minute})
+			writer := redis.NewClient(&redis.Options{Addr: string(r.Addr), MaxRetries: -1, ReadTimeout: 10 * time.Second})
+			defer writer.Close()
+			answer := make(chan error)
+			go func() { answer <- writer.Set(t.Context(), "k", "v", 0).Err() }() // ends when the server is released, at the latest when it is killed
+			err := lab.Await(5*time.Second, "the writer waits", func(ctx context.Context) error {
+				list, err := client.ClientList(ctx).Result()
+				if err == nil && !strings.Contains(list, "cmd=set") {
+					err = fmt.Errorf("it does not: %s", list)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range c.then {
+				do(a)
+			}
+			if err := <-answer; (err == nil) != (c.want == "") || err != nil && !strings.HasPrefix(err.Error(), c.want) {
+				t.Errorf("a writer that was held is answered %v, want %q", err, c.want)
+			}
+		})
 	}
 }
 

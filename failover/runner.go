@@ -108,6 +108,7 @@ func (r *Runner) Run(ctx context.Context, master string) error {
 		if move.Commit != nil {
 			if r.commit(ctx, *move.Commit) {
 				r.committed(s, &k, *move.Commit)
+				r.afterwards(ctx, master, move.Actions)
 				continue
 			}
 			// It may be in the log all the same. The situation tells, when something has changed or after a while.
@@ -147,6 +148,18 @@ func (r *Runner) committed(s Situation, k *Knowledge, step Step) {
 		}
 	case StepRepoint:
 		r.env.Report(Progress{Master: s.Record.Master, Kind: RepointDone, Server: step.Replica})
+	}
+}
+
+// afterLimit bounds what is done after a step: whoever waits for the end of a failover waits for it, too.
+const afterLimit = 200 * time.Millisecond
+
+// afterwards does what may be done only when a step is in the log.
+func (r *Runner) afterwards(ctx context.Context, master string, actions []Action) {
+	ctx, cancel := context.WithTimeout(ctx, afterLimit)
+	defer cancel()
+	for _, a := range actions {
+		_, _ = r.do(ctx, master, a) // that it failed is reported
 	}
 }
 
@@ -214,7 +227,7 @@ func (r *Runner) learn(f finished, master string, k *Knowledge) {
 	if f.err != nil {
 		delete(k.Seen, a.Server) // look again before anything is done to it
 		delete(k.Read, a.Server)
-		k.Released = k.Released || a.Kind == Release || a.Kind == Recall // a hand-over that is given up waits for no server
+		k.Released = k.Released || a.Kind == Recall // a hand-over that is given up waits for no server
 		r.env.Report(Progress{Master: master, Kind: ActionFailed, Server: a.Server, Err: f.err})
 		return
 	}
@@ -231,7 +244,7 @@ func (r *Runner) learn(f finished, master string, k *Knowledge) {
 		k.HeldAt, k.Held = f.began, nil
 	case Fence:
 		k.hold(f.seen)
-	case Release, Recall:
+	case Recall:
 		k.Released = true
 	case Persist:
 		k.Persisted = true
