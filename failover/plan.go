@@ -41,7 +41,15 @@ type Knowledge struct {
 	Persisted bool                                 // the target has been told to write its role to its file
 	Remarks   map[string][]config.Addr             // what did not work and did not matter enough to fail, and where
 
-	old config.Addr // the master that is replaced
+	old   config.Addr // the master that is replaced
+	place place       // in which the failover was seen last
+}
+
+// place is how far a failover has come, as its record says.
+type place struct {
+	phase     Phase
+	epoch     uint64
+	repointed int
 }
 
 // Attempt is a finished action.

@@ -97,6 +97,7 @@ func (r *Runner) Run(ctx context.Context, master string) error {
 		if !leads {
 			return nil
 		}
+		k.arrive(s)
 		move := Next(s, k)
 		if move.Done {
 			return nil
@@ -107,7 +108,9 @@ func (r *Runner) Run(ctx context.Context, master string) error {
 		blocked = move.Blocker
 		if move.Commit != nil {
 			if r.commit(ctx, *move.Commit) {
-				r.committed(s, &k, *move.Commit)
+				if move.Commit.Kind == StepRepoint {
+					r.env.Report(Progress{Master: master, Kind: RepointDone, Server: move.Commit.Replica})
+				}
 				r.afterwards(ctx, master, move.Actions)
 				continue
 			}
@@ -134,21 +137,25 @@ func (r *Runner) commit(ctx context.Context, s Step) bool {
 	return true
 }
 
-// committed notes that a new phase began, which is given its own time.
-func (r *Runner) committed(s Situation, k *Knowledge, step Step) {
-	k.Since = r.env.Now()
-	k.Tried = map[config.Addr]Attempt{} // what comes next is something else, and need not wait
-	switch step.Kind {
-	case StepSwitch:
-		// What was read in the phases before says nothing about who follows the new master.
-		heir := k.Seen[s.Record.Target]
-		k.Seen = map[config.Addr]*monitor.Observation{}
-		if heir != nil {
-			k.Seen[s.Record.Target] = heir
-		}
-	case StepRepoint:
-		r.env.Report(Progress{Master: s.Record.Master, Kind: RepointDone, Server: step.Replica})
+// arrive notes that a new step is in the log, whoever heard of that: what comes next is something else, need not wait, and is given its own time.
+func (k *Knowledge) arrive(s Situation) {
+	r := s.Record
+	if r == nil {
+		return
 	}
+	at := place{r.Phase, r.Epoch, len(r.Repointed)}
+	if before := k.place; at != before && before.phase != 0 {
+		k.Since, k.Tried = s.Now, map[config.Addr]Attempt{}
+		if at.phase != before.phase && at.phase == Switched {
+			// What was read in the phases before says nothing about who follows the new master.
+			heir := k.Seen[r.Target]
+			k.Seen = map[config.Addr]*monitor.Observation{}
+			if heir != nil {
+				k.Seen[r.Target] = heir
+			}
+		}
+	}
+	k.place = at
 }
 
 // afterLimit bounds what is done after a step: whoever waits for the end of a failover waits for it, too.
