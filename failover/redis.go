@@ -52,6 +52,7 @@ type servers struct {
 
 	mu      sync.Mutex
 	clients map[clientKey]client
+	strays  sync.WaitGroup // actions that nobody may be waiting for any more
 }
 
 type clientKey struct {
@@ -123,6 +124,7 @@ func (s *servers) discard(key clientKey, err error) {
 }
 
 func (s *servers) Close() error {
+	s.strays.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
@@ -136,9 +138,31 @@ func (s *servers) Close() error {
 // staleTries bounds how many connections one after the other may turn out to be closed.
 const staleTries = 8
 
-// Do implements Redis. A connection of the pool may have been closed by the server long ago, as those of all clients are when it is fenced, and in
-// a partition nobody could tell: then the next one is tried at once. Every action may be carried out twice.
+// outcome is what came of an action.
+type outcome struct {
+	o      *monitor.Observation
+	remark string
+	err    error
+}
+
+// Do implements Redis. The client library heeds only deadlines: who gives an action up does not wait for a server that hangs.
 func (s *servers) Do(ctx context.Context, master string, a Action) (o *monitor.Observation, remark string, err error) {
+	done := make(chan outcome, 1)
+	s.strays.Go(func() { // ends at the deadline at the latest
+		o, remark, err := s.try(ctx, master, a)
+		done <- outcome{o, remark, err}
+	})
+	select {
+	case came := <-done:
+		return came.o, came.remark, came.err
+	case <-ctx.Done():
+		return nil, "", fmt.Errorf("%s %s: %w", a.Kind, a.Server, ctx.Err())
+	}
+}
+
+// try carries an action out. A connection of the pool may have been closed by the server long ago, as those of all clients are when it is fenced, and in
+// a partition nobody could tell: then the next one is tried at once. Every action may be carried out twice.
+func (s *servers) try(ctx context.Context, master string, a Action) (o *monitor.Observation, remark string, err error) {
 	for range staleTries {
 		if o, remark, err = s.once(ctx, master, a); err == nil || ctx.Err() != nil || !closed(err) {
 			break

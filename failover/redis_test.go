@@ -244,6 +244,24 @@ func TestDo_FindsAServerThatWasStartedAgain(t *testing.T) {
 	}
 }
 
+// TestDo_ThatIsGivenUpWaitsForNobody: a failover that has ended must not keep the next one waiting for a server that hangs.
+func TestDo_ThatIsGivenUpWaitsForNobody(t *testing.T) {
+	r, servers, _ := newServers(t)
+	if err := r.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	time.AfterFunc(50*time.Millisecond, cancel)
+	began := time.Now()
+	_, _, err := servers.Do(ctx, "m", failover.Action{Kind: failover.Read, Server: r.Addr})
+	if took := time.Since(began); !errors.Is(err, context.Canceled) || took > time.Second {
+		t.Errorf("it took %s: %v", took, err)
+	}
+	if err := r.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // breaking is a connection that finds, when it is used again, that the other side has closed it.
 type breaking struct {
 	net.Conn
