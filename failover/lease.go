@@ -96,7 +96,8 @@ type Ask struct {
 	Span   time.Duration
 }
 
-// Promises is the side of a voter. It is plain data, for one goroutine.
+// Promises is the side of a voter. It is plain data, for one goroutine. What it keeps is bounded by the members of the group and the servers that
+// were agreed masters: the caller lets nobody else in.
 type Promises struct {
 	quiet    time.Time // before, this agent may be bound by promises that it has forgotten
 	made     map[holding]promise
@@ -117,7 +118,11 @@ type promise struct {
 type release struct {
 	boot, round uint64
 	why         string
+	told        time.Time
 }
+
+// ReleaseFor is how long a release counts: who has released a lease, and still has no use for one, tells it several times within that.
+const ReleaseFor = time.Second
 
 // NewPromises are those of an agent that starts now and may have promised something for up to span before.
 func NewPromises(now time.Time, span time.Duration) *Promises {
@@ -147,14 +152,14 @@ func (p *Promises) Promise(now time.Time, a Ask) (refusal string) {
 }
 
 // Released takes the promises back that an agent has no use for any more: its Redis is dead, or takes no writes.
-func (p *Promises) Released(a Ask, why string) {
+func (p *Promises) Released(now time.Time, a Ask, why string) {
 	h := holding{a.Holder, a.Server}
 	made, promised := p.made[h]
 	if promised && (made.boot != a.Boot || made.round > a.Round) {
 		return // overtaken by a newer question, or of a process whose order to that one is not known
 	}
 	delete(p.made, h)
-	p.released[h] = release{a.Boot, a.Round, why}
+	p.released[h] = release{a.Boot, a.Round, why, now}
 }
 
 // Bound is until when this agent may not vote for a failover of the server, and why; zero: it may.
@@ -178,26 +183,11 @@ func (p *Promises) Vote(now time.Time, server config.Addr, span time.Duration) {
 	p.voted[server] = now.Add(2 * Outlast(span))
 }
 
-// LetGo says why the agent beside a server has released its lease; empty: it has not.
-func (p *Promises) LetGo(holder string, server config.Addr) string {
-	return p.released[holding{holder, server}].why
-}
-
-// Forget drops what belongs to servers that are no masters, and to agents that are no members.
-func (p *Promises) Forget(now time.Time, keep func(holder string, server config.Addr) bool) {
-	for h, made := range p.made {
-		if !now.Before(made.until) {
-			delete(p.made, h)
-		}
+// LetGo says why the agent beside a server has released its lease; empty: it has not, or said so too long ago.
+func (p *Promises) LetGo(now time.Time, holder string, server config.Addr) string {
+	r := p.released[holding{holder, server}]
+	if now.Sub(r.told) >= ReleaseFor {
+		return ""
 	}
-	for h := range p.released {
-		if !keep(h.holder, h.server) {
-			delete(p.released, h)
-		}
-	}
-	for server, until := range p.voted {
-		if !now.Before(until) {
-			delete(p.voted, server)
-		}
-	}
+	return r.why
 }

@@ -62,19 +62,19 @@ func TestPromises(t *testing.T) {
 		"of another server":            {func(p *Promises) { b := ask; b.Server = replicaA; p.Promise(after(1000), b) }, 1001, ""},
 		"released": {func(p *Promises) {
 			p.Promise(after(1000), ask)
-			p.Released(ask, "dead")
+			p.Released(after(1000), ask, "dead")
 		}, 1001, ""},
 		"an older round is released": {func(p *Promises) {
 			p.Promise(after(1000), ask)
 			old := ask
 			old.Round--
-			p.Released(old, "dead")
+			p.Released(after(1000), old, "dead")
 		}, 1001, "holds the lease"},
 		"an older process releases": {func(p *Promises) {
 			p.Promise(after(1000), ask)
 			old := ask
 			old.Boot = 9
-			p.Released(old, "dead")
+			p.Released(after(1000), old, "dead")
 		}, 1001, "holds the lease"},
 	} {
 		p := NewPromises(start, span)
@@ -95,15 +95,15 @@ func TestPromises_NoneAfterAVoteOrARelease(t *testing.T) {
 	if why := p.Promise(after(1630), ask); why != "" {
 		t.Errorf("refused later: %s", why)
 	}
-	p.Released(ask, "dead")
+	p.Released(after(1630), ask, "dead")
 	if p.Promise(after(1640), ask) == "" {
 		t.Error("a question from before the release is answered")
 	}
-	if p.LetGo("a", oldMaster) != "dead" {
-		t.Error("the release is forgotten")
+	if p.LetGo(after(2629), "a", oldMaster) != "dead" || p.LetGo(after(2630), "a", oldMaster) != "" {
+		t.Error("the release counts for another time than ReleaseFor")
 	}
 	ask.Round++
-	if why := p.Promise(after(1650), ask); why != "" || p.LetGo("a", oldMaster) != "" {
+	if why := p.Promise(after(1650), ask); why != "" || p.LetGo(after(1650), "a", oldMaster) != "" {
 		t.Errorf("a question from after the release: %q", why)
 	}
 }

@@ -124,10 +124,13 @@ func (a *Agent) noted(from consensus.ServerID, n note) {
 	}
 }
 
-// released: the holder has no use for promises any more, so that nobody need wait for them.
+// released: the holder has no use for promises any more, so that nobody need wait for them. Of servers that are no masters nobody has asked for any.
 func (a *Agent) released(from consensus.ServerID, n note) {
+	if m := a.machine.State().Owner(n.Server); m == nil || m.Addr != n.Server {
+		return
+	}
 	a.ledger.mu.Lock()
-	a.ledger.promises.Released(failover.Ask{Holder: string(from), Boot: n.Boot, Server: n.Server, Round: n.Round}, n.Why)
+	a.ledger.promises.Released(a.now(), failover.Ask{Holder: string(from), Boot: n.Boot, Server: n.Server, Round: n.Round}, n.Why)
 	a.ledger.mu.Unlock()
 	a.poke()
 }
@@ -182,7 +185,7 @@ func (a *Agent) lessee(s *state.State, m *state.Master, term consensus.Term) fai
 	a.ledger.mu.Lock()
 	defer a.ledger.mu.Unlock()
 	return failover.Lessee{
-		Agent: agent.ID, Released: a.ledger.promises.LetGo(agent.ID, server), Timely: a.ledger.timely[m.Name] == term && term != 0,
+		Agent: agent.ID, Released: a.ledger.promises.LetGo(a.now(), agent.ID, server), Timely: a.ledger.timely[m.Name] == term && term != 0,
 	}
 }
 
