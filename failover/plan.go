@@ -429,8 +429,9 @@ func (s Situation) unfinished(k Knowledge, open []config.Addr) string {
 	return ""
 }
 
-// heirFresh is how old a look at the new master may be for others to be told to follow it.
-const heirFresh = time.Second
+// heirFresh is how old a look at the new master may be for others to be told to follow it: within that no process dies and another one
+// listens in its place.
+const heirFresh = 100 * time.Millisecond
 
 // heir is the latest look at the new master; nil: there was none.
 func (s Situation) heir(k Knowledge) *monitor.Observation {
