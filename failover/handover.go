@@ -33,6 +33,9 @@ const (
 	pollHeld = time.Millisecond
 )
 
+// takesNoWrites: somebody has fenced the master, and may be about to take the fence away, which must not be the one that this hand-over relies on.
+const takesNoWrites = "the master is fenced, and takes no writes"
+
 // nextHandOver waits for a replica that is close behind, and has it agreed on.
 func nextHandOver(s Situation, k Knowledge) Move {
 	if s.Verdict.ObjectivelyDown {
@@ -40,6 +43,9 @@ func nextHandOver(s Situation, k Knowledge) Move {
 	}
 	if n := len(k.Held); n > 0 && k.Held[n-1].Fence < 0 && s.Settings.Switchover != config.SwitchoverNative {
 		return s.commit(Step{Kind: StepAbort, Why: "the master can't be fenced: the user needs CONFIG GET and CONFIG SET"})
+	}
+	if k.fenced() {
+		return s.commit(Step{Kind: StepAbort, Why: takesNoWrites})
 	}
 	if o, lag := s.warm(k); o != nil {
 		return s.commit(Step{Kind: StepPromote, Target: o.Server, RunID: o.RunID, ReplID: o.ReplID, Offset: o.Offset, HandOver: true,
@@ -143,11 +149,7 @@ func caughtUp(k Knowledge, target *monitor.Observation) bool {
 
 // fenced says whether the old master was fenced when it was read last.
 func (k Knowledge) fenced() bool {
-	if len(k.Held) == 0 {
-		return false
-	}
-	_, _, fenced := Fenced(k.Held[len(k.Held)-1].Fence)
-	return fenced
+	return len(k.Held) > 0 && isFenced(k.Held[len(k.Held)-1])
 }
 
 // overdue says whether writers have been held for too long, and nobody can have been promoted.

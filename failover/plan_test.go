@@ -337,6 +337,10 @@ func TestNext_HandOver(t *testing.T) {
 			near(k, 0, 0)
 			k.Held[0].Fence = -1
 		}), "abort"},
+		"one that is fenced already is not": {manual(func(_ *Situation, k *Knowledge) {
+			near(k, 0, 0)
+			k.Held[0].Fence = fenceBase
+		}), "abort"},
 		"but may do it by itself": {manual(func(s *Situation, k *Knowledge) {
 			near(k, 0, 0)
 			k.Held[0].Fence, s.Settings.Switchover = -1, config.SwitchoverNative

@@ -32,6 +32,10 @@ func PreCheck(s Situation, want config.Addr) *Blocker {
 	case s.Verdict.ObjectivelyDown || !s.alive(s.Master):
 		b := MasterDown(name, s.Verdict.Text)
 		return &b
+	case isFenced(master.Last):
+		b := MasterDown(name, takesNoWrites)
+		b.Remedy = "wait until the agent beside it has taken the fence away, which it does when it holds the lease"
+		return &b
 	case want == s.Master:
 		return &Blocker{"no-target", string(want) + " is the master already", "nothing is to be done"}
 	case want != "" && !slices.Contains(s.Replicas, want):
@@ -52,6 +56,11 @@ func PreCheck(s Situation, want config.Addr) *Blocker {
 		against = append(against, fmt.Sprintf("%s: %s", a, why))
 	}
 	return &Blocker{"no-target", "no replica can take over: " + strings.Join(against, "; "), "mend that, or name another one with --to"}
+}
+
+func isFenced(o *monitor.Observation) bool {
+	_, _, fenced := Fenced(o.Fence)
+	return fenced
 }
 
 // MasterDown refuses a switchover.

@@ -53,6 +53,7 @@ func TestPreCheck(t *testing.T) {
 		"no replica":             {func(s *Situation) { s.Replicas = nil }, "", "no replica of"},
 		"a failover runs":        {func(s *Situation) { s.Record = &Record{ID: 3} }, "", "in-progress"},
 		"the master is down":     {func(s *Situation) { s.Verdict.ObjectivelyDown = true }, "", "master-down"},
+		"the master is fenced":   {func(s *Situation) { s.View.Servers[oldMaster].Last.Fence = fenceBase }, "", "takes no writes"},
 		"the master is not seen": {func(s *Situation) { delete(s.View.Servers, oldMaster) }, "", "master-down"},
 		"replicas are down": {func(s *Situation) {
 			s.View.Servers[replicaA] = down(nothingSeen(replicaA))
