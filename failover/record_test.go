@@ -217,6 +217,10 @@ func TestRepair(t *testing.T) {
 			gated(s, replicaB)
 			set(s, replicaA, func(o *monitor.Observation) { o.ReplID, o.Offset, o.At = history, 101, start.Add(time.Second) })
 		}, "", 0},
+		"behind a gate, a replica loads its data": {func(s *Situation) {
+			gated(s, replicaB)
+			set(s, replicaA, func(o *monitor.Observation) { o.ReplID, o.Loading, o.At = history, true, start.Add(time.Second) })
+		}, "", 0},
 		"behind a gate, a replica was not looked at since": {func(s *Situation) {
 			gated(s, replicaB)
 			set(s, replicaA, func(o *monitor.Observation) { o.At = start.Add(-time.Second) })

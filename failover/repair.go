@@ -49,7 +49,8 @@ func Repair(s Situation) []Action {
 }
 
 // mayOpen says whether the agreed master was started behind a gate, as a replica of nobody, or with a file from before it was the master, as one of
-// its own replicas'; and no replica holds more than it does: then it may be the master again. A replica that was not looked at since might.
+// its own replicas'; and no replica holds more than it does: then it may be the master again. A replica that was not looked at since might, and so
+// might one that loads its data.
 func (s Situation) mayOpen(master monitor.Server) bool {
 	if s.Record != nil || Forbidden(s, false) != nil || master.Last == nil || master.Last.Role != "slave" ||
 		master.Last.Master != Silent && !s.outdated(master.Last) || master.Last.Loading || stale(s, master) {
@@ -57,7 +58,8 @@ func (s Situation) mayOpen(master monitor.Server) bool {
 	}
 	for _, a := range s.Replicas {
 		r := s.View.Servers[a]
-		if r.State != monitor.Up || r.Last == nil || !r.Last.At.After(master.RunSince) || monitor.KnowsMore(r.Last, master.Last) {
+		if r.State != monitor.Up || r.Last == nil || r.Last.Loading || r.Last.Syncing || !r.Last.At.After(master.RunSince) ||
+			monitor.KnowsMore(r.Last, master.Last) {
 			return false
 		}
 	}

@@ -66,20 +66,33 @@ func leaves(m *state.Master, replica config.Addr) bool {
 	return m.Failover != nil && m.Failover.Target == replica && !m.Failover.HandOver
 }
 
-// recall keeps the replica beside this agent from a former master, when one of them was restarted: it follows whom its file names, which may
-// have lost everything, until the leader tells it better.
+// recall keeps the replica beside this agent from whom it must not follow, when one of the two was restarted: it follows whom its file names, until
+// the leader tells it better.
 func (a *Agent) recall(e monitor.Event) {
 	s, view, local := a.machine.State(), a.monitor.View(), a.local()
 	m, replica := s.Owner(local), view.Servers[local].Last
 	if e.Server.Addr == local {
 		replica = e.Server.Last
 	}
-	if e.Kind != monitor.ServerReboot || m == nil || m.Failover != nil || replica == nil || replica.Role != "slave" || replica.Master == failover.Silent ||
-		replica.Master == m.Addr || e.Server.Addr != local && e.Server.Addr != replica.Master ||
-		failover.Cascades(view, m.Replicas, replica.Master) || !a.guards(s, view, m) {
+	if e.Kind != monitor.ServerReboot || m == nil || replica == nil || e.Server.Addr != local && e.Server.Addr != replica.Master ||
+		!a.guards(s, view, m) || !strays(m, view, replica, a.settings(m).Durability.Wait > 0) {
 		return
 	}
 	a.shields.offer(shielding{master: m, replica: local, follows: replica.Master, rebooted: true}, true)
+}
+
+// strays says whether a replica follows whom it must not: a former master, or one that is being replaced, may have lost everything. Where writes are
+// waited for, the master itself must not count the word of one that is not known yet: the next failover would not ask it.
+func strays(m *state.Master, view monitor.View, replica *monitor.Observation, waited bool) bool {
+	switch {
+	case replica.Role != "slave" || replica.Master == failover.Silent || leaves(m, replica.Server):
+		return false
+	case replica.Master != m.Addr:
+		return !failover.Cascades(view, m.Replicas, replica.Master)
+	case m.Failover != nil && m.Failover.Cause == failover.CauseDown && m.Failover.Phase < failover.Switched:
+		return true
+	}
+	return waited && m.Process(replica.Server) == nil
 }
 
 // guards says whether this agent may detach replicas of a master.

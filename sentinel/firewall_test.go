@@ -89,6 +89,43 @@ func TestBereft(t *testing.T) {
 	}
 }
 
+func TestStrays(t *testing.T) {
+	down := func(p failover.Phase) *failover.Record {
+		return &failover.Record{Cause: failover.CauseDown, Phase: p, Target: "h:3"}
+	}
+	for name, c := range map[string]struct {
+		replica monitor.Observation
+		record  *failover.Record
+		known   bool // as a process
+		want    bool
+	}{
+		"it follows the master":                {monitor.Observation{Role: "slave", Master: "h:1"}, nil, true, false},
+		"and nobody counts it":                 {monitor.Observation{Role: "slave", Master: "h:1"}, nil, false, true},
+		"the master is being replaced":         {monitor.Observation{Role: "slave", Master: "h:1"}, down(failover.Begun), true, true},
+		"it has been":                          {monitor.Observation{Role: "slave", Master: "h:1"}, down(failover.Switched), true, false},
+		"the master hands over":                {monitor.Observation{Role: "slave", Master: "h:1"}, &failover.Record{Cause: failover.CauseManual}, true, false},
+		"a former master":                      {monitor.Observation{Role: "slave", Master: "h:3"}, nil, true, true},
+		"a former master, in a failover":       {monitor.Observation{Role: "slave", Master: "h:3"}, down(failover.Switched), true, true},
+		"a chain":                              {monitor.Observation{Role: "slave", Master: "h:4"}, nil, true, false},
+		"it is a master":                       {monitor.Observation{Role: "master"}, nil, true, false},
+		"it is detached already":               {monitor.Observation{Role: "slave", Master: failover.Silent}, nil, true, false},
+		"it is detached, and will be promoted": {monitor.Observation{Role: "slave", Master: "h:1"}, &failover.Record{Target: "h:2"}, true, false},
+	} {
+		view := monitor.View{Servers: map[config.Addr]monitor.Server{
+			"h:3": {State: monitor.Up, Last: &monitor.Observation{Role: "master"}},
+			"h:4": {State: monitor.Up, Last: &monitor.Observation{Role: "slave", Master: "h:1"}},
+		}}
+		m := &state.Master{Addr: "h:1", Replicas: []config.Addr{"h:2", "h:3", "h:4"}, Failover: c.record}
+		if c.known {
+			m.Processes = []failover.Process{{Addr: "h:2"}}
+		}
+		c.replica.Server = "h:2"
+		if got := strays(m, view, &c.replica, true); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 func TestForsaken(t *testing.T) {
 	silent := monitor.Server{State: monitor.Down, Evidence: monitor.TimedOut}
 	up := func(o monitor.Observation) monitor.Server { return monitor.Server{State: monitor.Up, Last: &o} }
