@@ -86,7 +86,7 @@ type Action struct {
 	Clean  bool          // a finished hand-over: there is nothing that only it holds
 	Quiet  bool          // to fence without disconnecting clients: something is done next that does
 	Fence  int64         // min-replicas-to-write as it was seen last, for BlindFence
-	RunID  string        // to promote: of the process that is meant
+	RunID  string        // of the process that is meant: to promote, or to follow (empty: whichever)
 }
 
 // Move is what to do now: commit a step, do actions side by side, or wait.
@@ -408,7 +408,7 @@ func nextRepoint(s Situation, k Knowledge) Move {
 		case full && syncing >= s.Settings.ParallelSyncs:
 		case k.idle(a, s.Now, retryAfter):
 			move.Actions = append(move.Actions, Action{
-				Kind: Follow, Server: a, Master: r.Target, Note: RepointSent, Clean: a == r.Old && r.HandOver,
+				Kind: Follow, Server: a, Master: r.Target, RunID: r.RunID, Note: RepointSent, Clean: a == r.Old && r.HandOver,
 			})
 			if full {
 				syncing++

@@ -209,10 +209,7 @@ func (s *servers) once(ctx context.Context, master string, a Action) (*monitor.O
 	case Promote:
 		o, remark, err = promote(ctx, c, a)
 	case Follow:
-		o, remark, err = transform(ctx, c, a.Server, a.Master.Host(), strconv.Itoa(a.Master.Port()))
-		if err == nil {
-			remark = cmp.Or(persist(ctx, c), remark)
-		}
+		o, remark, err = s.follow(ctx, c, master, a)
 	case Persist:
 		remark = persist(ctx, c)
 	}
@@ -280,6 +277,25 @@ func parse(server config.Addr, info *redis.StringCmd) (*monitor.Observation, err
 		return nil, err
 	}
 	return &o, nil
+}
+
+// follow has a server follow its master, if that is still the process that is meant. What came before may have taken seconds, and one that was started
+// in its place meanwhile may be empty.
+func (s *servers) follow(ctx context.Context, c *redis.Client, master string, a Action) (*monitor.Observation, string, error) {
+	if a.RunID != "" {
+		is, _, err := s.Do(ctx, master, Action{Kind: Read, Server: a.Master})
+		if err != nil {
+			return nil, "", err
+		}
+		if is.RunID != a.RunID {
+			return nil, "", fmt.Errorf("%s was restarted", a.Master)
+		}
+	}
+	o, remark, err := transform(ctx, c, a.Server, a.Master.Host(), strconv.Itoa(a.Master.Port()))
+	if err != nil {
+		return nil, remark, err
+	}
+	return o, cmp.Or(persist(ctx, c), remark), nil
 }
 
 // promote makes a master of the process that is meant. One that was started in its place may be empty, and nobody may have seen it yet, so it is

@@ -342,16 +342,25 @@ func TestHandOver_ByTheServersOwnCommand(t *testing.T) {
 	}
 }
 
-// TestPromote_MeansAProcess: what was started in place of a replica that was chosen may be empty, whoever has seen it.
-func TestPromote_MeansAProcess(t *testing.T) {
+// TestDo_MeansAProcess: what was started in place of a replica that was chosen, or of the master that is to be followed, may be empty, whoever has seen it.
+func TestDo_MeansAProcess(t *testing.T) {
 	r, servers, client := newServers(t)
-	for _, a := range []failover.Action{{Kind: failover.Cut, Server: r.Addr}, {Kind: failover.Promote, Server: r.Addr, RunID: "before"}} {
-		if _, _, err := servers.Do(t.Context(), "m", a); (err == nil) != (a.Kind == failover.Cut) {
-			t.Fatalf("%s: %v", a.Kind, err)
+	for _, c := range []struct {
+		action failover.Action
+		role   string
+	}{
+		{failover.Action{Kind: failover.Follow, Master: r.Addr, RunID: "before"}, "role:master"},
+		{failover.Action{Kind: failover.Cut}, "role:slave"},
+		{failover.Action{Kind: failover.Promote, RunID: "before"}, "role:slave"},
+	} {
+		c.action.Server = r.Addr
+		_, _, err := servers.Do(t.Context(), "m", c.action)
+		if refused := err != nil && strings.Contains(err.Error(), "was restarted"); refused != (c.action.RunID != "") {
+			t.Errorf("%s: %v", c.action.Kind, err)
 		}
-	}
-	if role := client.Info(t.Context(), "replication").Val(); !strings.Contains(role, "role:slave") {
-		t.Errorf("another process was promoted: %s", role)
+		if info := client.Info(t.Context(), "replication").Val(); !strings.Contains(info, c.role) {
+			t.Errorf("after %s: %s, want %s", c.action.Kind, info, c.role)
+		}
 	}
 }
 
@@ -390,7 +399,10 @@ func TestDo_RenamedCommands(t *testing.T) {
 		{failover.Action{Kind: failover.Promote}, "master", false},
 		{failover.Action{Kind: failover.Follow, Master: old.Addr}, "slave", false},
 	} {
-		step.action.Server, step.action.RunID = hidden.Addr, runID
+		step.action.Server = hidden.Addr
+		if step.action.Kind == failover.Promote {
+			step.action.RunID = runID
+		}
 		o, remark, err := servers.Do(t.Context(), "m", step.action)
 		if err != nil || remark != "" {
 			t.Fatalf("%s: %v, %s", step.action.Kind, err, remark)

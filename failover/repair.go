@@ -34,7 +34,7 @@ func Repair(s Situation) []Action {
 		if a == s.Master || server.State != monitor.Up || server.Last == nil || server.Last.Loading || stale(s, server) {
 			continue
 		}
-		follow := Action{Kind: Follow, Server: a, Master: s.Master, Note: Reattached}
+		follow := Action{Kind: Follow, Server: a, Master: s.Master, RunID: master.Last.RunID, Note: Reattached}
 		switch {
 		case server.Last.RunID == master.Last.RunID:
 			continue // the master itself, under another address
