@@ -17,8 +17,8 @@ import (
 // accounts are the users, and what was denied to them. They are this agent's own: who may do what at its port is no matter of the group.
 type accounts struct {
 	catalogue *acl.Catalogue
-	password  config.Secret // of the default user, where nothing else says what that one needs
-	file      string        // of users; empty: there is none
+	initial   []string // rules for the default user, where nothing else says what that one may do
+	file      string   // of users; empty: there is none
 
 	mu   sync.Mutex
 	list *acl.List
@@ -29,7 +29,10 @@ const maxACLFile = 4 << 20 // bytes
 
 // newAccounts makes those of the configuration. The error is a *config.Error.
 func newAccounts(door config.Door, c *acl.Catalogue) (*accounts, error) {
-	a := &accounts{catalogue: c, password: door.Password, file: door.ACLFile}
+	a := &accounts{catalogue: c, file: door.ACLFile}
+	if door.Password != "" {
+		a.initial = []string{"resetpass", acl.PasswordRule(string(door.Password))}
+	}
 	problems := a.configure(door.Users)
 	if a.file != "" && len(problems) == 0 {
 		if err := a.load(); err != nil {
@@ -59,10 +62,7 @@ func problem(key string, err error) config.Problem {
 
 // configure makes the users of the configuration.
 func (a *accounts) configure(lines []config.Secret) []config.Problem {
-	var err error
-	if a.list, err = a.initial(); err != nil {
-		return []config.Problem{problem("sentinel.password", err)}
-	}
+	a.list = a.fresh()
 	var problems []config.Problem
 	for i, line := range lines {
 		name, rules := acl.Words(string(line))
@@ -73,13 +73,13 @@ func (a *accounts) configure(lines []config.Secret) []config.Problem {
 	return problems
 }
 
-// initial is a list of only the default user, who needs the password, if there is one.
-func (a *accounts) initial() (*acl.List, error) {
+// fresh is a list of only the default user.
+func (a *accounts) fresh() *acl.List {
 	l := acl.NewList(a.catalogue)
-	if a.password == "" {
-		return l, nil
+	if err := l.Set(acl.Default, a.initial...); err != nil {
+		panic(err) // these rules are always valid
 	}
-	return l, l.Set(acl.Default, "resetpass", ">"+string(a.password))
+	return l
 }
 
 // load takes the users of the file in the place of those that there are.
@@ -89,16 +89,14 @@ func (a *accounts) load() error {
 		err = at.Err
 	}
 	if err != nil {
-		return fmt.Errorf("Error loading ACLs, opening file '%s': %w", a.file, err) //nolint:staticcheck // as Redis writes it
+		return fmt.Errorf("Error loading ACLs, opening file '%s': %w", a.file, err) // as Redis writes it
 	}
-	list, err := a.initial()
-	if err == nil {
-		err = list.Parse(a.file, text)
+	list := a.fresh()
+	if err := list.Parse(a.file, text); err != nil {
+		return err
 	}
-	if err == nil {
-		a.list = list
-	}
-	return err
+	a.list = list
+	return nil
 }
 
 // read gives the text of the file, which may be one that cannot be written.

@@ -67,7 +67,7 @@ func (c *client) serve(ctx context.Context) {
 	c.server.hub.leave(c)
 	c.out.end()
 	writer.Wait()
-	c.disconnect()
+	_ = c.conn.Close() // whatever the reason, there is no more to say
 }
 
 // handshake greets a client that speaks TLS; false: it is not understood.
@@ -159,9 +159,14 @@ func (c *client) write() {
 	}
 }
 
-// disconnect ends the connection, for both goroutines. It may be called by anybody, any number of times.
+// disconnect ends the connection, for both goroutines. It may be called by anybody, any number of times, and doesn't wait: TLS would say
+// goodbye, to somebody who may not listen.
 func (c *client) disconnect() {
-	_ = c.conn.Close() // whatever the reason, there is no more to say
+	conn := c.conn
+	if layer, encrypted := conn.(*tls.Conn); encrypted {
+		conn = layer.NetConn()
+	}
+	_ = conn.Close() // as in serve
 }
 
 // confirm tells a client that a subscription has begun or ended, and how many it has.

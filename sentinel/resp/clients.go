@@ -366,10 +366,17 @@ func setName(_ context.Context, c *client, args []string) {
 	}
 }
 
+// maxName bounds the name of a connection: it is in each line that describes it.
+const maxName = 256
+
 // rename names the connection; false: it can't be named so, and the client was told.
 func (c *client) rename(name string) bool {
 	if !printable(name) {
 		c.reply.error("ERR Client names cannot contain spaces, newlines or special characters.")
+		return false
+	}
+	if len(name) > maxName {
+		c.reply.error(fmt.Sprintf("ERR Client names cannot be longer than %d characters.", maxName))
 		return false
 	}
 	c.update(func(p *profile) { p.name = name })

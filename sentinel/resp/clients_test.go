@@ -81,6 +81,15 @@ func TestClientList(t *testing.T) {
 	}
 }
 
+func TestClients_AreBounded(t *testing.T) {
+	c := newSpeaker(t, start(t, Config{}))
+	c.want("CLIENT SETNAME "+strings.Repeat("x", maxName), "+OK")
+	c.want("CLIENT SETNAME "+strings.Repeat("x", maxName+1), "-ERR Client names cannot be longer than 256 characters.")
+	c.want("CLIENT TRACKING on BCAST PREFIX "+strings.Repeat("x", maxPrefixes-2*prefixCost-2), "+OK")
+	c.want("CLIENT TRACKING on BCAST PREFIX ab", "+OK")
+	c.want("CLIENT TRACKING on BCAST PREFIX c", "-ERR too many prefixes on this connection")
+}
+
 func TestClientKill(t *testing.T) {
 	s := start(t, Config{Door: config.Door{Users: someUsers}})
 	boss := newSpeaker(t, s)

@@ -15,8 +15,11 @@ type tracking struct {
 	prefixes                         []string // sorted
 }
 
-// maxPrefixes bounds those of one client.
-const maxPrefixes = 64
+// maxPrefixes bounds those of one client, in bytes with prefixCost for each.
+const (
+	maxPrefixes = 4 << 10
+	prefixCost  = 32
+)
 
 // after ends what CLIENT CACHING has said for one command.
 func (t *tracking) after(d *command) {
@@ -149,8 +152,8 @@ func (t *tracking) conflict(now *tracking) string {
 		return "ERR You can't specify both OPTIN mode and OPTOUT mode"
 	case t.optIn && now.optOut || t.optOut && now.optIn:
 		return "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode."
-	case len(now.prefixes)+len(t.prefixes) > maxPrefixes:
-		return fmt.Sprintf("ERR A client may have up to %d prefixes", maxPrefixes)
+	case cost(now.prefixes)+cost(t.prefixes) > maxPrefixes:
+		return "ERR too many prefixes on this connection"
 	}
 	for i, prefix := range t.prefixes {
 		if other, found := overlapping(prefix, now.prefixes); found {
@@ -161,6 +164,14 @@ func (t *tracking) conflict(now *tracking) string {
 		}
 	}
 	return ""
+}
+
+func cost(prefixes []string) int {
+	sum := 0
+	for _, prefix := range prefixes {
+		sum += prefixCost + len(prefix)
+	}
+	return sum
 }
 
 func overlapping(prefix string, others []string) (string, bool) {

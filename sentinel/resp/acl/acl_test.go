@@ -199,6 +199,9 @@ func TestBounds(t *testing.T) {
 	if err := l.Set("u", "&"+strings.Repeat("x", maxUser)); !errors.Is(err, ErrTooLong) {
 		t.Errorf("a long rule: %v", err)
 	}
+	if err := l.Set(strings.Repeat("u", maxName+1)); !errors.Is(err, ErrLongName) {
+		t.Errorf("a long name: %v", err)
+	}
 	for i := range maxUsers {
 		if err := l.Set(fmt.Sprint("u", i)); (err != nil) != (i == maxUsers-1) || err != nil && !errors.Is(err, ErrTooMany) {
 			t.Fatalf("user %d: %v", i, err)

@@ -1,22 +1,28 @@
 package acl
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// maxUsers bounds how many users there are.
-const maxUsers = 256
+const (
+	maxUsers = 256 // that there are
+	maxName  = 256 // bytes of a name
+)
 
-// Refusals, in Redis's words where it has any.
-var (
-	ErrName    = errors.New("Usernames can't contain spaces or null characters") //nolint:staticcheck // as Redis writes it
-	ErrDefault = errors.New("The 'default' user cannot be removed")              //nolint:staticcheck // as Redis writes it
-	ErrTooMany = fmt.Errorf("there may be up to %d users: remove one with ACL DELUSER", maxUsers)
-	ErrTooLong = fmt.Errorf("the rules of a user may have up to %d bytes: give it fewer patterns or passwords", maxUser)
+// Refusal is why users can't be as they are wanted, in Redis's words where it has any.
+type Refusal string
+
+func (r Refusal) Error() string { return string(r) }
+
+// Refusals.
+const (
+	ErrName     Refusal = "Usernames can't contain spaces or null characters"
+	ErrDefault  Refusal = "The 'default' user cannot be removed"
+	ErrLongName Refusal = "Usernames can't be longer than 256 bytes"
+	ErrTooMany  Refusal = "There may be up to 256 users: remove one with ACL DELUSER"
+	ErrTooLong  Refusal = "The rules of a user may have up to 8192 bytes: give it fewer patterns or passwords"
 )
 
 // List is all users. There is always a default one.
@@ -50,6 +56,8 @@ func (l *List) put(u *User, rules []string) error {
 	switch name := u.name; {
 	case strings.ContainsFunc(name, isSpace):
 		return ErrName
+	case len(name) > maxName:
+		return ErrLongName
 	case l.users[name] == nil && len(l.users) >= maxUsers:
 		return ErrTooMany
 	}

@@ -124,6 +124,12 @@ func (u *User) password(kind byte, text string) string {
 	return ""
 }
 
+// PasswordRule adds a password, without holding it.
+func PasswordRule(password string) string {
+	sum := sha256.Sum256([]byte(password))
+	return "#" + hex.EncodeToString(sum[:])
+}
+
 // addKeys reads ~pattern or, with what may be done with the keys, %RW~pattern.
 func (u *User) addKeys(rule string) string {
 	access, text, found := strings.Cut(rule, "~")
