@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"picket/sentinel/resp/acl"
 )
 
 func clientCommands() []*command {
@@ -36,95 +34,6 @@ func clientCommands() []*command {
 }
 
 const syntaxError = "ERR syntax error"
-
-// profile is what others may ask of a client.
-type profile struct {
-	name      string
-	user      string
-	active    time.Time // its last command
-	command   string    // that
-	arguments int       // its bytes
-	noEvict   bool
-	tracking  bool
-	redirect  int64
-}
-
-// update changes what others see of a client.
-func (c *client) update(change func(*profile)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	change(&c.shown)
-}
-
-func (c *client) profile() profile {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.shown
-}
-
-func (c *client) user() string { return c.profile().user }
-
-// began notes that a command begins, and says whose it is.
-func (c *client) began(d *command, words []string) (user string) {
-	c.update(func(p *profile) {
-		p.active, p.command, p.arguments, user = time.Now(), d.full, 0, p.user
-		for _, word := range words {
-			p.arguments += len(word)
-		}
-	})
-	return user
-}
-
-// line describes a client as CLIENT LIST does. What only Redis has is 0.
-func (c *client) line(now time.Time) string {
-	p, s := c.profile(), c.server.hub.look(c)
-	redirect := int64(-1)
-	if p.tracking {
-		redirect = p.redirect
-	}
-	version := 2
-	if s.resp3 {
-		version = 3
-	}
-	command := p.command
-	if command == "" {
-		command = "NULL"
-	}
-	waiting := c.out.size()
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=0 multi=-1 qbuf=0 qbuf-free=%d "+
-		"argv-mem=%d multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=%d tot-mem=%d events=r cmd=%s user=%s redir=%d resp=%d",
-		c.id, c.conn.RemoteAddr(), c.conn.LocalAddr(), c.fd, p.name, seconds(now.Sub(c.since)), seconds(now.Sub(p.active)), p.flags(s),
-		s.channels, s.patterns, maxLine, p.arguments, waiting, maxLine+p.arguments+waiting, command, p.user, redirect, version)
-}
-
-func seconds(d time.Duration) int { return max(0, int(d.Seconds())) }
-
-// flags are in Redis's order.
-func (p profile) flags(s subscriptions) string {
-	var b strings.Builder
-	for _, f := range []struct {
-		letter byte
-		raised bool
-	}{{'P', s.count() > 0}, {'t', p.tracking}, {'e', p.noEvict}} {
-		if f.raised {
-			b.WriteByte(f.letter)
-		}
-	}
-	if b.Len() == 0 {
-		return "N"
-	}
-	return b.String()
-}
-
-// kinds are the types of clients. Masters and replicas never connect.
-var kinds = []string{"normal", "master", "replica", "slave", "pubsub"}
-
-func (c *client) kind() string {
-	if s := c.server.hub.look(c); s.count() > 0 {
-		return "pubsub"
-	}
-	return "normal"
-}
 
 // maxListed bounds how many clients CLIENT LIST describes: those that came first.
 const maxListed = 1000
@@ -168,92 +77,6 @@ func unknownKind(word string) string { return "ERR Unknown client type '" + cut(
 
 func clientInfo(_ context.Context, c *client, _ []string) {
 	c.reply.verbatim(c.line(time.Now()) + "\n")
-}
-
-// killing says which clients CLIENT KILL closes. What is empty matches all.
-type killing struct {
-	id                      int64
-	addr, laddr, user, kind string
-	skipMe                  bool
-}
-
-// parseKilling reads the options of CLIENT KILL; the problem is the answer.
-func parseKilling(words []string, known func(user string) bool) (k killing, problem string) {
-	k.skipMe = true
-	for ; len(words) > 0; words = words[2:] {
-		if len(words) == 1 {
-			return k, syntaxError
-		}
-		value := words[1]
-		switch option := strings.ToLower(words[0]); option {
-		case "id":
-			id, ok := integer(value)
-			if !ok || id < 1 {
-				return k, "ERR client-id should be greater than 0"
-			}
-			k.id = id
-		case "type":
-			if k.kind = strings.ToLower(value); !slices.Contains(kinds, k.kind) {
-				return k, unknownKind(value)
-			}
-		case "addr":
-			k.addr = value
-		case "laddr":
-			k.laddr = value
-		case "user":
-			if k.user = value; !known(value) {
-				return k, "ERR No such user '" + cut(value, maxQuoted) + "'"
-			}
-		case "skipme":
-			word := strings.ToLower(value)
-			if word != "yes" && word != "no" {
-				return k, syntaxError
-			}
-			k.skipMe = word == "yes"
-		default:
-			return k, syntaxError
-		}
-	}
-	return k, ""
-}
-
-func (k killing) matches(o *client) bool {
-	return (k.id == 0 || k.id == o.id) && (k.addr == "" || k.addr == o.conn.RemoteAddr().String()) &&
-		(k.laddr == "" || k.laddr == o.conn.LocalAddr().String()) && (k.user == "" || k.user == o.user()) && (k.kind == "" || k.kind == o.kind())
-}
-
-func killClients(_ context.Context, c *client, args []string) {
-	if len(args) == 3 {
-		if c.server.kill(c, killing{addr: args[2]}.matches) == 0 {
-			c.reply.error("ERR No such client")
-			return
-		}
-		c.reply.ok()
-		return
-	}
-	k, problem := parseKilling(args[2:], func(user string) bool { return c.server.accounts.user(user) != nil })
-	if problem != "" {
-		c.reply.error(problem)
-		return
-	}
-	c.reply.integer(c.server.kill(c, func(o *client) bool { return k.matches(o) && (o != c || !k.skipMe) }))
-}
-
-// kill closes the connections of clients, and says how many there were. The one who asks is answered first.
-func (s *Server) kill(who *client, matches func(*client) bool) int64 {
-	killed := int64(0)
-	for _, o := range s.everybody() {
-		if !matches(o) {
-			continue
-		}
-		killed++
-		if o == who {
-			o.leaving = true
-		} else {
-			o.disconnect()
-		}
-	}
-	return killed
 }
 
 func noEvict(_ context.Context, c *client, args []string) {
@@ -313,43 +136,6 @@ func unblock(_ context.Context, c *client, args []string) {
 	c.reply.integer(0)
 }
 
-// muting is whether a client is answered. Events, and what confirms a subscription, always are sent.
-type muting uint8
-
-const (
-	answered muting = iota
-	skipNext        // the next command is not
-	skipThis
-	muted
-)
-
-// next is how the next command is answered, if this one was no CLIENT REPLY.
-func (m muting) next() muting {
-	switch m {
-	case skipNext:
-		return skipThis
-	case skipThis:
-		return answered
-	}
-	return m
-}
-
-func muteReplies(_ context.Context, c *client, args []string) {
-	switch strings.ToLower(args[2]) {
-	case "on":
-		c.muting = answered
-		c.reply.ok()
-	case "off":
-		c.muting = muted
-	case "skip":
-		if c.muting != muted {
-			c.muting = skipNext
-		}
-	default:
-		c.reply.error(syntaxError)
-	}
-}
-
 func clientID(_ context.Context, c *client, _ []string) { c.reply.integer(c.id) }
 
 func getName(_ context.Context, c *client, _ []string) {
@@ -397,19 +183,4 @@ func setInfo(_ context.Context, c *client, args []string) {
 // printable says whether a text can stand in a list of clients.
 func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < '!' || r > '~' })
-}
-
-// enterAs makes a client a user's who has given the password.
-func (c *client) enterAs(user string) {
-	c.update(func(p *profile) { p.user = user })
-	c.enter(true)
-}
-
-// resetProfile makes a client as it was when it came.
-func (c *client) resetProfile() {
-	c.update(func(p *profile) {
-		*p = profile{user: acl.Default, active: p.active, command: p.command, arguments: p.arguments}
-	})
-	c.tracking, c.muting = tracking{}, answered
-	c.enter(c.server.accounts.open())
 }

@@ -1,0 +1,93 @@
+package resp
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// killing says which clients CLIENT KILL closes. What is empty matches all.
+type killing struct {
+	id                      int64
+	addr, laddr, user, kind string
+	skipMe                  bool
+}
+
+// parseKilling reads the options of CLIENT KILL; the problem is the answer.
+func parseKilling(words []string, known func(user string) bool) (k killing, problem string) {
+	k.skipMe = true
+	for ; len(words) > 0; words = words[2:] {
+		if len(words) == 1 {
+			return k, syntaxError
+		}
+		value := words[1]
+		switch option := strings.ToLower(words[0]); option {
+		case "id":
+			id, ok := integer(value)
+			if !ok || id < 1 {
+				return k, "ERR client-id should be greater than 0"
+			}
+			k.id = id
+		case "type":
+			if k.kind = strings.ToLower(value); !slices.Contains(kinds, k.kind) {
+				return k, unknownKind(value)
+			}
+		case "addr":
+			k.addr = value
+		case "laddr":
+			k.laddr = value
+		case "user":
+			if k.user = value; !known(value) {
+				return k, "ERR No such user '" + cut(value, maxQuoted) + "'"
+			}
+		case "skipme":
+			word := strings.ToLower(value)
+			if word != "yes" && word != "no" {
+				return k, syntaxError
+			}
+			k.skipMe = word == "yes"
+		default:
+			return k, syntaxError
+		}
+	}
+	return k, ""
+}
+
+func (k killing) matches(o *client) bool {
+	return (k.id == 0 || k.id == o.id) && (k.addr == "" || k.addr == o.conn.RemoteAddr().String()) &&
+		(k.laddr == "" || k.laddr == o.conn.LocalAddr().String()) && (k.user == "" || k.user == o.user()) && (k.kind == "" || k.kind == o.kind())
+}
+
+func killClients(_ context.Context, c *client, args []string) {
+	if len(args) == 3 {
+		if c.server.kill(c, killing{addr: args[2]}.matches) == 0 {
+			c.reply.error("ERR No such client")
+			return
+		}
+		c.reply.ok()
+		return
+	}
+	k, problem := parseKilling(args[2:], func(user string) bool { return c.server.accounts.user(user) != nil })
+	if problem != "" {
+		c.reply.error(problem)
+		return
+	}
+	c.reply.integer(c.server.kill(c, func(o *client) bool { return k.matches(o) && (o != c || !k.skipMe) }))
+}
+
+// kill closes the connections of clients, and says how many there were. The one who asks is answered first.
+func (s *Server) kill(who *client, matches func(*client) bool) int64 {
+	killed := int64(0)
+	for _, o := range s.everybody() {
+		if !matches(o) {
+			continue
+		}
+		killed++
+		if o == who {
+			o.leaving = true
+		} else {
+			o.disconnect()
+		}
+	}
+	return killed
+}
