@@ -2,6 +2,7 @@
 # make test   everything that must hold before a change lands (CI runs this)
 # make bench  failover times beside Redis Sentinel's, in one run
 # make chaos  what is lost beside Redis Sentinel when hosts and networks break
+# make clients  how long client libraries can't write when the master changes, beside Redis Sentinel
 SHELL := bash
 GO ?= go
 
@@ -16,7 +17,7 @@ WORLD_FROM ?= 0# the first of them; 0: others each time
 SOAK_COMMITS ?= 10000000# of three nodes with real disks
 ARGS     ?=
 
-.PHONY: build demo test check unit sim world planted smoke bench chaos bench-consensus bench-consensus-short soak vuln redis tools clean
+.PHONY: build demo test check unit sim world planted smoke bench chaos clients bench-consensus bench-consensus-short soak vuln redis tools clean
 
 build: ## the static binary, bin/picket
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/picket .
@@ -54,6 +55,9 @@ bench: tools build ## failover times of Picket and Redis Sentinel, side by side
 
 chaos: tools build ## what clients lose when hosts and networks break, beside Redis Sentinel, in a quarter of an hour, as root; ARGS="--short --alone"
 	$(GO) run ./sentinel/chaos --picket bin/picket $(ARGS)
+
+clients: tools build ## client libraries of many languages while the master changes, beside Redis Sentinel, in three minutes; ARGS=--alone
+	$(GO) run ./sentinel/clients --picket bin/picket $(ARGS)
 
 bench-consensus: ## our Raft beside etcd/raft and hashicorp/raft, in some minutes; ARGS="-behind 1000000 -svg docs"
 	cd consensus/bench && $(GO) run . $(ARGS)
