@@ -2,6 +2,8 @@ package monitor
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -20,38 +22,46 @@ func (m *Monitor) Run(ctx context.Context) {
 	m.probers.Wait()
 }
 
-// loop is the one goroutine that judges. Its timer also tells whether it runs on time itself.
+// loop is the one goroutine that judges. Its timer also tells whether it runs on time itself. Each event has its own server judged; all are only
+// when time has made that due, because there may be thousands.
 func (m *Monitor) loop(ctx context.Context) {
 	timer := time.NewTimer(pulse)
 	defer timer.Stop()
 	due, shared := m.cfg.Now().Add(pulse), time.Time{}
 	for {
+		var told []*watched
 		select {
 		case <-ctx.Done():
 			return
 		case e := <-m.events:
-			m.take(e)
+			told = append(told, m.take(e))
 		case <-timer.C:
 		}
 		for range len(m.events) { // what was seen counts before what the clock says
-			m.take(<-m.events)
+			told = append(told, m.take(<-m.events))
 		}
 		now := m.cfg.Now()
-		if late := now.Sub(due); late > m.tolerance() {
+		if m.distrusts(now.Sub(due)) {
 			m.stall(now)
 		}
-		next := m.judgeAll(now)
+		if now.Before(due) {
+			due = earlier(m.judge(told, now), due)
+		} else {
+			due = earlier(m.judge(m.all(), now), now.Add(pulse))
+		}
 		if now.Sub(shared) >= heartbeat {
-			m.share(now, true)
+			m.share(now, m.all(), true)
 			shared = now
 		}
-		due = earlier(next, now.Add(pulse))
 		timer.Reset(max(0, due.Sub(now)))
 	}
 }
 
-// tolerance is how late the loop may be before it distrusts itself: long enough for a busy machine, short against every down-after.
-func (m *Monitor) tolerance() time.Duration {
+// distrusts says whether the loop is so late that it must not trust itself: a machine may be busy, but every down-after must be long against that.
+func (m *Monitor) distrusts(late time.Duration) bool {
+	if late <= 2*pulse {
+		return false
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	shortest := time.Duration(0)
@@ -60,11 +70,18 @@ func (m *Monitor) tolerance() time.Duration {
 			shortest = d
 		}
 	}
-	return max(shortest/4, 2*pulse)
+	return late > shortest/4
 }
 
-// take applies an event to its server's facts.
-func (m *Monitor) take(e event) {
+// all lists every server.
+func (m *Monitor) all() []*watched {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.watched))
+}
+
+// take applies an event to its server's facts, and returns the server.
+func (m *Monitor) take(e event) *watched {
 	m.mu.Lock()
 	f := e.server.facts
 	before, restarted, role := f.State, "", ""
@@ -99,11 +116,12 @@ func (m *Monitor) take(e event) {
 	m.mu.Unlock()
 	m.tell(before, view, e.at, events)
 	if before != view.State {
-		m.share(e.at, false)
+		m.share(e.at, []*watched{e.server}, false)
 	}
 	if news {
 		m.cfg.Changed()
 	}
+	return e.server
 }
 
 // seen ends a stall when every server has answered, or failed, since. It is called with mu held.
@@ -126,8 +144,8 @@ func (m *Monitor) tell(before State, s Server, at time.Time, events []Event) {
 	}
 }
 
-// judgeAll lets time pass for every server, and says when to look again.
-func (m *Monitor) judgeAll(now time.Time) time.Time {
+// judge lets time pass for servers, and says when to look again.
+func (m *Monitor) judge(servers []*watched, now time.Time) time.Time {
 	type change struct {
 		before State
 		server Server
@@ -135,7 +153,10 @@ func (m *Monitor) judgeAll(now time.Time) time.Time {
 	var next time.Time
 	var changes []change
 	m.mu.Lock()
-	for _, w := range m.watched {
+	for _, w := range servers {
+		if m.watched[w.facts.Addr] != w {
+			continue // not any more
+		}
 		before := w.facts.State
 		next = earlier(next, w.facts.tick(now))
 		if w.facts.State != before {
@@ -155,7 +176,7 @@ func (m *Monitor) judgeAll(now time.Time) time.Time {
 		m.cfg.Observe(Event{Kind: StallEnded, At: now})
 	}
 	if len(changes) > 0 {
-		m.share(now, false)
+		m.share(now, servers, false)
 	}
 	if len(changes) > 0 || over {
 		m.cfg.Changed()
@@ -176,17 +197,17 @@ func (m *Monitor) stall(now time.Time) {
 	if begun {
 		m.cfg.Observe(Event{Kind: StallBegun, At: now})
 	}
-	m.share(now, false)
+	m.share(now, m.all(), false)
 	m.cfg.Changed()
 }
 
-// share tells the peers: all opinions, or those that changed.
-func (m *Monitor) share(now time.Time, all bool) {
+// share tells the peers the opinions on servers: all, or those that changed.
+func (m *Monitor) share(now time.Time, servers []*watched, all bool) {
 	m.mu.Lock()
 	var list []Opinion
-	for _, w := range m.watched {
+	for _, w := range servers {
 		o := m.opinion(w, now)
-		if !all && o.State == w.told.State && o.Evidence == w.told.Evidence {
+		if m.watched[o.Server] != w || !all && o.State == w.told.State && o.Evidence == w.told.Evidence {
 			continue
 		}
 		m.seq++
