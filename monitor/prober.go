@@ -22,6 +22,9 @@ const (
 	dialLimit   = 2 * time.Second
 	halfOpen    = 5 * time.Second // an answer may be so late before the connection is given up: a hung server answers on it when it wakes
 	maxBadReply = 200             // characters of a server's error that are kept
+
+	// There may be thousands of servers. INFO is 5 kB; go-redis would take 256 KiB for each connection.
+	inBuffer, outBuffer = 8 << 10, 1 << 10
 )
 
 // prober asks one server over one connection and reports what it sees. It judges nothing.
@@ -155,6 +158,8 @@ func (p *prober) client(conn net.Conn) (*redis.Client, error) {
 	// login sends these, because go-redis would hide what the server says about a wrong password behind a second dial.
 	opts.Username, opts.Password = "", ""
 	opts.ReadTimeout, opts.WriteTimeout = -1, -1 // contexts bound every call
+	opts.ReadBufferSize, opts.PipelineReadBufferSize = inBuffer, inBuffer
+	opts.WriteBufferSize, opts.PipelineWriteBufferSize = outBuffer, outBuffer
 	var used atomic.Bool
 	opts.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		if used.Swap(true) {
