@@ -17,8 +17,10 @@ import (
 const shownEvents = 64
 
 // drying is how long a picture is shown to others as well, as long as nothing was committed since: clients ask thousands of times
-// a second, and ages of servers are in it as of its own time.
-const drying = 5 * time.Millisecond
+// a second, and ages of servers are in it as of its own time. One of a thousand masters takes milliseconds to paint, and so is shown for longer.
+func drying(p *picture.Picture) time.Duration {
+	return 5*time.Millisecond + min(time.Duration(len(p.Masters))*50*time.Microsecond, 100*time.Millisecond)
+}
 
 // painted is a picture and the state that it shows.
 type painted struct {
@@ -30,7 +32,7 @@ type painted struct {
 // Picture is what this agent knows now.
 func (a *Agent) Picture() picture.Picture {
 	last, members := a.painted.Load(), a.members.Load()
-	if last == nil || last.members != members || last.state != a.machine.State() || a.now().Sub(last.picture.At) > drying {
+	if last == nil || last.members != members || last.state != a.machine.State() || a.now().Sub(last.picture.At) > drying(&last.picture) {
 		l := a.look()
 		last = &painted{picture: a.paint(l), state: l.state, members: members}
 		a.painted.Store(last)
