@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"picket/sentinel/resp/acl"
@@ -35,7 +36,7 @@ type client struct {
 func newClient(s *Server, conn net.Conn, id int64) *client {
 	now := time.Now()
 	return &client{
-		server: s, id: id, conn: conn, requests: newRequests(counted{conn, &s.traffic}), out: newOutbox(), since: now, fd: descriptor(conn),
+		server: s, id: id, conn: conn, requests: newRequests(counted{conn, &s.traffic}), out: newOutbox(atOnce(conn)), since: now, fd: descriptor(conn),
 		shown: profile{user: acl.Default, active: now},
 	}
 }
@@ -52,6 +53,22 @@ func descriptor(conn net.Conn) int {
 		}
 	}
 	return fd
+}
+
+// atOnce is how a connection is written to without waiting; nil: it can't be. What goes wrong is left to the writer to meet.
+func atOnce(conn net.Conn) func([]byte) int {
+	socket, ok := conn.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return func(b []byte) (n int) {
+		_ = raw.Control(func(fd uintptr) { n, _ = syscall.Write(int(fd), b) }) //nolint:gosec // it is one of the system's
+		return max(n, 0)
+	}
 }
 
 // serve runs the client's commands until the connection ends.

@@ -13,6 +13,7 @@
 //	                                                                    ▲
 //	                                                 Publish ─► hub ────┘
 //
-// Each client has two goroutines: one reads and runs its commands in order, one writes. Replies are encoded by
+// Each client has two goroutines: one reads and runs its commands in order, one writes. An event is written by who publishes it, as far as the
+// connection takes it at once; the writer does the rest. Replies are encoded by
 // redcon. Requests are not read with it: the length in a header can make its parser spin, or panic.
 package resp

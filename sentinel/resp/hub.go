@@ -67,24 +67,39 @@ func (h *hub) publish(messages []Message) {
 	}
 }
 
+// share is how many subscribers one goroutine serves. What an event costs is mostly the kernel's work for each of them.
+const share = 256
+
+// deliver returns when all subscribers have been sent the event, or it waits for them.
 func deliver(clients map[*client]bool, frame ...string) {
 	var encoded [2][]byte // RESP2, RESP3
-	for c := range clients {
-		version := 0
-		if c.reply.resp3 {
-			version = 1
+	for version := range encoded {
+		r := reply{resp3: version == 1}
+		r.push(len(frame))
+		for _, s := range frame {
+			r.bulk(s)
 		}
-		if encoded[version] == nil {
-			r := reply{resp3: c.reply.resp3}
-			r.push(len(frame))
-			for _, s := range frame {
-				r.bulk(s)
+		encoded[version] = r.buf
+	}
+	var serving sync.WaitGroup
+	for some := range slices.Chunk(slices.Collect(maps.Keys(clients)), share) {
+		serving.Go(func() { // ends with its share: nobody is waited for
+			for _, c := range some {
+				c.tell(encoded)
 			}
-			encoded[version] = r.buf
-		}
-		if !c.out.publish(encoded[version]) {
-			c.disconnect()
-		}
+		})
+	}
+	serving.Wait()
+}
+
+// tell gives a client an event, in its version of the protocol. Who is too far behind is disconnected.
+func (c *client) tell(encoded [2][]byte) {
+	event := encoded[0]
+	if c.reply.resp3 {
+		event = encoded[1]
+	}
+	if !c.out.publish(event) {
+		c.disconnect()
 	}
 }
 

@@ -16,11 +16,14 @@ type outbox struct {
 	changed   sync.Cond // any of the fields below
 	waiting   []byte
 	published int  // how much of waiting are events
+	writing   bool // the writer is busy with what it took
 	ended     bool // nothing is added any more
+
+	now func([]byte) int // writes what can be written without waiting, and says how much that was; nil: only the writer writes
 }
 
-func newOutbox() *outbox {
-	o := &outbox{}
+func newOutbox(now func([]byte) int) *outbox {
+	o := &outbox{now: now}
 	o.changed.L = &o.mu
 	return o
 }
@@ -35,12 +38,16 @@ func (o *outbox) add(b []byte) {
 	}
 }
 
-// publish adds an event; false: too many wait already.
+// publish adds an event; false: too many wait already. Where nothing is in the way the event is written at once: to wake the writer costs as much
+// again, and there may be thousands of subscribers.
 func (o *outbox) publish(b []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.now != nil && len(o.waiting) == 0 && !o.writing && !o.ended {
+		b = b[o.now(b):]
+	}
 	switch {
-	case o.ended:
+	case o.ended, len(b) == 0:
 		return true
 	case o.published+len(b) > maxPublished:
 		return false
@@ -72,11 +79,12 @@ func (o *outbox) room() {
 func (o *outbox) take(empty []byte) ([]byte, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.writing = false
 	for len(o.waiting) == 0 && !o.ended {
 		o.changed.Wait()
 	}
 	b := o.waiting
-	o.waiting, o.published = empty, 0
+	o.waiting, o.published, o.writing = empty, 0, true
 	o.changed.Broadcast()
 	return b, len(b) > 0
 }
