@@ -17,7 +17,7 @@ WORLD_FROM ?= 0# the first of them; 0: others each time
 SOAK_COMMITS ?= 10000000# of three nodes with real disks
 ARGS     ?=
 
-.PHONY: build demo test check unit sim world planted smoke bench chaos clients bench-consensus bench-consensus-short soak vuln redis tools clean
+.PHONY: build demo test check unit scale sim world planted smoke bench chaos clients bench-consensus bench-consensus-short soak vuln redis tools clean
 
 build: ## the static binary, bin/picket
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/picket .
@@ -27,7 +27,7 @@ demo: redis build ## one failover, told in milliseconds; ARGS=--once ends after 
 
 test: SIM_FROM = 1# the same seeds in each run; make sim and make world play others
 test: WORLD_FROM = 1
-test: check unit sim world planted smoke bench-consensus-short ## all checks and tests
+test: check unit scale sim world planted smoke bench-consensus-short ## all checks and tests
 
 check: ## formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
@@ -36,6 +36,9 @@ check: ## formatting, vet, staticcheck
 
 unit: tools ## all tests, with the race detector
 	$(GO) test -race -timeout 10m ./...
+
+scale: tools ## ten thousand clients of one agent, a thousand masters; figures, in half a minute
+	$(GO) test ./sentinel/scale -v
 
 sim: ## seeds of the consensus simulator for SIM_TIME
 	$(GO) test -timeout 2h ./consensus/sim -run TestSeeds -v -sim.time=$(SIM_TIME) -sim.from=$(SIM_FROM)

@@ -1,0 +1,63 @@
+package scale
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"picket/sentinel/lab"
+)
+
+// binary is picket as it is released: figures of one with the race detector say nothing.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "picket-scale-test-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "picket")
+		if out, err := exec.Command("go", "build", "-o", binary, "picket").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build picket: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// patience bounds every wait: generous, because the machine may be busy.
+const patience = 30 * time.Second
+
+// start runs a group of so many agents.
+func start(t *testing.T, hosts int) (*lab.Lab, *lab.Cluster) {
+	t.Helper()
+	if _, err := lab.FindRedis(); err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() {
+		goleak.VerifyNone(t, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+	})
+	l := lab.New(t.TempDir())
+	t.Cleanup(l.Close)
+	cooldown := time.Duration(0)
+	c, err := l.StartCluster(lab.ClusterOptions{Program: binary, Hosts: hosts, DownAfter: time.Second, Cooldown: &cooldown, LogLevel: "info"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, c
+}
+
+// quantile of measured times, by the nearest rank.
+func quantile(times []time.Duration, q float64) time.Duration {
+	sorted := slices.Sorted(slices.Values(times))
+	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+}
