@@ -1,0 +1,129 @@
+package acceptance
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"picket/config"
+	"picket/sentinel/lab"
+)
+
+// TestHAProxy_FollowsByEitherCheck: one port leads to the server whose INFO says that it is the master, another one to whom most agents name.
+func TestHAProxy_FollowsByEitherCheck(t *testing.T) {
+	t.Parallel()
+	program, err := exec.LookPath("haproxy")
+	if err != nil {
+		t.Skip("haproxy is not installed: apt-get install haproxy")
+	}
+	l, c := start(t, nil)
+	var fronts []config.Addr
+	for range 2 {
+		port, err := l.Port()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fronts = append(fronts, config.NewAddr("127.0.0.1", port))
+	}
+	file := filepath.Join(l.Dir, "haproxy.cfg")
+	if err := os.WriteFile(file, []byte(haproxy(c, fronts[0], fronts[1])), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	proxy := l.Command("haproxy", program, "-db", "-f", file)
+	if err := proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			text, _ := os.ReadFile(proxy.Log) // what there is of it
+			t.Logf("haproxy:\n%s", text)
+		}
+	})
+	leads := func(to *lab.Redis) {
+		t.Helper()
+		for _, front := range fronts {
+			if err := lab.Await(patience, fmt.Sprintf("%s leads to %s", front, to.Addr), func(ctx context.Context) error {
+				return leadsTo(ctx, front, to)
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	old := c.Redis[0]
+	leads(old)
+	picket(t, 0, "failover", lab.MasterName, "--sentinel", string(c.Agents[1].Sentinel))
+	next := newMaster(t, c, old.Addr)
+	leads(next)
+	settle(t, c, next.Addr)
+	next.Kill()
+	last := newMaster(t, c, next.Addr)
+	leads(last)
+}
+
+// leadsTo returns nil when a write by way of the proxy comes to a server.
+func leadsTo(ctx context.Context, front config.Addr, to *lab.Redis) error {
+	client := redis.NewClient(&redis.Options{Addr: string(front), MaxRetries: -1, DisableIdentity: true})
+	defer client.Close()
+	if err := client.Set(ctx, "key", "", 0).Err(); err != nil {
+		return err
+	}
+	port, err := client.ConfigGet(ctx, "port").Result()
+	if err == nil && port["port"] != fmt.Sprint(to.Addr.Port()) {
+		err = fmt.Errorf("it leads to port %s", port["port"])
+	}
+	return err
+}
+
+// haproxy is a configuration as people have it for Redis Sentinel. Checks are the classic ones, inline commands and all.
+func haproxy(c *lab.Cluster, byRole, byAgents config.Addr) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, `defaults
+  mode tcp
+  timeout connect 1s
+  timeout client 1m
+  timeout server 1m
+  default-server check inter 100ms rise 1 fall 1 on-marked-down shutdown-sessions
+
+listen by-role
+  bind %s
+  option tcp-check
+  tcp-check send PING\r\n
+  tcp-check expect string +PONG
+  tcp-check send info\ replication\r\n
+  tcp-check expect string role:master
+  tcp-check send QUIT\r\n
+  tcp-check expect string +OK
+`, byRole)
+	for i, r := range c.Redis {
+		fmt.Fprintf(&text, "  server redis-%d %s\n", i, r.Addr)
+	}
+	fmt.Fprintf(&text, "\nfrontend by-agents\n  bind %s\n", byAgents)
+	for i := range c.Redis {
+		fmt.Fprintf(&text, "  use_backend redis-%[1]d if { nbsrv(agents-that-name-%[1]d) ge 2 }\n", i)
+	}
+	for i, r := range c.Redis {
+		fmt.Fprintf(&text, `
+backend redis-%[1]d
+  server redis %[2]s
+
+backend agents-that-name-%[1]d
+  option tcp-check
+  tcp-check send PING\r\n
+  tcp-check expect string +PONG
+  tcp-check send SENTINEL\ get-master-addr-by-name\ %[3]s\r\n
+  tcp-check expect string %[4]d
+  tcp-check send QUIT\r\n
+  tcp-check expect string +OK
+`, i, r.Addr, lab.MasterName, r.Addr.Port())
+		for j, a := range c.Agents {
+			fmt.Fprintf(&text, "  server agent-%d %s\n", j, a.Sentinel)
+		}
+	}
+	return text.String()
+}
