@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sync"
@@ -35,8 +36,19 @@ const (
 
 // topics are what one client subscribes to.
 type topics struct {
-	names [2]map[string]bool // by kind
+	names [2]map[string]int64 // by kind; the value is the place in the order in which they came
+	last  int64               // place
 	cost  int
+}
+
+// inOrder lists the names of a kind as they came.
+func (t *topics) inOrder(k kind) []string {
+	return slices.SortedFunc(maps.Keys(t.names[k]), func(a, b string) int { return cmp.Compare(t.names[k][a], t.names[k][b]) })
+}
+
+func (t *topics) has(k kind, name string) bool {
+	_, known := t.names[k][name]
+	return known
 }
 
 func (t *topics) count() int64 { return int64(len(t.names[byName]) + len(t.names[byPattern])) }
@@ -123,13 +135,14 @@ func (h *hub) subscribe(c *client, k kind, names []string) bool {
 }
 
 func (h *hub) add(c *client, k kind, name string) {
-	if c.topics.names[k][name] {
+	if c.topics.has(k, name) {
 		return
 	}
 	if c.topics.names[k] == nil {
-		c.topics.names[k] = map[string]bool{}
+		c.topics.names[k] = map[string]int64{}
 	}
-	c.topics.names[k][name] = true
+	c.topics.last++
+	c.topics.names[k][name] = c.topics.last
 	c.topics.cost += topicCost + len(name)
 	if h.subscribers[k][name] == nil {
 		h.subscribers[k][name] = map[*client]bool{}
@@ -142,7 +155,7 @@ func (h *hub) unsubscribe(c *client, k kind, names []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(names) == 0 {
-		names = slices.Sorted(maps.Keys(c.topics.names[k]))
+		names = c.topics.inOrder(k)
 	}
 	for _, name := range names {
 		h.remove(c, k, name)
@@ -158,7 +171,7 @@ func (h *hub) unsubscribe(c *client, k kind, names []string) {
 }
 
 func (h *hub) remove(c *client, k kind, name string) {
-	if !c.topics.names[k][name] {
+	if !c.topics.has(k, name) {
 		return
 	}
 	delete(c.topics.names[k], name)
@@ -208,7 +221,7 @@ func (h *hub) look(c *client) subscriptions {
 func (h *hub) topics(c *client) (channels, patterns []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Collect(maps.Keys(c.topics.names[byName])), slices.Collect(maps.Keys(c.topics.names[byPattern]))
+	return c.topics.inOrder(byName), c.topics.inOrder(byPattern)
 }
 
 // counts says how many channels and patterns somebody subscribes to.

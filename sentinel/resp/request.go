@@ -3,7 +3,6 @@ package resp
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"strconv"
@@ -77,7 +76,7 @@ func (r requests) bulk(l limits) (string, error) {
 		return "", err
 	}
 	if !strings.HasPrefix(header, "$") {
-		return "", protocolError(fmt.Sprintf("expected '$', got '%c'", (header + " ")[0]))
+		return "", protocolError("expected '$', got '" + (header + " ")[:1] + "'")
 	}
 	size, ok := integer(header[1:])
 	switch {
