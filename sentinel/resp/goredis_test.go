@@ -3,7 +3,9 @@ package resp
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +56,34 @@ func TestGoRedis_SentinelClient(t *testing.T) {
 			}
 			listen(t, client, s)
 		})
+	}
+}
+
+// TestGoRedis_NeedsNoMoreThanTheDocumentSays: docs/protocol.md tells what a client that only follows the master must be allowed.
+func TestGoRedis_NeedsNoMoreThanTheDocumentSays(t *testing.T) {
+	document, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := regexp.MustCompile("`(\\+sentinel.*)`").FindStringSubmatch(string(document))
+	if rules == nil {
+		t.Fatal("the document has no rules for clients")
+	}
+	s := start(t, Config{Door: config.Door{Users: []config.Secret{config.Secret("app on >secret " + rules[1]), "default off"}}})
+	client := redis.NewSentinelClient(&redis.Options{Addr: s.Addr().String(), Username: "app", Password: "secret", ClientName: "app", MaxRetries: -1})
+	defer client.Close()
+	ctx := t.Context()
+	for what, err := range map[string]error{
+		"address": client.GetMasterAddrByName(ctx, "cache").Err(), "sentinels": client.Sentinels(ctx, "cache").Err(),
+		"replicas": client.Replicas(ctx, "cache").Err(), "ping": client.Ping(ctx).Err(),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	listen(t, client, s)
+	if err := client.Remove(ctx, "cache").Err(); err == nil || !strings.HasPrefix(err.Error(), "NOPERM ") {
+		t.Errorf("remove: %v", err)
 	}
 }
 
