@@ -31,14 +31,18 @@ func (c *Config) checkUsers(r *report) {
 			continue
 		}
 		known.check(r, key, words[0])
-		c.warnOfPassword(key, words[0])
 	}
+	c.warnOfDefault(known["default"])
 }
 
-// warnOfPassword tells that a password counts for nothing.
-func (c *Config) warnOfPassword(key, user string) {
-	if user == "default" && c.Sentinel.Password != "" {
+// warnOfDefault tells when the user that a client has who gives no name is hardly what was meant. The key is that of its line; empty: there is none.
+func (c *Config) warnOfDefault(key string) {
+	password := c.Sentinel.Password != ""
+	switch {
+	case key != "" && password:
 		c.warnings = append(c.warnings, fmt.Sprintf("sentinel.password: %s says what the user default needs; take the password away", key))
+	case key == "" && !password && len(c.Sentinel.Users) > 0:
+		c.warnings = append(c.warnings, "sentinel.users: who gives no name and no password may do everything; add sentinel.password, or the user \"default off\"")
 	}
 }
 

@@ -287,6 +287,25 @@ func TestLoad_WarnsOfSecretsThatEverybodyMayRead(t *testing.T) {
 	}
 }
 
+func TestLoad_WarnsOfTheDefaultUser(t *testing.T) {
+	for door, want := range map[string]string{
+		"{users: [alice on nopass]}":                             "who gives no name and no password may do everything",
+		"{users: [alice on nopass, default off]}":                "",
+		"{users: [alice on nopass], password: x}":                "",
+		"{users: [alice on nopass, default on >y], password: x}": "sentinel.users[1] says what the user default needs",
+		"{password: x}": "",
+	} {
+		c, err := Load(write(t, "picket.yaml", least+"sentinel: "+door+"\n"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(c.warnings, "\n")
+		if (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q", door, got)
+		}
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add("yaml", []byte(least))
 	f.Add("yaml", Example())
