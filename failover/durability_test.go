@@ -132,7 +132,7 @@ func TestNext_WaitsForTheLease(t *testing.T) {
 		lessee Lessee
 		policy string
 		began  int // when the runner began, in ms
-		first  int // when the first replica was cut
+		cut    int // when the target was
 		want   int // when it may promote
 	}{
 		"nobody beside the master":                         {Lessee{}, config.LeaseReplicas, 0, 0, 0},
@@ -146,8 +146,9 @@ func TestNext_WaitsForTheLease(t *testing.T) {
 		s, k := crashed(func(s *Situation, k *Knowledge) {
 			s.Settings.Lease, s.Settings.LeaseLoss, s.Lessee = span, c.policy, c.lessee
 			k.Began = after(c.began)
-			read(k, replica(replicaA, 90), replica(replicaB, 95))
-			k.FirstRead = after(c.first)
+			target := replica(replicaB, 95)
+			target.At = after(c.cut)
+			read(k, replica(replicaA, 90), target) // that another one was cut before counts for nothing: it may have been restarted since
 		})
 		for ms := range 400 {
 			s.Now = after(ms)

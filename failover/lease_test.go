@@ -259,7 +259,7 @@ func (w *leaseWorld) promote(candidate, term int, s Situation, k Knowledge) {
 	if term != w.campaign {
 		return
 	}
-	if s.Now = w.now(candidate); s.Now.Before(s.leased(k)) {
+	if s.Now = w.now(candidate); s.Now.Before(s.leased(k, replica(replicaB, 95))) {
 		w.inbox = append(w.inbox, leaseMessage{w.ms + 1, func() { w.promote(candidate, term, s, k) }})
 		return
 	}

@@ -183,7 +183,11 @@ func nextChoose(s Situation, k Knowledge) Move {
 	}
 	if len(read) > 0 && !anew && (!waiting || s.Now.Sub(k.FirstRead) >= patience) {
 		step, blocker := s.promotion(k, read)
-		switch until := s.leased(k); {
+		var until time.Time
+		if step != nil {
+			until = s.leased(k, k.Read[step.Target])
+		}
+		switch {
 		case step == nil && s.returns():
 			return s.commit(Step{Kind: StepAbort, Why: "the old master is back as a replica, and nobody holds more"})
 		case step == nil:
@@ -274,8 +278,9 @@ func (s Situation) unread(a config.Addr) string {
 	return "it was not reached"
 }
 
-// leased is until when the old master may still take writes, as far as the lease of the agent beside it goes; zero: it does not.
-func (s Situation) leased(k Knowledge) time.Time {
+// leased is until when the old master may still take writes, as far as the lease of the agent beside it goes, and the proofs that it lives by without
+// one; zero: it may not. target is who is to be promoted, as it was read.
+func (s Situation) leased(k Knowledge, target *monitor.Observation) time.Time {
 	if s.Lessee.Agent == "" || s.Settings.LeaseLoss == config.LeaseOff || planted(LeaseIgnored) {
 		return time.Time{}
 	}
@@ -284,23 +289,13 @@ func (s Situation) leased(k Knowledge) time.Time {
 		until = k.Began.Add(Outlast(s.Settings.Lease)) // who has the failover in its log does not renew the lease
 	}
 	if s.Settings.LeaseLoss == config.LeaseReplicas && s.Lessee.Released == "" {
-		// Without a lease it goes on as long as all replicas prove that they follow. The first one that was cut can't any more.
-		if proof := s.firstCut(k).Add(Outlast(ProofFor(s.Settings.Lease))); proof.After(until) {
+		// Without a lease it goes on as long as all replicas prove that they follow. The target can't any more since this runner cut it: that another
+		// one was detached, or that this one was before, counts for nothing; it may have been restarted, or attached again, since.
+		if proof := target.At.Add(Outlast(ProofFor(s.Settings.Lease))); proof.After(until) {
 			until = proof
 		}
 	}
 	return until
-}
-
-// firstCut is when the first replica was certainly detached.
-func (s Situation) firstCut(k Knowledge) time.Time {
-	first := k.FirstRead
-	for _, a := range s.candidates() {
-		if server := s.View.Servers[a]; server.Last != nil && server.Last.Master == Silent {
-			first = earlier(first, server.FollowsAt)
-		}
-	}
-	return first
 }
 
 func noCandidate(why string) *Blocker {
