@@ -43,8 +43,8 @@ scale: tools ## ten thousand clients of one agent, a thousand masters; figures, 
 sim: ## seeds of the consensus simulator for SIM_TIME
 	$(GO) test -timeout 2h ./consensus/sim -run TestSeeds -v -sim.time=$(SIM_TIME) -sim.from=$(SIM_FROM)
 
-world: ## WORLD_SEEDS runs of the whole system, on virtual time; some hundred a minute
-	$(GO) test -timeout 12h ./sentinel/sim -run TestSeeds -v -world.seeds=$(WORLD_SEEDS) -world.from=$(WORLD_FROM)
+world: ## WORLD_SEEDS runs of the whole system, on virtual time; some hundred a minute; ARGS=-world.torn: of partitions and lost data
+	$(GO) test -timeout 12h ./sentinel/sim -run TestSeeds -v -world.seeds=$(WORLD_SEEDS) -world.from=$(WORLD_FROM) $(ARGS)
 
 planted: ## the bugs that the simulator must catch, and how many seeds it needs for each
 	$(GO) test -tags planted -timeout 30m ./consensus/sim ./failover ./sentinel/sim -run TestPlantedBugs -v

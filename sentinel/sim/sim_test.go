@@ -26,6 +26,7 @@ var (
 	worldMost   = flag.Int("world.most", 1, "how many seeds a worker plays at most")
 	worldBug    = flag.String("world.bug", "", "a mistake that a worker makes, in a binary that can")
 	worldGood   = flag.Bool("world.good", false, "do not make that mistake, but play in its circumstances")
+	worldTorn   = flag.Bool("world.torn", false, "nothing but short partitions, and servers that come back with less than they had")
 	worldMild   = flag.Bool("world.mild", false, "only one fault at a time, of which the system must recover at once")
 	worldWorker = flag.Bool("world.worker", false, "this is a worker: it plays seeds for another process")
 )
@@ -117,12 +118,16 @@ func TestSeeds(t *testing.T) {
 	}
 	began := time.Now()
 	r := run{batch: batch, most: maxReports, next: *worldFrom, left: *worldSeeds}
+	again := ""
+	if *worldTorn {
+		r.args, again = []string{"-world.torn"}, " -world.torn"
+	}
 	if r.next == 0 {
 		r.next = uint64(began.UnixNano())
 	}
 	r.play(t, func(one result) {
-		t.Errorf("%sseed %d: %s\nplay it again, some times if need be, with: go test ./sentinel/sim -run TestSeeds -world.seed=%d -world.repeat=20",
-			one.Story, one.Seed, one.Violation, one.Seed)
+		t.Errorf("%sseed %d: %s\nplay it again, some times if need be, with: go test ./sentinel/sim -run TestSeeds -world.seed=%d -world.repeat=20%s",
+			one.Story, one.Seed, one.Violation, one.Seed, again)
 	})
 	t.Logf("%d seeds, %.0f a minute, %d reports: %s of virtual time, %+v", r.sum.Seeds, float64(r.sum.Seeds)/time.Since(began).Minutes(),
 		len(r.reports), r.sum.Virtual.Round(time.Second), r.sum.Counts)
@@ -131,7 +136,7 @@ func TestSeeds(t *testing.T) {
 func replay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range *worldRepeat {
-			if r := Run(Options{Seed: *worldSeed, Debug: *worldDebug}); len(r.Violations) > 0 || *worldDebug {
+			if r := Run(Options{Seed: *worldSeed, Debug: *worldDebug, Shape: shape()}); len(r.Violations) > 0 || *worldDebug {
 				t.Fatalf("%s%s", r.Story, strings.Join(r.Violations, "\n"))
 			}
 		}
@@ -180,14 +185,30 @@ func TestWorker(t *testing.T) {
 }
 
 func shape() func(*Shape) {
-	if !*worldMild {
-		return plant(*worldBug, !*worldGood)
+	switch {
+	case *worldMild:
+		return mild
+	case *worldTorn:
+		return torn
 	}
-	return func(s *Shape) {
-		s.Trap, s.Between, s.Chaos, s.Persistence = 0, 4*time.Second, 8*time.Second, model.AOF
-		s.Master.Durability.Wait = 0
-		s.Faults = map[string]int{"redis-crash": 1, "redis-hang": 1, "agent-kill": 1, "switchover": 1}
+	return plant(*worldBug, !*worldGood)
+}
+
+func mild(s *Shape) {
+	s.Trap, s.Between, s.Chaos, s.Persistence = 0, 4*time.Second, 8*time.Second, model.AOF
+	s.Master.Durability.Wait = 0
+	s.Faults = map[string]int{"redis-crash": 1, "redis-hang": 1, "agent-kill": 1, "switchover": 1}
+}
+
+// torn is where real mistakes have shown dozens of times as often as in a mix of all faults.
+func torn(s *Shape) {
+	s.Machines, s.Masters = 3, 1
+	s.Master.Durability.Wait = min(s.Master.Durability.Wait, 2)
+	s.Trap, s.Between, s.Chaos = s.Trap/2, 300*time.Millisecond, 6*time.Second
+	if s.Persistence == model.AOF {
+		s.Persistence = model.RDB
 	}
+	s.Faults = map[string]int{"redis-wipe": 2, "redis-restart": 2, "isolate": 2, "cut": 2, "redis-crash": 1}
 }
 
 // TestMildSeeds plays what any version must bear.
