@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"picket/config"
 	"picket/failover"
 	"picket/monitor"
 )
@@ -50,8 +53,8 @@ func TestHandOver_ThatIsGivenUpChangesNothing(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	longest := make(chan time.Duration)
 	go func() { longest <- writeUntil(ctx, t, writer) }() // ends with ctx; its result is waited for
-	if err := g.members[1].running().Failover(t.Context(), master); err != nil {
-		t.Fatal(err)
+	if err := g.members[0].running().handAway(t.Context(), master); err == nil || !strings.Contains(err.Error(), "given up: ") {
+		t.Errorf("who waits for it is told %v", err)
 	}
 	g.await("the hand-over is given up", func(context.Context) error {
 		last := g.pictures()[0].Masters[0].Last
@@ -80,6 +83,35 @@ func TestHandOver_ThatIsGivenUpChangesNothing(t *testing.T) {
 	if addr := g.pictures()[0].Masters[0].Server.Addr; addr != old.Addr {
 		t.Errorf("the master is %s", addr)
 	}
+}
+
+// TestLeave_WaitsForAHandOverThatRuns: the agent and its Redis are stopped when it returns.
+func TestLeave_WaitsForAHandOverThatRuns(t *testing.T) {
+	t.Parallel()
+	holding, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	g := newGroup(t, func(a *Agent) {
+		a.cfg.OnStop = config.StopSwitchover
+		a.redis = stalling{a.redis, func() {
+			once.Do(func() { close(holding) })
+			<-goOn
+		}}
+	})
+	old := g.servers[0]
+	if err := g.members[1].running().Failover(t.Context(), master); err != nil {
+		t.Fatal(err)
+	}
+	<-holding
+	left := make(chan config.Addr)
+	go func() { // ends with the hand-over
+		g.members[0].running().leave()
+		left <- g.members[0].running().machine.State().Master(master).Addr
+	}()
+	time.AfterFunc(200*time.Millisecond, func() { close(goOn) })
+	if addr := <-left; addr == old.Addr {
+		t.Error("it has left while its Redis is the master")
+	}
+	g.settle(g.pictures()[0].Masters[0].Server.Addr)
 }
 
 // writeUntil writes until ctx ends, without an error, and gives how long the longest write took.

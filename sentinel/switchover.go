@@ -95,16 +95,40 @@ func (a *Agent) leave() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), onStopTimeout)
 	defer cancel()
-	err := a.order(ctx, m.Name, wish{healthy: true, by: "its host is stopped"})
-	for changed := a.machine.Changed(); err == nil; changed = a.machine.Changed() {
-		if now := a.machine.State().Master(m.Name); now == nil || now.Failover == nil {
-			return
+	a.herald.failed(context.Background(), "hand the master over before stopping", m.Name, a.handAway(ctx, m.Name))
+}
+
+// handAway has a master handed over from the Redis beside this agent, and waits for the end of that. A failover that runs already may do it as well.
+func (a *Agent) handAway(ctx context.Context, master string) error {
+	for {
+		ordered := a.order(ctx, master, wish{healthy: true, by: "its host is stopped"})
+		if ordered != nil && !errors.Is(ordered, picture.ErrInProgress) {
+			return ordered
+		}
+		m, err := a.over(ctx, master)
+		switch {
+		case err != nil:
+			return err
+		case m == nil || m.Addr != a.local():
+			return nil // there is nothing to hand over any more
+		case ordered == nil:
+			return fmt.Errorf("the hand-over was given up: %s", m.Last.Why)
+		}
+	}
+}
+
+// over waits until no failover of a master runs; nil: the master is not known any more.
+func (a *Agent) over(ctx context.Context, master string) (*state.Master, error) {
+	for {
+		changed := a.machine.Changed()
+		m := a.machine.State().Master(master)
+		if m == nil || m.Failover == nil {
+			return m, nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			err = fmt.Errorf("the hand-over has not ended: %w", ctx.Err())
+			return nil, fmt.Errorf("the hand-over has not ended: %w", ctx.Err())
 		}
 	}
-	a.herald.failed(context.Background(), "hand the master over before stopping", m.Name, err)
 }
