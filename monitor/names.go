@@ -3,7 +3,6 @@ package monitor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -29,9 +28,6 @@ const (
 
 // Lookup asks for the IP addresses of a host. It gives up when its context ends.
 type Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
-
-// Dial makes a connection.
-type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // NamesConfig assembles Names. What is nil is the real thing.
 type NamesConfig struct {
@@ -89,7 +85,9 @@ func NewNames(cfg NamesConfig) *Names {
 
 // Close ends all lookups.
 func (n *Names) Close() {
-	n.cancel()
+	n.mu.Lock()
+	n.cancel() // no other lookup begins
+	n.mu.Unlock()
 	n.lookups.Wait()
 }
 
@@ -196,7 +194,6 @@ var (
 	errNotAllowed = errors.New("host names are not resolved: resolve-hostnames is off")
 	errUnresolved = errors.New("the name server does not answer in time")
 	errNowhere    = errors.New("the name has no IP address")
-	errMoved      = errors.New("the host has moved")
 )
 
 // await waits until something is known of a host. news is closed when a lookup that is under way has ended; nil: none is.
@@ -238,194 +235,4 @@ func waitFor(ctx context.Context, ended <-chan struct{}) error {
 		return errUnresolved
 	}
 	return nil
-}
-
-// Dial gives a way to connect to hosts by their names: to what is known of them, at once. Where that turns out to be outdated while the connection is being
-// made, it is made to the new address.
-func (n *Names) Dial(dial Dial) Dial {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		name, port, err := net.SplitHostPort(addr)
-		if err != nil {
-			return dial(ctx, network, addr)
-		}
-		if _, ok := literal(name); ok {
-			return dial(ctx, network, addr)
-		}
-		for {
-			ips, news, err := n.await(ctx, name)
-			if err != nil {
-				return nil, &net.OpError{Op: "dial", Net: network, Err: fmt.Errorf("resolve %s: %w", name, err)}
-			}
-			conn, err := n.attempt(ctx, dial, target{network, name, port, ips, news})
-			if err == nil || ctx.Err() != nil || !errors.Is(err, errMoved) {
-				return conn, err
-			}
-		}
-	}
-}
-
-// target is where to connect to.
-type target struct {
-	network, name, port string
-	ips                 []netip.Addr
-	news                <-chan struct{}
-}
-
-// attempt tries the addresses one after the other. It gives up when the name server names others.
-func (n *Names) attempt(ctx context.Context, dial Dial, t target) (conn net.Conn, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	if t.news != nil {
-		go func() { // ends with the attempt
-			select {
-			case <-t.news:
-				if n.stray(t.name, t.ips...) {
-					cancel(errMoved)
-				}
-			case <-ctx.Done():
-			}
-		}()
-	}
-	for i, ip := range t.ips {
-		conn, err = dialOne(ctx, dial, t, ip, len(t.ips)-i)
-		if err == nil {
-			n.prefer(t.name, ip)
-			return conn, nil
-		}
-		if errors.Is(context.Cause(ctx), errMoved) {
-			return nil, errMoved
-		}
-	}
-	return nil, err
-}
-
-// dialOne tries one of the addresses that are left, for its share of the time.
-func dialOne(ctx context.Context, dial Dial, t target, ip netip.Addr, left int) (net.Conn, error) {
-	if until, limited := ctx.Deadline(); limited && left > 1 {
-		limit, cancel := context.WithTimeout(ctx, time.Until(until)/time.Duration(left))
-		defer cancel()
-		ctx = limit
-	}
-	return dial(ctx, t.network, net.JoinHostPort(ip.String(), t.port))
-}
-
-// prefer puts the address first that has just served.
-func (n *Names) prefer(name string, ip netip.Addr) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	h := n.hosts[name]
-	if h == nil || len(h.ips) < 2 || h.ips[0] == ip || !slices.Contains(h.ips, ip) {
-		return
-	}
-	h.ips = append([]netip.Addr{ip}, slices.DeleteFunc(slices.Clone(h.ips), func(other netip.Addr) bool { return other == ip })...)
-}
-
-// stray says whether a host is known to be at none of some addresses any more.
-func (n *Names) stray(name string, ips ...netip.Addr) bool {
-	now := n.IPs(name)
-	return len(now) > 0 && !slices.ContainsFunc(now, func(ip netip.Addr) bool { return slices.Contains(ips, ip) })
-}
-
-// Moved says whether a server is somewhere else by now than where a connection to it leads.
-func (n *Names) Moved(server config.Addr, remote net.Addr) bool {
-	at, isTCP := remote.(*net.TCPAddr)
-	if n == nil || !isTCP {
-		return false
-	}
-	return n.stray(server.Host(), at.AddrPort().Addr().Unmap().WithZone(""), at.AddrPort().Addr().Unmap())
-}
-
-// Told is a server's address by its IP, as far as that is known.
-func (n *Names) Told(server config.Addr) config.Addr {
-	if ips := n.IPs(server.Host()); len(ips) > 0 {
-		return config.NewAddr(ips[0].String(), server.Port())
-	}
-	return server
-}
-
-// Know sets the addresses by which servers are known: those that are agreed, masters first, and those by which agents know the servers beside them.
-func (n *Names) Know(agreed, local []config.Addr) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.agreed = agreed
-	n.local = slices.DeleteFunc(slices.Clone(local), func(a config.Addr) bool { return a.Host() == "localhost" }) // another server on each host
-	n.exact = make(map[config.Addr]bool, len(agreed))
-	for _, a := range agreed {
-		n.exact[a] = true
-	}
-	n.reindex()
-}
-
-// reindex is called with mu held.
-func (n *Names) reindex() {
-	n.index, n.beside = n.byIP(n.agreed), n.byIP(n.local)
-}
-
-// byIP finds names by what they mean; the first one that means it counts. It is called with mu held.
-func (n *Names) byIP(addrs []config.Addr) map[netip.AddrPort]config.Addr {
-	index := map[netip.AddrPort]config.Addr{}
-	for _, a := range addrs {
-		name := a.Host()
-		if _, ok := literal(name); ok || !n.cfg.Allowed(name) {
-			continue
-		}
-		for _, ip := range n.ask(name, namesFresh).ips {
-			at := netip.AddrPortFrom(ip, uint16(a.Port())) //nolint:gosec // a port
-			if _, found := index[at]; !found {
-				index[at] = a
-			}
-		}
-	}
-	return index
-}
-
-// Known gives the address by which a server is known of which somebody speaks by another one: by its name where it has one, whatever IP address it has just
-// now. Where nothing is known it is what was said.
-func (n *Names) Known(said config.Addr) config.Addr {
-	if n == nil || said == "" {
-		return said
-	}
-	ips := n.IPs(said.Host())
-	_, isIP := literal(said.Host())
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !isIP && n.exact[said] {
-		return said
-	}
-	if a := find(n.index, said, ips); a != "" {
-		return a
-	}
-	for _, ip := range ips {
-		if a := config.NewAddr(ip.String(), said.Port()); n.exact[a] {
-			return a
-		}
-	}
-	if len(n.local) > 0 {
-		n.beside = n.byIP(n.local) // nobody else asks for these
-	}
-	if a := find(n.beside, said, ips); a != "" {
-		return a
-	}
-	return said
-}
-
-// find looks a server up by its IP addresses; empty: it is not there.
-func find(index map[netip.AddrPort]config.Addr, said config.Addr, ips []netip.Addr) config.Addr {
-	for _, ip := range ips {
-		if a, found := index[netip.AddrPortFrom(ip, uint16(said.Port()))]; found { //nolint:gosec // a port
-			return a
-		}
-	}
-	return ""
-}
-
-// Name writes the addresses of which a server has spoken as they are known.
-func (n *Names) Name(o *Observation) {
-	if n == nil {
-		return
-	}
-	o.Master = n.Known(o.Master)
-	for i := range o.Replicas {
-		o.Replicas[i].Server = n.Known(o.Replicas[i].Server)
-	}
 }

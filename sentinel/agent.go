@@ -36,6 +36,7 @@ type Agent struct {
 	beside   beside
 	redis    failover.Redis
 	names    *monitor.Names
+	volume   *volume                           // of the log
 	crew     func(consensus.Term) failover.Env // what the runners of a term work with
 
 	machine   *state.Machine
@@ -76,9 +77,11 @@ const inboxLength = 1024
 
 // New makes an agent; nothing runs, and nothing is opened, before Run.
 func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Agent, error) {
-	log = log.With().Str("agent", cfg.Agent.ID).Logger()
+	volume := newVolume(log.GetLevel())
+	log = log.Level(zerolog.DebugLevel).Hook(volume).With().Str("agent", cfg.Agent.ID).Logger()
 	a := &Agent{
-		cfg: cfg, host: host.withDefaults(), version: version, identity: identity(cfg, rand.Uint64()),
+		volume: volume,
+		cfg:    cfg, host: host.withDefaults(), version: version, identity: identity(cfg, rand.Uint64()),
 		machine: state.NewMachine(), peers: newPeers(),
 		bell: newBell(), wake: make(chan struct{}, 1), inbox: make(chan func(*judge), inboxLength),
 		settled: make(chan struct{}), electing: make(chan struct{}, 1), dismissed: make(chan bool, 1),
@@ -214,6 +217,7 @@ func (a *Agent) join() error {
 	if a.rules.own, err = openOwn(a.host.FS, a.cfg.Agent.DataDir); err != nil {
 		return errors.Join(err, log.Close())
 	}
+	a.volume.set(a.rules.own.parameter(logLevel))
 	a.fresh = recovered.Snapshot.Index == 0 && len(recovered.Entries) == 0
 	a.herald.last, a.herald.old = uint64(recovered.Snapshot.Index), last(recovered)
 	node := consensus.DefaultNodeConfig(id)

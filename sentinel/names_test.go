@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"picket/config"
 	"picket/monitor"
@@ -82,7 +85,21 @@ func TestNames_AServerThatComesBackElsewhere(t *testing.T) {
 	moving = moved
 	g.await("it is known as before", only)
 
+	// From here on the name server hangs. Who asks for a name that nobody knows waits; nobody else does.
 	names.hang()
+	asker, other := g.members[0].running(), g.members[0].running()
+	asked := make(chan bool, 1)
+	go func() { asked <- asker.Resolves(t.Context(), "redis-9") }() // ends within registryTimeout
+	begun := time.Now()
+	for range 100 {
+		if p := other.Picture(); len(p.Masters[0].Replicas) != 2 {
+			t.Fatalf("it shows %+v", p.Masters[0].Replicas)
+		}
+		other.told(named)
+	}
+	if took := time.Since(begun); took > registryTimeout/2 {
+		t.Errorf("answers took %s", took)
+	}
 	g.servers[0].Kill()
 	g.await("the master is failed over", func(context.Context) error {
 		for _, p := range g.pictures() {
@@ -92,6 +109,9 @@ func TestNames_AServerThatComesBackElsewhere(t *testing.T) {
 		}
 		return nil
 	})
+	if <-asked {
+		t.Error("a name was found that nobody knows")
+	}
 }
 
 // configure sets something on a server, before its link to the master is made anew.
@@ -170,6 +190,80 @@ func bindAlso(t *testing.T, r *lab.Redis, ip string) error {
 	client := r.Client()
 	defer client.Close()
 	return client.ConfigSet(t.Context(), "bind", r.Addr.Host()+" "+ip).Err()
+}
+
+// TestNAT: replicas that are reached at another port than the one at which they listen are known by what they announce; the agents beside them find them although they know them
+// otherwise, and one of them becomes the master under its announced address.
+func TestNAT(t *testing.T) {
+	t.Parallel()
+	l, g := newServers(t)
+	outside := map[config.Addr]config.Addr{} // of the servers
+	for _, r := range g.servers[1:] {
+		outside[r.Addr] = forward(t, r.Addr)
+		configure(t, r, "replica-announce-ip", "127.0.0.1", "replica-announce-port", fmt.Sprint(outside[r.Addr].Port()))
+	}
+	g.startAgents(l, nil)
+	a, b := g.servers[1], g.servers[2]
+	g.knows([]config.Addr{outside[a.Addr], outside[b.Addr]}, []config.Addr{outside[a.Addr], outside[b.Addr]})
+	g.servers[0].Kill()
+	to := g.newMaster(g.servers[0].Addr)
+	if to != outside[a.Addr] && to != outside[b.Addr] {
+		t.Errorf("the master is %s", to)
+	}
+	g.await("the agent beside it holds the lease", func(context.Context) error {
+		for _, p := range g.pictures() {
+			if p.Lease != nil && p.Lease.Server == to && !p.Lease.Until.IsZero() {
+				return nil
+			}
+		}
+		return errors.New("none does")
+	})
+}
+
+// forward has a port of its own lead to a server.
+func forward(t *testing.T, to config.Addr) config.Addr {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	open.Go(func() { // ends with the listener
+		for {
+			in, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() { pass(ctx, in, to) }) // ends with either side, or the test
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		_ = listener.Close()
+		open.Wait()
+	})
+	return config.Addr(listener.Addr().String())
+}
+
+// pass copies between a connection and a server until one of them ends it.
+func pass(ctx context.Context, in net.Conn, to config.Addr) {
+	defer in.Close()
+	out, err := net.Dial("tcp", string(to))
+	if err != nil {
+		return
+	}
+	defer out.Close()
+	defer context.AfterFunc(ctx, func() { _ = errors.Join(in.Close(), out.Close()) })()
+	done := make(chan struct{})
+	go func() { // ends with the other direction
+		defer close(done)
+		_, _ = io.Copy(out, in)
+		_ = out.Close()
+	}()
+	_, _ = io.Copy(in, out)
+	_ = in.Close()
+	<-done
 }
 
 // TestSuccessor: which of two addresses of one process is dropped.

@@ -122,7 +122,7 @@ func (a *Agent) server(addr config.Addr, view monitor.View) picture.Server {
 	if !watched {
 		s = monitor.Server{Addr: addr}
 	}
-	p := picture.Server{Addr: addr, Told: a.told(addr), State: s.State.String(), Down: s.State == monitor.Down, Watch: s, Last: s.Last, Lag: -1}
+	p := picture.Server{Addr: addr, Told: a.told(addr), Numeric: a.names.Told(addr), State: s.State.String(), Down: s.State == monitor.Down, Watch: s, Last: s.Last, Lag: -1}
 	if s.Last != nil {
 		p.RunID, p.Follows = s.Last.RunID, a.told(s.Last.Master)
 	}

@@ -106,6 +106,7 @@ func (a *Agent) Parameters() map[string]string {
 	p := map[string]string{
 		announceIP: a.cfg.Announce.Host, announcePort: fmt.Sprint(a.cfg.Announce.SentinelPort),
 		resolveHostnames: yesNo(a.cfg.ResolveHostnames), announceHostnames: yesNo(a.cfg.Announce.Hostnames),
+		logLevel: levelWord(a.volume.file),
 	}
 	for name, value := range a.rules.own.values.Load().Parameters {
 		p[name] = value
@@ -118,6 +119,7 @@ func (a *Agent) SetParameters(_ context.Context, parameters map[string]string) e
 	if err := a.rules.own.setParameters(parameters); err != nil {
 		return err
 	}
+	a.volume.set(a.rules.own.parameter(logLevel))
 	a.know(a.machine.State()) // other names may count now
 	select {
 	case a.beside.located <- struct{}{}: // have it registered anew

@@ -71,7 +71,9 @@ func replicasOf(t *testing.T, a *lab.Agent) []map[string]string {
 // TestNames_AMasterThatIsListedByItsIPAddress is known once, by its name; clients are told the name, or the IP address where an agent is told to.
 func TestNames_AMasterThatIsListedByItsIPAddress(t *testing.T) {
 	t.Parallel()
-	_, c := start(t, func(o *lab.ClusterOptions) { o.Named = "localhost" })
+	_, c := start(t, func(o *lab.ClusterOptions) {
+		o.Named, o.Settings = "localhost", []string{"switchover: native"}
+	})
 	byName, byIP := c.Agents[0], c.Agents[1]
 	old, port := c.Redis[0], fmt.Sprint(c.Redis[0].Addr.Port())
 	if got := say(t, byIP, "SENTINEL", "CONFIG", "GET", "*hostnames"); got != "[resolve-hostnames yes announce-hostnames yes]" {
@@ -95,10 +97,15 @@ func TestNames_AMasterThatIsListedByItsIPAddress(t *testing.T) {
 		if got := say(t, a, "INFO", "sentinel"); !strings.Contains(got, "address="+host+":"+port) {
 			t.Errorf("%s: %s", a.ID, got)
 		}
-		if got := say(t, a, "SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", port, "0", "*"); got != "[0 * 0]" {
-			t.Errorf("%s: %s", a.ID, got)
-		}
 	}
+	// A replica that is not to be announced is hidden, and counted.
+	hide(t, c.Redis[1], "no")
+	await(t, "one replica is hidden", func() bool { return len(replicasOf(t, byName)) == 1 && len(replicasOf(t, byIP)) == 1 })
+	if m, err := sentinelClient(t, byName).Master(t.Context(), lab.MasterName).Result(); err != nil || m["num-slaves"] != "2" {
+		t.Errorf("the master is %v, %v", m, err)
+	}
+	hide(t, c.Redis[1], "yes")
+
 	switched := map[*lab.Agent]<-chan *redis.Message{byName: heard(t, byName, "+switch-master"), byIP: heard(t, byIP, "+switch-master")}
 	old.Kill()
 	to := newMaster(t, c, config.NewAddr("localhost", old.Addr.Port()))
@@ -123,6 +130,34 @@ func TestNames_AMasterThatIsListedByItsIPAddress(t *testing.T) {
 	}
 	if got := names(byIP); len(got) != 2 || !slices.Contains(got, "127.0.0.1:"+port) {
 		t.Errorf("the replicas are %v", got)
+	}
+
+	// The master lists the replica to which it is to hand over otherwise than the agents know it.
+	picket(t, 0, "switchover", lab.MasterName, "--to", "127.0.0.1:"+port, "--agent", string(byName.HTTP))
+	await(t, "it is the master again, by its name", func() bool {
+		return say(t, byName, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", lab.MasterName) == "[localhost "+port+"]"
+	})
+}
+
+// hide says whether a replica is to be announced.
+func hide(t *testing.T, r *lab.Redis, announced string) {
+	t.Helper()
+	client := r.Client()
+	defer client.Close()
+	if err := client.ConfigSet(t.Context(), "replica-announced", announced).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	if err := lab.Await(patience, what, func(context.Context) error {
+		if !condition() {
+			return errors.New("not yet")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 

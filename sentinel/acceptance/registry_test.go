@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,8 @@ func TestRegistry_OnTheWire(t *testing.T) {
 	r.say(third, "-ERR Duplicate master name.", "MONITOR", "second", ip, port, "3")
 	r.say(third, "-ERR Duplicate master name.", "MONITOR", "second", ip, "1", "2")
 	r.say(first, "-ERR Invalid IP address or hostname specified", "MONITOR", "third", "no-such-host.invalid", "1", "2")
+	r.say(second, "OK", "MONITOR", "second", "localhost", port, "2") // is the same
+	r.say(second, "-ERR the server belongs to another master…", "MONITOR", "third", "localhost", port, "2")
 	r.hears(third, "+monitor", who+" quorum 2")
 
 	r.say(second, "OK", "SET", "second", "down-after-milliseconds", "1500", "parallel-syncs", "3")
@@ -133,7 +136,16 @@ func TestRegistry_OnTheWire(t *testing.T) {
 	const secret = "correct-horse-battery-staple"
 	r.say(first, "OK", "SET", "second", "auth-pass", secret)
 	r.hears(first, "+set", who+" auth-pass ******")
-	r.say(first, "OK", "CONFIG", "SET", "announce-port", "7000", "sentinel-pass", secret)
+	r.say(first, "OK", "CONFIG", "SET", "announce-port", "7000", "sentinel-pass", secret, "loglevel", "warning")
+	id := say(t, first, "SENTINEL", "MYID")
+	main := r.c.Redis[0].Addr
+	r.hears(third, "+sentinel-address-switch", fmt.Sprintf("master mymaster %s %d ip 127.0.0.1 port 7000 for %s", main.Host(), main.Port(), id))
+	r.hears(third, "+sentinel-address-update", fmt.Sprintf("sentinel %s 127.0.0.1 7000 @ mymaster %s %d 1 additional matching instances", id, main.Host(), main.Port()))
+	if peers, err := sentinelClient(t, second).Sentinels(t.Context(), "second").Result(); err != nil || !slices.ContainsFunc(peers, func(p map[string]string) bool {
+		return p["runid"] == id && p["port"] == "7000"
+	}) {
+		t.Errorf("clients are told of %v, %v", peers, err)
+	}
 	r.shows(first, "flags", "master") // the server asks for no password
 	r.keepsSecret(secret, first)
 
@@ -148,6 +160,8 @@ func TestRegistry_OnTheWire(t *testing.T) {
 		r.shows(a, "down-after-milliseconds", "1500")
 	}
 	r.say(first, "[announce-port 7000]", "CONFIG", "GET", "announce-port")
+	r.say(first, "[loglevel warning]", "CONFIG", "GET", "log*")
+	r.say(second, "[loglevel debug]", "CONFIG", "GET", "loglevel")
 
 	// In a minority nothing changes, and reads go on.
 	second.Kill()

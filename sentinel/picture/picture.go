@@ -87,6 +87,7 @@ type Agent struct {
 type Server struct {
 	Addr     config.Addr          `json:"addr"`
 	Told     config.Addr          `json:"-"` // as clients of the Sentinel port are told; empty: by Addr
+	Numeric  config.Addr          `json:"-"` // with its IP address of just now; empty: Addr has it, or none is known
 	Follows  config.Addr          `json:"-"` // its master, as they are told; empty: by what it says itself
 	RunID    string               `json:"run_id,omitempty"`
 	State    string               `json:"state"` // up, down, unknown

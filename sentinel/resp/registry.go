@@ -212,6 +212,9 @@ var parameters = []struct {
 	{"announce-port", "0", portOrZero},
 	{"sentinel-user", "", anything},
 	{"sentinel-pass", "", anything},
+	{"loglevel", "notice", func(value string) bool {
+		return slices.Contains([]string{"debug", "verbose", "notice", "warning", "nothing"}, value)
+	}},
 }
 
 func yesOrNo(value string) bool { return value == "yes" || value == "no" }

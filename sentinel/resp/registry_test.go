@@ -209,3 +209,15 @@ func texts(v value) []string {
 	}
 	return list
 }
+
+// TestIsMasterDown_ByEitherAddress: whoever asks may know a master by its name or by its IP address.
+func TestIsMasterDown_ByEitherAddress(t *testing.T) {
+	p := failing()
+	p.Masters[0].Server.Addr, p.Masters[0].Server.Numeric = "redis-1:6379", "10.0.0.1:6379"
+	s := start(t, Config{Backend: newFake(p)})
+	for host, want := range map[string]string{"redis-1": "1", "Redis-1": "1", "10.0.0.1": "1", "10.0.0.2": "0"} {
+		if got := say(t, s, "SENTINEL IS-MASTER-DOWN-BY-ADDR "+host+" 6379 0 *"); len(got.parts) != 3 || got.parts[0].text != want {
+			t.Errorf("%s: %+v, want %s", host, got, want)
+		}
+	}
+}

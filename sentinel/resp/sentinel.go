@@ -133,7 +133,7 @@ func isMasterDown(_ context.Context, c *client, args []string) {
 	down := int64(0)
 	for _, m := range p.Masters {
 		means := func(a config.Addr) bool { return a.Host() == canonical(args[2]) && int64(a.Port()) == port }
-		if (means(m.Server.Addr) || means(m.Server.Shown())) && m.Server.Down && !p.Stalled {
+		if (means(m.Server.Addr) || means(m.Server.Numeric)) && m.Server.Down && !p.Stalled {
 			down = 1
 		}
 	}
