@@ -7,8 +7,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,21 +30,16 @@ func TestSubscribers_AreToldOfASwitch(t *testing.T) {
 	_, c := start(t, 3)
 	crowd := gather(t, c.Agents[0].Sentinel, subscribers)
 	for range rounds {
-		at := crowd.listen(len("*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n"))
+		told := crowd.listen(len("*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n"))
 		handOver(t, c.Agents[1].Sentinel) // the first agent may have no room for one more client
-		times, err := at()
+		last, err := told()
 		if err != nil {
 			t.Fatal(err)
 		}
-		committed := switched(t, c.Agents[0])
-		var taken []time.Duration
-		for _, told := range times {
-			taken = append(taken, told.Sub(committed))
-		}
-		t.Logf("%d subscribers, from the proposal of the switch: the first is told after %s, half of them after %s, the last after %s",
-			subscribers, quantile(taken, 0), quantile(taken, 0.5), quantile(taken, 1))
-		if last := quantile(taken, 1); last > patience/2 {
-			t.Errorf("the last of %d subscribers was told after %s", subscribers, last)
+		took := last.Sub(switched(t, c.Agents[0]))
+		t.Logf("the last of %d subscribers is told %s after the proposal of the switch", subscribers, took)
+		if took > patience/2 {
+			t.Errorf("the last of %d subscribers was told after %s", subscribers, took)
 		}
 	}
 }
@@ -92,28 +87,33 @@ func gather(t *testing.T, agent config.Addr, n int) crowd {
 	return conns
 }
 
-// listen has everybody read one message, of at least so many bytes. The function that it returns waits for the last, and gives the times.
-func (c crowd) listen(least int) func() ([]time.Time, error) {
-	times := make([]time.Time, len(c))
-	errs := make([]error, len(c))
-	var listening sync.WaitGroup
-	for i, conn := range c {
-		listening.Go(func() {
+// readers share the crowd. Thousands of them, woken one by one, would take as much of this machine as the agent; real clients have machines of their own.
+const readers = 4
+
+// listen has one message read from everybody, of at least so many bytes. The function that it returns waits for the last, and says when that was.
+func (c crowd) listen(least int) func() (time.Time, error) {
+	var listening errgroup.Group
+	for some := range slices.Chunk(c, (len(c)+readers-1)/readers) {
+		listening.Go(func() error {
 			message := make([]byte, 512)
-			if errs[i] = conn.SetReadDeadline(time.Now().Add(2 * patience)); errs[i] != nil {
-				return
+			for _, conn := range some {
+				if err := conn.SetReadDeadline(time.Now().Add(2 * patience)); err != nil {
+					return err
+				}
+				n, err := io.ReadAtLeast(conn, message, least)
+				if err != nil {
+					return err
+				}
+				if !strings.Contains(string(message[:n]), lab.MasterName+" ") {
+					return fmt.Errorf("got %q", message[:n])
+				}
 			}
-			n, err := io.ReadAtLeast(conn, message, least)
-			times[i] = time.Now()
-			if err == nil && !strings.Contains(string(message[:n]), lab.MasterName+" ") {
-				err = fmt.Errorf("got %q", message[:n])
-			}
-			errs[i] = err
+			return nil
 		})
 	}
-	return func() ([]time.Time, error) {
-		listening.Wait()
-		return times, errors.Join(errs...)
+	return func() (time.Time, error) {
+		err := listening.Wait()
+		return time.Now(), err
 	}
 }
 
