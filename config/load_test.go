@@ -66,7 +66,7 @@ var good = Config{
 	Cluster:  "main",
 	Agent:    Agent{ID: "a1", Zone: "west", DataDir: "/data/picket", ElectionTimeout: 500 * time.Millisecond},
 	Agents:   []Peer{{"a1", "10.0.0.1:26380"}, {"a2", "host-2:26380"}, {"a3", "[fd00::3]:26380"}},
-	Listen:   Listen{Sentinel: "10.0.0.1:26379", Peers: "10.0.0.1:26380"},
+	Listen:   Listen{Sentinel: "10.0.0.1:26379", Also: []string{"127.0.0.1", "-::1"}, MaxClients: 77, Peers: "10.0.0.1:26380"},
 	Announce: Announce{Host: "a1.example.com", SentinelPort: 36379},
 	Local:    "10.0.0.1:6379",
 	Mode:     ModeShadow,
@@ -93,7 +93,7 @@ var good = Config{
 	}},
 	OnStop: StopSwitchover,
 	Fence:  Fence{true, "/usr/local/bin/fence-redis", 2 * time.Second}, Salvage: Salvage{1 << 20},
-	Log: Log{Level: "debug", Format: "json"},
+	Log: Log{Level: "debug", Format: "json"}, ConfigRewrite: RewriteNone,
 }
 
 func TestLoad_FormatsMeanTheSame(t *testing.T) {
@@ -170,7 +170,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		"SENTINEL_PASSWORD_FILE": "testdata/files/secret", "PEER_TLS_ENABLED": "true", "PEER_TLS_CA": pair.CA,
 		"PEER_TLS_CERT": pair.Cert, "PEER_TLS_KEY": pair.Key, "PEER_TLS_SERVER_NAME": "s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 		"ON_STOP": "switchover", "FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s", "MODE": "shadow", "SALVAGE_MAX_BYTES": "7",
-		"SCRIPTS_DENY_RECONFIG": "false",
+		"SCRIPTS_DENY_RECONFIG": "false", "LISTEN_MAX_CLIENTS": "9", "CONFIG_REWRITE": "none",
 	} {
 		t.Setenv("PICKET_"+name, value)
 	}
@@ -183,9 +183,9 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 	pair.Enabled, pair.ServerName = true, "s"
 	want := Config{
 		Cluster: "c", Agent: Agent{ID: "a1", Zone: "z", DataDir: "/d", ElectionTimeout: time.Second}, Agents: c.Agents, Masters: c.Masters,
-		Listen: Listen{"10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4}, Local: "10.0.0.1:5", Mode: ModeShadow,
+		Listen: Listen{Sentinel: "10.0.0.1:1", MaxClients: 9, Peers: "10.0.0.1:2", HTTP: "10.0.0.1:3"}, Announce: Announce{"h", 4}, Local: "10.0.0.1:5", Mode: ModeShadow,
 		Sentinel: Door{"hunter2", "testdata/files/secret"}, PeerTLS: pair, Log: Log{"debug", "json"},
-		OnStop: StopSwitchover, Fence: Fence{true, "/f", time.Second}, Salvage: Salvage{7},
+		OnStop: StopSwitchover, Fence: Fence{true, "/f", time.Second}, Salvage: Salvage{7}, ConfigRewrite: RewriteNone,
 	}
 	c.warnings = nil
 	if !reflect.DeepEqual(*c, want) {

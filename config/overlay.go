@@ -25,6 +25,7 @@ var flagged = []struct{ key, flag, usage string }{
 	{"announce.sentinel-port", "announce-sentinel-port", "port that clients are told"},
 	{"log.level", "log-level", "debug, info, warn or error"},
 	{"log.format", "log-format", "console or json"},
+	{"config-rewrite", "config-rewrite", "none, or sentinel: keep sentinel.conf as Redis Sentinel does"},
 }
 
 // RegisterFlags makes the flags that Load knows. Flags win over the environment and the file.

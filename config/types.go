@@ -47,8 +47,11 @@ type Config struct {
 	Scripts  Scripts   // what clients of the Sentinel port may do to the masters' scripts
 	Salvage  Salvage   // what former masters had written and nobody else has
 	Log      Log
+	// ConfigRewrite is none or sentinel: whether a sentinel.conf, where there is one, is kept as Redis Sentinel keeps it.
+	ConfigRewrite string
 
-	warnings []string // what Load noticed
+	warnings     []string // what Load noticed
+	sentinelConf string   // see SentinelConf
 }
 
 // Salvage is how much of what is lost is kept in files.
@@ -72,9 +75,11 @@ type Peer struct {
 
 // Listen holds the three listening addresses. HTTP may be empty: no HTTP then.
 type Listen struct {
-	Sentinel Addr // default 0.0.0.0:26379
-	Peers    Addr // default 0.0.0.0:26380
-	HTTP     Addr // default 127.0.0.1:26381
+	Sentinel   Addr     // default 0.0.0.0:26379
+	Also       []string // more hosts, on which clients are listened for as on Sentinel's; one that begins with a dash may be missing here
+	MaxClients int      // of the Sentinel port, at a time
+	Peers      Addr     // default 0.0.0.0:26380
+	HTTP       Addr     // default 127.0.0.1:26381
 }
 
 // Announce is what clients and other agents are told, behind NAT or in containers.
@@ -135,6 +140,12 @@ type Rename struct{ Command, As string }
 const (
 	ModeActive = "active"
 	ModeShadow = "shadow"
+)
+
+// Words of ConfigRewrite.
+const (
+	RewriteNone     = "none"     // it is left as it is
+	RewriteSentinel = "sentinel" // it says what is known now
 )
 
 // Words of a master's policies.

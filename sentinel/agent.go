@@ -249,7 +249,8 @@ func (a *Agent) open() (doors, error) {
 	var d doors
 	var err error
 	d.sentinel, err = resp.Listen(resp.Config{
-		Addr: string(a.cfg.Listen.Sentinel), OpenPort: a.host.Listen, Password: a.cfg.Sentinel.Password, Version: a.version, Backend: a,
+		Addr: string(a.cfg.Listen.Sentinel), OpenPort: onAll(a.host.Listen, a.cfg.Listen.Also), Password: a.cfg.Sentinel.Password,
+		Version: a.version, Backend: a, MaxClients: a.cfg.Listen.MaxClients,
 	})
 	if err != nil {
 		return d, err
