@@ -99,7 +99,7 @@ func merge(under, over map[string]any) map[string]any {
 // complete fills in what follows from a layer, where nothing else says it.
 func (c *Config) complete(layer *Layer, set map[string]bool) {
 	c.warnings = append(c.warnings, layer.Warnings...)
-	if c.ConfigRewrite == RewriteSentinel {
+	if c.ConfigRewrite == RewriteSentinel && c.Mode == ModeActive { // else those who act write it
 		c.sentinelConf = layer.File
 	}
 	at := slices.IndexFunc(c.Agents, func(p Peer) bool { return p.ID == c.Agent.ID })

@@ -62,6 +62,7 @@ type Agent struct {
 	wake      chan struct{}                    // wakes the judge
 	inbox     chan func(*judge)                // run by the judge
 	settled   chan struct{}                    // closed when the judge has ended
+	dictated  chan struct{}                    // holds one element when something was set on this agent alone, for the scribe
 	electing  chan struct{}                    // holds one element while this agent stands for election
 	workers   sync.WaitGroup                   // what the judge started
 	fresh     bool                             // the log was empty at the start
@@ -79,7 +80,7 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 		cfg: cfg, host: host.withDefaults(), version: version, identity: identity(cfg, rand.Uint64()),
 		machine: state.NewMachine(), peers: newPeers(),
 		bell: newBell(), wake: make(chan struct{}, 1), inbox: make(chan func(*judge), inboxLength),
-		settled: make(chan struct{}), electing: make(chan struct{}, 1),
+		settled: make(chan struct{}), electing: make(chan struct{}, 1), dictated: make(chan struct{}, 1),
 	}
 	a.rules = rules{file: map[string]*config.Master{}, known: map[string]setting{}}
 	for i := range cfg.Masters {
@@ -137,12 +138,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	stopScripts := start(a.scripts.Run)
 	stopTelling := start(a.herald.run)
 	stopWatching := start(a.monitor.Run)
-	deciding := []func(context.Context){a.decide, a.register, a.enlist}
+	deciding := []func(context.Context){a.decide, a.register, a.enlist, a.scribe}
 	if !a.shadow() {
 		deciding = append(deciding, a.sidecar.run, a.firewall)
 	}
 	stopDeciding := start(deciding...)
 	a.herald.started(a.version)
+	a.host.Ready()
 	select {
 	case <-ctx.Done():
 		a.leave()

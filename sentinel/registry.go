@@ -69,6 +69,7 @@ func (a *Agent) Set(ctx context.Context, master string, options []state.Option) 
 	}
 	a.herald.set(owner(m, m.Addr), own)
 	a.poke()
+	a.dictate()
 	return nil
 }
 
@@ -146,6 +147,7 @@ func (a *Agent) SetParameters(_ context.Context, parameters map[string]string) e
 	if err := a.rules.own.setParameters(parameters); err != nil {
 		return err
 	}
+	a.dictate()
 	select {
 	case a.beside.located <- struct{}{}: // have it registered anew
 	default:

@@ -51,11 +51,22 @@ type peer struct {
 // Read reads all that a source names, and says everything that is wrong with it: then the error is a *config.Error.
 func Read(s Source) (*Conf, error) { return readFor(s, config.Known) }
 
+// name is what its problems are called after that have no line.
+func (s Source) name() string {
+	switch {
+	case s.File != "":
+		return s.File
+	case s.Input != nil:
+		return standardInput
+	}
+	return "the command line"
+}
+
 // readFor is Read for a configuration that knows certain keys.
 func readFor(s Source, known func(string) bool) (*Conf, error) {
 	r := read(s)
 	b := &builder{known: known, problems: r.problems, dir: r.dir, conf: Conf{Standard: true, Layer: config.Layer{
-		File: cmp.Or(s.File, "the command line"), Over: map[string]any{}, Under: map[string]any{}, Places: map[string]config.Place{}, Remedies: map[string]string{},
+		File: s.name(), Over: map[string]any{}, Under: map[string]any{}, Places: map[string]config.Place{}, Remedies: map[string]string{},
 		Master: map[string]any{"down-after": defaultDownAfter.String(), "failover-timeout": defaultFailoverTimeout.String()},
 	}}}
 	for i := range r.directives {

@@ -19,6 +19,8 @@ type Source struct {
 	Overrides []string  // lines that the command line adds after that
 }
 
+const standardInput = "standard input"
+
 // Limits of what is read.
 const (
 	maxFile  = 1 << 20 // bytes
@@ -77,7 +79,7 @@ func read(s Source) *reader {
 		r.file(s.File, config.Place{File: s.File}, 0)
 	}
 	if s.Input != nil {
-		r.stream("standard input", s.Input, 0)
+		r.stream(standardInput, s.Input, 0)
 	}
 	for _, line := range s.Overrides {
 		word, _, _ := strings.Cut(line, " ")
@@ -104,7 +106,11 @@ func (r *reader) file(path string, from config.Place, depth int) {
 		if of := (*fs.PathError)(nil); errors.As(err, &of) {
 			err = of.Err
 		}
-		r.refuse(from, "", fmt.Sprintf("%s can't be read: %v", path, err), "name a file that this user may read")
+		what := "can't be read: "
+		if from.File != path { // which is not named in front of it anyway
+			what = path + " " + what
+		}
+		r.refuse(from, "", what+err.Error(), "name a file that this user may read")
 		return
 	}
 	defer func() { _ = file.Close() }() // it was only read

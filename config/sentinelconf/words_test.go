@@ -74,8 +74,16 @@ func TestOverrides(t *testing.T) {
 		{"--requirepass|two words", []string{`requirepass "two words"`}, nil},
 		{"--logfile||--port|1", []string{`logfile ""`, "port 1"}, nil},
 		{"--daemonize", []string{"daemonize"}, nil},
+		{"-m|1|--port|1|--mine|x|--bind|-m|--bind|--mine|-m|2", []string{"port 1", "bind -m", "bind --mine"}, []string{"-m", "1", "--mine", "x", "-m", "2"}},
+		{"--port|1|--mine", []string{"port 1"}, []string{"--mine"}},
 	} {
-		lines, extra := Overrides(strings.Split(tc.args, "|"))
+		own := func(args []string) int {
+			if args[0] == "-m" || args[0] == "--mine" {
+				return 2
+			}
+			return 0
+		}
+		lines, extra := Overrides(strings.Split(tc.args, "|"), own)
 		if !slices.Equal(lines, tc.lines) || !slices.Equal(extra, tc.extra) {
 			t.Errorf("%s: got %q and %q", tc.args, lines, extra)
 		}

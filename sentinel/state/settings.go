@@ -82,7 +82,7 @@ func (s *State) removeMaster(c Command, at position) (*State, error) {
 	next := *s
 	next.Masters = slices.Delete(slices.Clone(s.Masters), i, i+1)
 	next.Pauses = slices.DeleteFunc(slices.Clone(s.Pauses), func(p Pause) bool { return p.Master == m.Name })
-	if m.Monitored == "" && len(s.Removed) < maxMasters {
+	if len(s.Removed) < maxMasters { // also where it was made known at run time: an agent may have written it into its file
 		next.Removed = insert(s.Removed, m.Name)
 	}
 	return next.withEvent(Event{
