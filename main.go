@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"picket/config"
-	"picket/sentinel"
 	"picket/sentinel/api"
 	"picket/sentinel/cli"
 	"picket/sentinel/demo"
@@ -34,7 +33,9 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := command().ExecuteContext(ctx)
+	root := command()
+	root.SetArgs(arguments(root, os.Args))
+	err := root.ExecuteContext(ctx)
 	stop()
 	if err == nil {
 		return
@@ -66,32 +67,14 @@ func configFlag(cmd *cobra.Command) *string {
 
 const defaultConfig = "/etc/picket/picket.yaml"
 
-func runCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "run", Short: "Run the agent of this host", Args: cobra.NoArgs}
-	path := configFlag(cmd)
-	config.RegisterFlags(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := config.Load(*path, cmd.Flags())
-		if err != nil {
-			return err
-		}
-		log := newLogger(cfg.Log, cmd.ErrOrStderr())
-		for _, warning := range cfg.Warnings() {
-			log.Warn().Str("file", *path).Msg(warning)
-		}
-		agent, err := sentinel.New(cfg, sentinel.Host{}, log, buildVersion())
-		if err != nil {
-			return err
-		}
-		return agent.Run(cmd.Context())
-	}
-	return cmd
-}
-
 func newLogger(cfg config.Log, out io.Writer) zerolog.Logger {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00" // a failover is told in milliseconds
 	if cfg.Format == "console" {
-		out = zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000"}
+		console := zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000"}
+		if _, file := out.(logFile); file { // is read on other days, too, and without colours
+			console.TimeFormat, console.NoColor = zerolog.TimeFieldFormat, true
+		}
+		out = console
 	}
 	level, err := zerolog.ParseLevel(cfg.Level)
 	if err != nil {
@@ -221,26 +204,12 @@ func reachable(a config.Addr) config.Addr {
 
 func configCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Check a configuration, or print a documented one"}
-	check := &cobra.Command{Use: "check FILE", Short: "Say everything that is wrong with a file", Args: cobra.ExactArgs(1)}
-	config.RegisterFlags(check.Flags())
-	check.RunE = func(cmd *cobra.Command, args []string) error {
-		cfg, err := config.Load(args[0], cmd.Flags())
-		if err != nil {
-			return err
-		}
-		for _, warning := range cfg.Warnings() {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: warning: %s\n", args[0], warning)
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: valid; agent %s of %d, %d masters\n",
-			args[0], cfg.Agent.ID, len(cfg.Agents), len(cfg.Masters))
-		return nil
-	}
 	example := &cobra.Command{Use: "example", Short: "Print a configuration with every key explained", Args: cobra.NoArgs}
 	example.RunE = func(cmd *cobra.Command, _ []string) error {
 		_, err := cmd.OutOrStdout().Write(config.Example())
 		return err
 	}
-	cmd.AddCommand(check, example)
+	cmd.AddCommand(checkCommand(), example)
 	return cmd
 }
 
