@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -97,7 +98,11 @@ func run(ctx context.Context, cfg *config.Config, p process) error {
 	}
 	log := newLogger(cfg.Log, p.log)
 	for _, warning := range cfg.Warnings() {
-		log.Warn().Str("file", p.config).Msg(warning)
+		line := log.Warn()
+		if !strings.HasPrefix(warning, p.config+":") {
+			line = line.Str("file", p.config)
+		}
+		line.Msg(warning)
 	}
 	agent, err := sentinel.New(cfg, sentinel.Host{Ready: func() { tellSystemd(log, "READY=1") }}, log, buildVersion())
 	if err != nil {
@@ -142,7 +147,7 @@ func checkCommand() *cobra.Command {
 			return err
 		}
 		for _, warning := range cfg.Warnings() {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: warning: %s\n", p.config, warning)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: warning: %s\n", p.config, strings.TrimPrefix(warning, p.config+":"))
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: valid; agent %s of %d, %d masters\n", p.config, cfg.Agent.ID, len(cfg.Agents), len(cfg.Masters))
 		return nil

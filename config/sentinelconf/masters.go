@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"net"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -167,10 +166,6 @@ func (b *builder) finish() {
 	}
 	b.conf.Layer.Over["masters"] = list
 	put(b.conf.Layer.Under, "cluster", "picket")
-	if dir := filepath.Dir(b.path("x")); b.conf.Dir != "" && b.conf.Layer.Under["agent"] == nil {
-		b.conf.Layer.Warnings = append(b.conf.Layer.Warnings, fmt.Sprintf("%s: dir: %s is emptied when the system starts, so what the agent must remember "+
-			"is in data-dir, %s", b.conf.Layer.File, dir, config.Default().Agent.DataDir))
-	}
 	b.remedies()
 }
 

@@ -5,13 +5,16 @@ import (
 	"maps"
 	"path/filepath"
 	"strings"
+
+	"picket/config"
 )
 
 // workingDir was followed while reading. What an agent must remember does not belong where systems clean up, although the file that comes with
-// Sentinel names such a directory.
+// Sentinel says /tmp.
 func (b *builder) workingDir(d directive) {
 	b.conf.Dir = b.dir
-	if b.dir == "/tmp" || strings.HasPrefix(b.dir, "/tmp/") {
+	if b.dir == "/tmp" {
+		b.warn(d, "is emptied when the system starts, so what the agent must remember is in data-dir, "+config.Default().Agent.DataDir)
 		return
 	}
 	put(b.conf.Layer.Under, "agent.data-dir", filepath.Join(b.dir, "picket"))
