@@ -71,8 +71,12 @@ func newLogger(cfg config.Log, out io.Writer) zerolog.Logger {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00" // a failover is told in milliseconds
 	if cfg.Format == "console" {
 		console := zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000"}
-		if _, file := out.(logFile); file { // is read on other days, too, and without colours
+		switch out := out.(type) {
+		case logFile: // is read on other days, too, and without colours
 			console.TimeFormat, console.NoColor = zerolog.TimeFieldFormat, true
+		case *os.File:
+			info, err := out.Stat()
+			console.NoColor = err == nil && info.Mode()&os.ModeCharDevice == 0 // whoever collects what is said sees no colours
 		}
 		out = console
 	}

@@ -138,7 +138,7 @@ func (c *Config) checkRewrite(r *report) {
 }
 
 func (c *Config) checkMasters(r *report) {
-	if len(c.Masters) == 0 {
+	if len(c.Masters) == 0 && r.layer == nil { // Sentinel's users make them known at run time, too
 		r.add("masters", nil, "is missing", "list at least one master: there is nothing to watch")
 	}
 	known, addresses := unique[string]{}, unique[Addr]{}
@@ -176,6 +176,11 @@ func (c *Config) checkMaster(r *report, key string, m *Master) {
 	r.atLeast(key+".failover-timeout", m.FailoverTimeout, max(minFailoverTimeout, m.DownAfter))
 	if m.ParallelSyncs < 1 {
 		r.add(key+".parallel-syncs", m.ParallelSyncs, "is less than 1", "1 is the gentlest: one replica at a time")
+	}
+	replicas := unique[Addr]{m.Address: key + ".address"}
+	for i, a := range m.KnownReplicas {
+		c.server(r, element(key+".known-replicas", i), a)
+		replicas.check(r, element(key+".known-replicas", i), a)
 	}
 	r.executable(key+".notification-script", m.NotificationScript)
 	r.executable(key+".client-reconfig-script", m.ClientReconfigScript)

@@ -99,6 +99,9 @@ func merge(under, over map[string]any) map[string]any {
 // complete fills in what follows from a layer, where nothing else says it.
 func (c *Config) complete(layer *Layer, set map[string]bool) {
 	c.warnings = append(c.warnings, layer.Warnings...)
+	if len(c.Masters) == 0 {
+		c.warnings = append(c.warnings, "masters: there is nothing to watch until SENTINEL MONITOR makes a master known")
+	}
 	if c.ConfigRewrite == RewriteSentinel && c.Mode == ModeActive { // else those who act write it
 		c.sentinelConf = layer.File
 	}

@@ -138,6 +138,16 @@ func TestLoadLayer_FillsInWhatFollows(t *testing.T) {
 	}
 }
 
+func TestLoadLayer_MastersMayComeLater(t *testing.T) {
+	t.Setenv(peersVariable, "a1=10.0.0.1:1")
+	l := layer()
+	l.Over["masters"] = []any{}
+	c, err := LoadLayer("", l, parsedFlags(t, "--agent-id=a1"))
+	if err != nil || !strings.Contains(strings.Join(c.Warnings(), "\n"), "SENTINEL MONITOR") {
+		t.Errorf("got %v, %v", c, err)
+	}
+}
+
 func TestLoadLayer_RewritesOnlyWhatCanBe(t *testing.T) {
 	t.Setenv(peersVariable, "a1=10.0.0.1:1")
 	for _, tc := range []struct{ word, fixed, want, wantErr string }{

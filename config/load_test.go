@@ -73,7 +73,7 @@ var good = Config{
 	Sentinel: Door{Password: "one"},
 	Masters: []Master{
 		{
-			Name: "mymaster", Address: "10.0.0.1:6379", Quorum: 3, DownAfter: 2 * time.Second, CrashGrace: 100 * time.Millisecond,
+			Name: "mymaster", Address: "10.0.0.1:6379", KnownReplicas: []Addr{"10.0.0.3:6379"}, Quorum: 3, DownAfter: 2 * time.Second, CrashGrace: 100 * time.Millisecond,
 			FailoverTimeout: time.Minute, ParallelSyncs: 2, Lease: time.Second, Username: "picket",
 			Password: "hunter2", PasswordFile: "testdata/files/secret", LeaseLoss: LeaseStrict, Prefer: PreferOffset,
 			Durability: Durability{1, MissingPromote, 10 * time.Second}, Switchover: SwitchoverNative, PreferZone: "west", EmptyMaster: EmptyAccept,

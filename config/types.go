@@ -106,6 +106,7 @@ type TLS struct {
 type Master struct {
 	Name            string
 	Address         Addr          // at the first start; afterwards the replicated state knows better
+	KnownReplicas   []Addr        // at the first start, while the master can't be asked for them
 	Quorum          int           // agents that must find it down
 	DownAfter       time.Duration // without a valid answer for so long it is down
 	CrashGrace      time.Duration // connections refused for so long it is down, long before DownAfter

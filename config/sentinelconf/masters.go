@@ -136,12 +136,20 @@ func (b *builder) announcePort(d directive) {
 	}
 }
 
-// knownReplica is a hint of which server is beside the agent.
+// knownReplica is needed where the master can't be asked, and a hint of which server is beside the agent.
 func (b *builder) knownReplica(d directive) {
 	port, ok := b.portNumber(d, d.args()[2])
-	if m := b.of(d); m != nil && ok && port != 0 {
-		b.conf.Layer.Servers = append(b.conf.Layer.Servers, config.NewAddr(d.args()[1], port))
+	m := b.of(d)
+	if m == nil || !ok || port == 0 {
+		return
 	}
+	addr := config.NewAddr(d.args()[1], port)
+	known, _ := m.tree["known-replicas"].([]any)
+	if slices.Contains(known, any(string(addr))) || m.tree["address"] == string(addr) {
+		return // which is no news
+	}
+	b.setOf(d, m, "known-replicas", append(known, string(addr)))
+	b.conf.Layer.Servers = append(b.conf.Layer.Servers, addr)
 }
 
 // knownSentinel is a hint of which agents there may be.

@@ -272,6 +272,43 @@ func (s *successors) backToSentinel(a *successor, master config.Addr) {
 	}
 }
 
+// TestSentinelConf_TheMasterIsDownAtTheFirstStart leaves the replicas to the lines that Redis Sentinel had written: the master can't be asked for them any more.
+func TestSentinelConf_TheMasterIsDownAtTheFirstStart(t *testing.T) {
+	t.Parallel()
+	s := succeed(t)
+	old := s.servers[0]
+	if err := lab.Await(patience, "the replicas follow", func(ctx context.Context) error { return lab.Replicated(ctx, s.servers, old.Addr) }); err != nil {
+		t.Fatal(err)
+	}
+	old.Kill()
+	for _, a := range s.agents {
+		file, err := os.OpenFile(a.conf, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, replica := range s.servers[1:] {
+			fmt.Fprintf(file, "sentinel known-replica mymaster 127.0.0.1 %d\n", replica.Addr.Port())
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s.start(a)
+	}
+	s.await("a replica is the master", func(ctx context.Context, a *successor) error {
+		if next, err := a.names(ctx); err != nil || next == old.Addr {
+			return fmt.Errorf("%s is named, %w", next, err)
+		}
+		return nil
+	})
+	next, err := s.agents[0].names(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lab.Await(patience, "the other replica follows", func(ctx context.Context) error { return lab.Replicated(ctx, s.servers, next) }); err != nil {
+		t.Errorf("%v\n%s", err, s.logs(s.agents[0]))
+	}
+}
+
 // TestSentinelConf_SaysWhichLineIsMissing starts from a file without naming the agents.
 func TestSentinelConf_SaysWhichLineIsMissing(t *testing.T) {
 	t.Parallel()
