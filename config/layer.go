@@ -128,8 +128,8 @@ func (c *Config) complete(layer *Layer, set map[string]bool) {
 func beside(host string, servers []Addr) Addr {
 	found := Addr("")
 	for _, s := range servers {
-		switch {
-		case s.Host() != host || s == found:
+		switch s, err := parseAddr(string(s)); {
+		case err != nil || s.Host() != host || s == found:
 		case found != "":
 			return ""
 		default:

@@ -174,6 +174,9 @@ func (b *builder) finish() {
 	}
 	b.conf.Layer.Over["masters"] = list
 	put(b.conf.Layer.Under, "cluster", "picket")
+	if key := "announce.hostnames"; b.known(key) {
+		put(b.conf.Layer.Under, key, false) // as Sentinel's clients are used to
+	}
 	b.remedies()
 }
 
