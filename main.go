@@ -176,7 +176,7 @@ func sentinelDoor(path string, addr config.Addr, passwordFile string) (config.Ad
 		secret, err := config.ReadSecret(passwordFile)
 		return addr, secret, err
 	}
-	cfg, err := config.Load(path, nil)
+	cfg, err := doors(path)
 	if err != nil {
 		return "", "", err
 	}
@@ -188,11 +188,21 @@ func httpDoor(path, addr string) (config.Addr, error) {
 	if addr != "" {
 		return config.Addr(addr), nil
 	}
-	cfg, err := config.Load(path, nil)
+	cfg, err := doors(path)
 	if err != nil {
 		return "", err
 	}
 	return reachable(cfg.Listen.HTTP), nil
+}
+
+// doors is a configuration that says where the agent of this host can be reached: the defaults, where there is no file at the usual place, because
+// the agent runs from a sentinel.conf alone.
+func doors(path string) (*config.Config, error) {
+	if _, err := os.Stat(path); path == defaultConfig && errors.Is(err, os.ErrNotExist) {
+		cfg := config.Default()
+		return &cfg, nil
+	}
+	return config.Load(path, nil)
 }
 
 // reachable turns a listening address on all interfaces into one that can be dialled from here.
