@@ -16,6 +16,7 @@ type Layer struct {
 	Places   map[string]Place  // of the keys of Over
 	Remedies map[string]string // for keys that are missing: how to give them
 	Warnings []string          // of what is allowed but hardly meant
+	Hosts    []string          // on which it listens; empty: on all
 	Servers  []Addr            // that are watched, as far as they are known: one on this agent's host is the Redis beside it
 	Fixed    string            // why File can't be rewritten; empty: it can
 }
@@ -112,7 +113,7 @@ func (c *Config) complete(layer *Layer, set map[string]bool) {
 	me := c.Agents[at].Address
 	if !set["listen.peers"] && me.Port() != 0 {
 		c.Listen.Peers = NewAddr("0.0.0.0", me.Port())
-		if bound := append([]string{c.Listen.Sentinel.Host()}, c.Listen.Also...); slices.Contains(bound, me.Host()) {
+		if slices.Contains(layer.Hosts, me.Host()) {
 			c.Listen.Peers = me // who listens for clients on some addresses only does so for agents
 		}
 	}

@@ -115,8 +115,7 @@ func TestLoadLayer_FillsInWhatFollows(t *testing.T) {
 		wantWarnings int // beside that of the number of agents
 	}{
 		"the port of the agents is this one's": {"a1=10.0.0.1:36380", "", nil, "0.0.0.0:36380", "", 2},
-		"where clients are listened for":       {"a1=10.0.0.1:36380", "listen: {sentinel: 10.0.0.1:1}\n", nil, "10.0.0.1:36380", "", 2},
-		"there, too":                           {"a1=10.0.0.1:36380", "listen: {also: [10.0.0.1]}\n", nil, "10.0.0.1:36380", "", 2},
+		"where clients are listened for":       {"a1=10.0.0.7:36380", "", nil, "10.0.0.7:36380", "", 2},
 		"the file knows better":                {"a1=10.0.0.1:36380", "listen: {peers: 0.0.0.0:5}\n", nil, "0.0.0.0:5", "", 2},
 		"the Redis of this host":               {"a1=10.0.0.1:1", "", []Addr{"10.0.0.2:6379", "10.0.0.1:6380"}, "0.0.0.0:1", "10.0.0.1:6380", 1},
 		"it is told twice":                     {"a1=10.0.0.1:1", "", []Addr{"10.0.0.1:6380", "10.0.0.1:6380"}, "0.0.0.0:1", "10.0.0.1:6380", 1},
@@ -127,7 +126,7 @@ func TestLoadLayer_FillsInWhatFollows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(peersVariable, tc.peers)
 			l := layer()
-			l.Servers, l.Warnings = tc.servers, []string{"look out"}
+			l.Hosts, l.Servers, l.Warnings = []string{"127.0.0.1", "10.0.0.7"}, tc.servers, []string{"look out"}
 			c, err := LoadLayer(write(t, "picket.yaml", "agent: {id: a1}\n"+tc.yaml), l, nil)
 			if err != nil {
 				t.Fatal(err)

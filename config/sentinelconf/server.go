@@ -114,6 +114,9 @@ func (b *builder) listenOn(hosts []string) {
 		}
 		b.set(l.bindAt, "listen.also", also)
 	}
+	for _, h := range hosts {
+		b.conf.Layer.Hosts = append(b.conf.Layer.Hosts, strings.TrimPrefix(h, "-"))
+	}
 	put(b.conf.Layer.Under, "listen.http", string(config.NewAddr("127.0.0.1", (cmp.Or(l.port, l.tlsPort)+httpAbove)%(1<<16))))
 	if l.port == 0 {
 		put(b.conf.Layer.Under, "announce.sentinel-port", l.tlsPort)
