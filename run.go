@@ -147,7 +147,12 @@ func checkCommand() *cobra.Command {
 			return err
 		}
 		for _, warning := range cfg.Warnings() {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: warning: %s\n", p.config, strings.TrimPrefix(warning, p.config+":"))
+			place := ": "
+			if rest, own := strings.CutPrefix(warning, p.config+":"); own { // it begins with the file and the line
+				place, warning, _ = strings.Cut(":"+rest, " ")
+				place += " "
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s%swarning: %s\n", p.config, place, warning)
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: valid; agent %s of %d, %d masters\n", p.config, cfg.Agent.ID, len(cfg.Agents), len(cfg.Masters))
 		return nil

@@ -188,8 +188,12 @@ func (b *builder) stretch(m *master) {
 		return
 	}
 	m.tree["failover-timeout"] = least.String()
-	b.conf.Layer.Warnings = append(b.conf.Layer.Warnings, fmt.Sprintf("%s: sentinel failover-timeout: %v of %s is too short for Picket, which takes %v: "+
-		"at least down-after-milliseconds, and 1s", b.conf.Layer.File, timeout, m.name, least))
+	at, asked := b.conf.Layer.Places[fmt.Sprintf("masters[%d].failover-timeout", slices.Index(b.masters, m))]
+	if !asked {
+		return
+	}
+	b.warn(directive{place: at, words: []string{sentinelWord, config.OptionFailoverTimeout}}, fmt.Sprintf(
+		"%v of %s is too short for Picket, which takes %v: at least down-after-milliseconds, and 1s", timeout, m.name, least))
 }
 
 // duration reads what milliseconds wrote.

@@ -14,7 +14,7 @@ import (
 func (b *builder) workingDir(d directive) {
 	b.conf.Dir = b.dir
 	if b.dir == "/tmp" {
-		b.warn(d, "is emptied when the system starts, so what the agent must remember is in data-dir, "+config.Default().Agent.DataDir)
+		b.warn(d, b.dir+" is emptied when the system starts, so what the agent must remember is in data-dir, "+config.Default().Agent.DataDir)
 		return
 	}
 	put(b.conf.Layer.Under, "agent.data-dir", filepath.Join(b.dir, "picket"))
