@@ -69,22 +69,27 @@ const defaultConfig = "/etc/picket/picket.yaml"
 
 func newLogger(cfg config.Log, out io.Writer) zerolog.Logger {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00" // a failover is told in milliseconds
-	if cfg.Format == "console" {
-		console := zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000"}
-		switch out := out.(type) {
-		case logFile: // is read on other days, too, and without colours
-			console.TimeFormat, console.NoColor = zerolog.TimeFieldFormat, true
-		case *os.File:
-			info, err := out.Stat()
-			console.NoColor = err == nil && info.Mode()&os.ModeCharDevice == 0 // whoever collects what is said sees no colours
-		}
-		out = console
-	}
 	level, err := zerolog.ParseLevel(cfg.Level)
 	if err != nil {
 		level = zerolog.InfoLevel // the configuration was validated; be loud rather than silent
 	}
-	return zerolog.New(out).Level(level).With().Timestamp().Logger()
+	return zerolog.New(logWriter(cfg, out)).Level(level).With().Timestamp().Logger()
+}
+
+// logWriter writes lines in the format that is asked for.
+func logWriter(cfg config.Log, out io.Writer) io.Writer {
+	if cfg.Format != "console" {
+		return out
+	}
+	console := zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000"}
+	switch out := out.(type) {
+	case logFile: // is read on other days, too, and without colours
+		console.TimeFormat, console.NoColor = zerolog.TimeFieldFormat, true
+	case *os.File:
+		info, err := out.Stat()
+		console.NoColor = err == nil && info.Mode()&os.ModeCharDevice == 0 // whoever collects what is said sees no colours
+	}
+	return console
 }
 
 func demoCommand() *cobra.Command {

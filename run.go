@@ -41,6 +41,7 @@ func runCommand() *cobra.Command {
 type process struct {
 	config  string // the file that warnings are about
 	log     io.Writer
+	syslog  sentinelconf.Syslog
 	pidFile string // empty: none
 }
 
@@ -68,7 +69,7 @@ func load(cmd *cobra.Command, path string, like *likeSentinel, move bool) (*conf
 		}
 	}
 	cfg, err := config.LoadLayer(path, conf.Layer, cmd.Flags())
-	p.config, p.pidFile = conf.Layer.File, conf.PIDFile
+	p.config, p.pidFile, p.syslog = conf.Layer.File, conf.PIDFile, conf.Syslog
 	switch {
 	case conf.LogFile != "":
 		p.log = logFile(conf.LogFile)
@@ -97,6 +98,9 @@ func run(ctx context.Context, cfg *config.Config, p process) error {
 		}
 	}
 	log := newLogger(cfg.Log, p.log)
+	if p.syslog.Enabled {
+		log = alsoToSyslog(log, logWriter(cfg.Log, p.log), p.syslog)
+	}
 	for _, warning := range cfg.Warnings() {
 		line := log.Warn()
 		if !strings.HasPrefix(warning, p.config+":") {

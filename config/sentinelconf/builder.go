@@ -18,6 +18,14 @@ type Conf struct {
 	LogFile  string
 	PIDFile  string
 	Standard bool // its log goes to the standard output, as Sentinel's does
+	Syslog   Syslog
+}
+
+// Syslog is the system's log, which a process may tell what it writes into its own.
+type Syslog struct {
+	Enabled  bool
+	Ident    string // as which it speaks
+	Facility string // user, or local0 to local7
 }
 
 // builder makes a Conf of directives.
@@ -65,7 +73,7 @@ func (s Source) name() string {
 // readFor is Read for a configuration that knows certain keys.
 func readFor(s Source, known func(string) bool) (*Conf, error) {
 	r := read(s)
-	b := &builder{known: known, problems: r.problems, dir: r.dir, conf: Conf{Standard: true, Layer: config.Layer{
+	b := &builder{known: known, problems: r.problems, dir: r.dir, conf: Conf{Standard: true, Syslog: Syslog{Ident: "redis", Facility: "local0"}, Layer: config.Layer{
 		File: s.name(), Over: map[string]any{}, Under: map[string]any{}, Places: map[string]config.Place{}, Remedies: map[string]string{},
 		Master: map[string]any{"down-after": defaultDownAfter.String(), "failover-timeout": defaultFailoverTimeout.String()},
 	}}}
@@ -259,15 +267,6 @@ func yesOrNo(key string) func(*builder, directive) {
 	return func(b *builder, d directive) {
 		if yes, ok := b.yes(d); ok {
 			b.setKnown(d, key, yes, true) // names are used as they are, whether they are asked for or not
-		}
-	}
-}
-
-// warnIfYes says what yes does not do.
-func warnIfYes(note string) func(*builder, directive) {
-	return func(b *builder, d directive) {
-		if yes, ok := b.yes(d); ok && yes {
-			b.warn(d, "has no effect: "+note)
 		}
 	}
 }

@@ -44,6 +44,20 @@ func (b *builder) loglevel(d directive) {
 	}
 }
 
+func (b *builder) syslogEnabled(d directive) {
+	if yes, ok := b.yes(d); ok {
+		b.conf.Syslog.Enabled = yes
+	}
+}
+
+func (b *builder) syslogIdent(d directive) { b.conf.Syslog.Ident = d.args()[0] }
+
+func (b *builder) syslogFacility(d directive) {
+	if word, ok := b.word(d, "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"); ok {
+		b.conf.Syslog.Facility = word
+	}
+}
+
 // supervised needs nothing: systemd is told whenever it wants to be.
 func (b *builder) supervised(d directive) {
 	if word, ok := b.word(d, "no", "systemd", "auto", "upstart"); ok && word == "upstart" {

@@ -53,7 +53,7 @@ func shown(t *testing.T, c *Conf) string {
 	encoder.SetIndent("", "  ")
 	err = encoder.Encode(map[string]any{
 		"over": c.Layer.Over, "under": c.Layer.Under, "each master": c.Layer.Master, "places": places, "warnings": c.Layer.Warnings,
-		"hosts": c.Layer.Hosts, "servers": c.Layer.Servers, "fixed": c.Layer.Fixed, "dir": c.Dir, "log file": c.LogFile, "PID file": c.PIDFile,
+		"hosts": c.Layer.Hosts, "servers": c.Layer.Servers, "fixed": c.Layer.Fixed, "dir": c.Dir, "log file": c.LogFile, "PID file": c.PIDFile, "syslog": c.Syslog,
 	})
 	if err != nil {
 		t.Fatal(err)

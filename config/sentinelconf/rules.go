@@ -40,7 +40,9 @@ var rules = []rule{
 	{name: "pidfile", least: 1, most: 1, apply: (*builder).pidfile},
 	{name: "supervised", least: 1, most: 1, apply: (*builder).supervised},
 	{name: "daemonize", least: 1, most: 1, apply: (*builder).daemonize},
-	{name: "syslog-enabled", least: 1, most: 1, apply: warnIfYes("the log goes to logfile or to the standard output, where systemd collects it")},
+	{name: "syslog-enabled", least: 1, most: 1, apply: (*builder).syslogEnabled},
+	{name: "syslog-ident", least: 1, most: 1, apply: (*builder).syslogIdent},
+	{name: "syslog-facility", least: 1, most: 1, apply: (*builder).syslogFacility},
 	{name: "timeout", least: 1, most: 1, apply: warnUnless("0", "idle clients are not disconnected")},
 	{name: "include", least: 1, most: 1}, // is done while reading
 
@@ -80,8 +82,6 @@ var rules = []rule{
 	{name: "sentinel myid", least: 1, most: 1, fate: ignored, note: "an agent's id is the same for all masters, and follows from its name"},
 	{name: "tcp-backlog", least: 1, most: 1, fate: ignored, note: "the longest that the system allows"},
 	{name: "tcp-keepalive", least: 1, most: 1, fate: ignored, note: "connections are kept alive, by probes every 15 s"},
-	{name: "syslog-ident", least: 1, most: 1, fate: ignored, note: "as syslog-enabled"},
-	{name: "syslog-facility", least: 1, most: 1, fate: ignored, note: "as syslog-enabled"},
 	{name: "unixsocketperm", least: 1, most: 1, fate: ignored, note: "as unixsocket"},
 	{name: "unixsocketgroup", least: 1, most: 1, fate: ignored, note: "as unixsocket"},
 	{name: "tls-session-caching", least: 1, most: 1, fate: ignored, note: "sessions are resumed by tickets"},
