@@ -34,7 +34,9 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := command().ExecuteContext(ctx)
+	root := command()
+	root.SetArgs(arguments(root, os.Args))
+	err := root.ExecuteContext(ctx)
 	stop()
 	if err == nil {
 		return
@@ -66,41 +68,29 @@ func configFlag(cmd *cobra.Command) *string {
 
 const defaultConfig = "/etc/picket/picket.yaml"
 
-func runCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "run", Short: "Run the agent of this host", Args: cobra.NoArgs}
-	path := configFlag(cmd)
-	config.RegisterFlags(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := config.Load(*path, cmd.Flags())
-		if err == nil {
-			err = sentinel.Check(cfg, *path)
-		}
-		if err != nil {
-			return err
-		}
-		log := newLogger(cfg.Log, cmd.ErrOrStderr())
-		for _, warning := range cfg.Warnings() {
-			log.Warn().Str("file", *path).Msg(warning)
-		}
-		agent, err := sentinel.New(cfg, sentinel.Host{}, log, buildVersion())
-		if err != nil {
-			return err
-		}
-		return agent.Run(cmd.Context())
-	}
-	return cmd
-}
-
 func newLogger(cfg config.Log, out io.Writer) zerolog.Logger {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00" // a failover is told in milliseconds
-	if cfg.Format == "console" {
-		out = zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000"}
-	}
 	level, err := zerolog.ParseLevel(cfg.Level)
 	if err != nil {
 		level = zerolog.InfoLevel // the configuration was validated; be loud rather than silent
 	}
-	return zerolog.New(out).Level(level).With().Timestamp().Logger()
+	return zerolog.New(logWriter(cfg, out)).Level(level).With().Timestamp().Logger()
+}
+
+// logWriter writes lines in the format that is asked for.
+func logWriter(cfg config.Log, out io.Writer) io.Writer {
+	if cfg.Format != "console" {
+		return out
+	}
+	console := zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000"}
+	switch out := out.(type) {
+	case logFile: // is read on other days, too, and without colours
+		console.TimeFormat, console.NoColor = zerolog.TimeFieldFormat, true
+	case *os.File:
+		info, err := out.Stat()
+		console.NoColor = err == nil && info.Mode()&os.ModeCharDevice == 0 // whoever collects what is said sees no colours
+	}
+	return console
 }
 
 func demoCommand() *cobra.Command {
@@ -192,7 +182,7 @@ func sentinelDoor(path string, addr config.Addr, passwordFile string) (cli.Door,
 		secret, err := config.ReadSecret(passwordFile)
 		return cli.Door{Addr: addr, Password: secret}, err
 	}
-	cfg, err := config.Load(path, nil)
+	cfg, err := doors(path)
 	if err != nil {
 		return cli.Door{}, err
 	}
@@ -209,11 +199,21 @@ func httpDoor(path, addr string) (config.Addr, error) {
 	if addr != "" {
 		return config.Addr(addr), nil
 	}
-	cfg, err := config.Load(path, nil)
+	cfg, err := doors(path)
 	if err != nil {
 		return "", err
 	}
 	return reachable(cfg.Listen.HTTP), nil
+}
+
+// doors is a configuration that says where the agent of this host can be reached: the defaults, where there is no file at the usual place, because
+// the agent runs from a sentinel.conf alone.
+func doors(path string) (*config.Config, error) {
+	if _, err := os.Stat(path); path == defaultConfig && errors.Is(err, os.ErrNotExist) {
+		cfg := config.Default()
+		return &cfg, nil
+	}
+	return config.Load(path, nil)
 }
 
 // reachable turns a listening address on all interfaces into one that can be dialled from here.
@@ -229,29 +229,12 @@ func reachable(a config.Addr) config.Addr {
 
 func configCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Check a configuration, or print a documented one"}
-	check := &cobra.Command{Use: "check FILE", Short: "Say everything that is wrong with a file", Args: cobra.ExactArgs(1)}
-	config.RegisterFlags(check.Flags())
-	check.RunE = func(cmd *cobra.Command, args []string) error {
-		cfg, err := config.Load(args[0], cmd.Flags())
-		if err == nil {
-			err = sentinel.Check(cfg, args[0])
-		}
-		if err != nil {
-			return err
-		}
-		for _, warning := range cfg.Warnings() {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: warning: %s\n", args[0], warning)
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: valid; agent %s of %d, %d masters\n",
-			args[0], cfg.Agent.ID, len(cfg.Agents), len(cfg.Masters))
-		return nil
-	}
 	example := &cobra.Command{Use: "example", Short: "Print a configuration with every key explained", Args: cobra.NoArgs}
 	example.RunE = func(cmd *cobra.Command, _ []string) error {
 		_, err := cmd.OutOrStdout().Write(config.Example())
 		return err
 	}
-	cmd.AddCommand(check, example)
+	cmd.AddCommand(checkCommand(), example)
 	return cmd
 }
 

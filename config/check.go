@@ -57,10 +57,13 @@ func (c *Config) check(r *report) {
 	}
 	r.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	r.oneOf("log.format", c.Log.Format, "console", "json")
+	c.checkRewrite(r)
 }
 
 func (c *Config) checkAgents(r *report) {
-	r.name("agent.id", c.Agent.ID)
+	if c.Agent.ID != "" || len(c.Agents) > 0 || r.layer == nil { // else it may follow from the agents, once they are there
+		r.name("agent.id", c.Agent.ID)
+	}
 	if c.Agent.DataDir == "" {
 		r.add("agent.data-dir", nil, "is missing", "name a directory that survives restarts")
 	}
@@ -100,6 +103,7 @@ func (c *Config) checkListen(r *report) {
 			}
 		}
 	}
+	c.checkMoreListeners(r)
 	if c.Announce.Host != "" {
 		if _, err := parseHost(c.Announce.Host); err != nil || NewAddr(c.Announce.Host, 1).unspecified() {
 			r.add("announce.host", c.Announce.Host, "is not a host that clients can reach", "write a name or an IP address, without a port")
@@ -110,8 +114,37 @@ func (c *Config) checkListen(r *report) {
 	}
 }
 
+func (c *Config) checkMoreListeners(r *report) {
+	known := unique[string]{}
+	for i, host := range c.Listen.Also {
+		key, name := element("listen.also", i), strings.TrimPrefix(host, "-")
+		if _, err := parseHost(name); err != nil {
+			r.add(key, host, "is not a host", "write a name or an IP address of this host, without a port")
+		}
+		if name == c.Listen.Sentinel.Host() {
+			r.add(key, host, "is that of listen.sentinel", "take it away")
+		}
+		known.check(r, key, name)
+	}
+	if c.Listen.MaxClients < 1 {
+		r.add("listen.max-clients", c.Listen.MaxClients, "is less than 1", "")
+	}
+}
+
+// checkRewrite finds out whether what is to be rewritten can be.
+func (c *Config) checkRewrite(r *report) {
+	r.oneOf("config-rewrite", c.ConfigRewrite, RewriteNone, RewriteSentinel)
+	switch {
+	case c.ConfigRewrite != RewriteSentinel:
+	case r.layer == nil:
+		r.add("config-rewrite", c.ConfigRewrite, "is given, but no sentinel.conf", "start with --sentinel-conf FILE, or write none")
+	case r.layer.Fixed != "":
+		r.add("config-rewrite", c.ConfigRewrite, r.layer.File+" can't be rewritten: "+r.layer.Fixed, "write none")
+	}
+}
+
 func (c *Config) checkMasters(r *report) {
-	if len(c.Masters) == 0 {
+	if len(c.Masters) == 0 && r.layer == nil { // Sentinel's users make them known at run time, too
 		r.add("masters", nil, "is missing", "list at least one master: there is nothing to watch")
 	}
 	known, addresses := unique[string]{}, unique[Addr]{}
@@ -152,6 +185,11 @@ func (c *Config) checkMaster(r *report, key string, m *Master) {
 	r.atLeast(key+".failover-timeout", m.FailoverTimeout, max(minFailoverTimeout, m.DownAfter))
 	if m.ParallelSyncs < 1 {
 		r.add(key+".parallel-syncs", m.ParallelSyncs, "is less than 1", "1 is the gentlest: one replica at a time")
+	}
+	replicas := unique[Addr]{m.Address: key + ".address"}
+	for i, a := range m.KnownReplicas {
+		c.server(r, element(key+".known-replicas", i), a)
+		replicas.check(r, element(key+".known-replicas", i), a)
 	}
 	r.executable(key+".notification-script", m.NotificationScript)
 	r.executable(key+".client-reconfig-script", m.ClientReconfigScript)

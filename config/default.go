@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -12,11 +13,11 @@ import (
 func Default() Config {
 	return Config{
 		Agent:  Agent{DataDir: "/var/lib/picket", ElectionTimeout: 300 * time.Millisecond},
-		Listen: Listen{Sentinel: "0.0.0.0:26379", Peers: "0.0.0.0:26380", HTTP: "127.0.0.1:26381"},
+		Listen: Listen{Sentinel: "0.0.0.0:26379", MaxClients: 10_000, Peers: "0.0.0.0:26380", HTTP: "127.0.0.1:26381"},
 		Mode:   ModeActive, Sentinel: Door{TLS: DoorTLS{AuthClients: AuthClientsYes}},
 		OnStop: StopNothing, ResolveHostnames: true, Announce: Announce{Hostnames: true},
 		Fence: Fence{Timeout: 5 * time.Second}, Salvage: Salvage{MaxBytes: 256 << 20}, Scripts: Scripts{DenyReconfig: true},
-		Log: Log{Level: "info", Format: "console"},
+		Log: Log{Level: "info", Format: "console"}, ConfigRewrite: RewriteNone,
 	}
 }
 
@@ -37,7 +38,7 @@ func DefaultWebhook() Webhook { return Webhook{Timeout: 10 * time.Second} }
 // derive fills in the defaults that depend on other keys, where the file does not set them.
 func (c *Config) derive(set map[string]bool) {
 	if c.Agent.ID == "" {
-		c.Agent.ID = c.namesake()
+		c.Agent.ID = c.self()
 	}
 	for i := range c.Masters {
 		m, key := &c.Masters[i], element("masters", i)
@@ -50,17 +51,47 @@ func (c *Config) derive(set map[string]bool) {
 	}
 }
 
-// namesake is the agent that is called like this host, with or without its domain; empty: there is none.
-func (c *Config) namesake() string {
-	host, err := os.Hostname()
-	if err != nil {
-		return "" // then the id is missing, which is reported
-	}
-	short, _, _ := strings.Cut(host, ".")
-	for _, name := range []string{host, short} {
-		if slices.ContainsFunc(c.Agents, func(p Peer) bool { return p.ID == name }) {
-			return name
+// self is the agent that this one must be: the one that is announced as it is, is called like this host, or has an address of this host's; empty:
+// there is none, or more than one.
+func (c *Config) self() string {
+	for _, names := range [][]string{{c.Announce.Host}, hostNames(), hostAddresses()} {
+		here := map[string]bool{}
+		for _, p := range c.Agents {
+			if slices.Contains(names, p.ID) || slices.Contains(names, p.Address.Host()) {
+				here[p.ID] = true
+			}
+		}
+		delete(here, "") // is reported
+		for id := range here {
+			if len(here) == 1 {
+				return id
+			}
 		}
 	}
 	return ""
+}
+
+// hostNames are this host's name with and without its domain.
+func hostNames() []string {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil // then it is not found by its name
+	}
+	short, _, _ := strings.Cut(host, ".")
+	return []string{host, short}
+}
+
+// hostAddresses are those of this host's interfaces.
+func hostAddresses() []string {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil // then it is not found by them
+	}
+	var ips []string
+	for _, a := range addresses {
+		if network, ok := a.(*net.IPNet); ok {
+			ips = append(ips, network.IP.String())
+		}
+	}
+	return ips
 }

@@ -15,6 +15,10 @@ type Layer struct {
 	Master   map[string]any    // the same, for each master
 	Places   map[string]Place  // of the keys of Over
 	Remedies map[string]string // for keys that are missing: how to give them
+	Warnings []string          // of what is allowed but hardly meant
+	Hosts    []string          // on which it listens; empty: on all
+	Servers  []Addr            // that are watched, as far as they are known: one on this agent's host is the Redis beside it
+	Fixed    string            // why File can't be rewritten; empty: it can
 }
 
 // Place is where a value comes from.
@@ -34,7 +38,7 @@ func LoadLayer(path string, layer Layer, flags *pflag.FlagSet) (*Config, error) 
 	if err := r.err(); err != nil {
 		return nil, err
 	}
-	r.remedies = layer.Remedies
+	r.layer = &layer
 	tree = r.wrap(tree, layer)
 	return r.load(tree, flags)
 }
@@ -92,3 +96,49 @@ func merge(under, over map[string]any) map[string]any {
 	}
 	return merged
 }
+
+// complete fills in what follows from a layer, where nothing else says it.
+func (c *Config) complete(layer *Layer, set map[string]bool) {
+	c.warnings = append(c.warnings, layer.Warnings...)
+	if len(c.Masters) == 0 {
+		c.warnings = append(c.warnings, "masters: there is nothing to watch until SENTINEL MONITOR makes a master known")
+	}
+	if c.ConfigRewrite == RewriteSentinel && c.Mode == ModeActive { // else those who act write it
+		c.sentinelConf = layer.File
+	}
+	at := slices.IndexFunc(c.Agents, func(p Peer) bool { return p.ID == c.Agent.ID })
+	if at < 0 {
+		return // which is reported
+	}
+	me := c.Agents[at].Address
+	if !set["listen.peers"] && me.Port() != 0 {
+		c.Listen.Peers = NewAddr("0.0.0.0", me.Port())
+		if slices.Contains(layer.Hosts, me.Host()) {
+			c.Listen.Peers = me // who listens for clients on some addresses only does so for agents
+		}
+	}
+	if beside := beside(me.Host(), layer.Servers); !set["local"] && beside != "" {
+		c.Local = beside
+	} else if !set["local"] {
+		c.warnings = append(c.warnings, "local: it is not known which Redis is beside this agent, so a master here is not fenced when it is cut off; "+
+			"set PICKET_LOCAL=127.0.0.1:6379 in its environment, or --local, if there is one")
+	}
+}
+
+// beside finds the one server on a host; empty: there is none, or more than one.
+func beside(host string, servers []Addr) Addr {
+	found := Addr("")
+	for _, s := range servers {
+		switch s, err := parseAddr(string(s)); {
+		case err != nil || s.Host() != host || s == found:
+		case found != "":
+			return ""
+		default:
+			found = s
+		}
+	}
+	return found
+}
+
+// SentinelConf is the file of Redis Sentinel's that this agent keeps as Sentinel would; empty: none.
+func (c *Config) SentinelConf() string { return c.sentinelConf }

@@ -105,3 +105,89 @@ func TestLoad_AnAgentIsTheOneThatIsCalledLikeItsHost(t *testing.T) {
 		t.Errorf("got %v, %v; want %s", c, err, host)
 	}
 }
+
+func TestLoadLayer_FillsInWhatFollows(t *testing.T) {
+	for name, tc := range map[string]struct {
+		peers, yaml  string
+		servers      []Addr
+		wantPeers    Addr
+		wantLocal    Addr
+		wantWarnings int // beside that of the number of agents
+	}{
+		"the port of the agents is this one's": {"a1=10.0.0.1:36380", "", nil, "0.0.0.0:36380", "", 2},
+		"where clients are listened for":       {"a1=10.0.0.7:36380", "", nil, "10.0.0.7:36380", "", 2},
+		"the file knows better":                {"a1=10.0.0.1:36380", "listen: {peers: 0.0.0.0:5}\n", nil, "0.0.0.0:5", "", 2},
+		"the Redis of this host":               {"a1=10.0.0.1:1", "", []Addr{"10.0.0.2:6379", "10.0.0.1:6380"}, "0.0.0.0:1", "10.0.0.1:6380", 1},
+		"it is told twice":                     {"a1=10.0.0.1:1", "", []Addr{"10.0.0.1:6380", "10.0.0.1:6380"}, "0.0.0.0:1", "10.0.0.1:6380", 1},
+		"it is spelled otherwise":              {"a1=10.0.0.1:1", "", []Addr{"[::ffff:10.0.0.1]:6380", "nonsense"}, "0.0.0.0:1", "10.0.0.1:6380", 1},
+		"there are two":                        {"a1=10.0.0.1:1", "", []Addr{"10.0.0.1:6379", "10.0.0.1:6380"}, "0.0.0.0:1", "", 2},
+		"the file knows the Redis":             {"a1=10.0.0.1:1", "local: 127.0.0.1:7\n", []Addr{"10.0.0.1:6379"}, "0.0.0.0:1", "127.0.0.1:7", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(peersVariable, tc.peers)
+			l := layer()
+			l.Hosts, l.Servers, l.Warnings = []string{"127.0.0.1", "10.0.0.7"}, tc.servers, []string{"look out"}
+			c, err := LoadLayer(write(t, "picket.yaml", "agent: {id: a1}\n"+tc.yaml), l, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w := c.Warnings(); c.Listen.Peers != tc.wantPeers || c.Local != tc.wantLocal || len(w) != tc.wantWarnings+1 || w[0] != "look out" {
+				t.Errorf("got peers %s, local %q, warnings %q", c.Listen.Peers, c.Local, w)
+			}
+		})
+	}
+}
+
+func TestLoadLayer_MastersMayComeLater(t *testing.T) {
+	t.Setenv(peersVariable, "a1=10.0.0.1:1")
+	l := layer()
+	l.Over["masters"] = []any{}
+	c, err := LoadLayer("", l, parsedFlags(t, "--agent-id=a1"))
+	if err != nil || !strings.Contains(strings.Join(c.Warnings(), "\n"), "SENTINEL MONITOR") {
+		t.Errorf("got %v, %v", c, err)
+	}
+}
+
+func TestLoadLayer_RewritesOnlyWhatCanBe(t *testing.T) {
+	t.Setenv(peersVariable, "a1=10.0.0.1:1")
+	for _, tc := range []struct{ word, fixed, want, wantErr string }{
+		{RewriteNone, "", "", ""},
+		{RewriteSentinel, "", "sentinel.conf", ""},
+		{RewriteNone, "it has moved", "", ""},
+		{RewriteSentinel, "it has moved", "", `sentinel.conf can't be rewritten: it has moved; write none`},
+	} {
+		l := layer()
+		l.Fixed = tc.fixed
+		c, err := LoadLayer("", l, parsedFlags(t, "--agent-id=a1", "--config-rewrite="+tc.word))
+		switch {
+		case tc.wantErr != "":
+			if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
+				t.Errorf("%+v: got %v", tc, err)
+			}
+		case err != nil || c.SentinelConf() != tc.want:
+			t.Errorf("%+v: got %v, %v", tc, c, err)
+		}
+	}
+}
+
+func TestLoad_AnAgentIsTheOneAtAnAddressOfItsHost(t *testing.T) {
+	file := write(t, "picket.yaml", "cluster: main\nmasters: [{name: m, address: '127.0.0.1:6379'}]\n")
+	for _, tc := range []struct{ peers, announce, want string }{
+		{"one=127.0.0.9:1,two=127.0.0.1:1", "", "two"},
+		{"one=127.0.0.9:1,two=127.0.0.1:1", "127.0.0.9", "one"},
+		{"one=127.0.0.9:1,two=127.0.0.8:1", "two", "two"},
+		{"one=127.0.0.1:2,two=127.0.0.1:1", "", ""},
+		{"one=127.0.0.9:1,two=127.0.0.8:1", "127.0.0.7", ""},
+	} {
+		t.Setenv(peersVariable, tc.peers)
+		t.Setenv("PICKET_ANNOUNCE_HOST", tc.announce)
+		switch c, err := Load(file, nil); {
+		case tc.want == "":
+			if err == nil || !strings.Contains(err.Error(), "agent.id: is missing") {
+				t.Errorf("%+v: got %v", tc, err)
+			}
+		case err != nil || c.Agent.ID != tc.want:
+			t.Errorf("%+v: got %v, %v", tc, c, err)
+		}
+	}
+}

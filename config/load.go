@@ -35,6 +35,9 @@ func (r *report) load(tree map[string]any, flags *pflag.FlagSet) (*Config, error
 	c, d := Default(), decoder{report: r, set: map[string]bool{}}
 	d.decode("", tree, reflect.ValueOf(&c).Elem())
 	c.derive(d.set)
+	if r.layer != nil {
+		c.complete(r.layer, d.set)
+	}
 	c.check(r)
 	if err := r.err(); err != nil {
 		return nil, err

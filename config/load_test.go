@@ -67,14 +67,14 @@ var good = Config{
 	Cluster:  "main",
 	Agent:    Agent{ID: "a1", Zone: "west", DataDir: "/data/picket", ElectionTimeout: 500 * time.Millisecond},
 	Agents:   []Peer{{"a1", "10.0.0.1:26380"}, {"a2", "host-2:26380"}, {"a3", "[fd00::3]:26380"}},
-	Listen:   Listen{Sentinel: "10.0.0.1:26379", Peers: "10.0.0.1:26380"},
+	Listen:   Listen{Sentinel: "10.0.0.1:26379", Also: []string{"127.0.0.1", "-::1"}, MaxClients: 77, Peers: "10.0.0.1:26380"},
 	Announce: Announce{Host: "a1.example.com", SentinelPort: 36379, Hostnames: false},
 	Local:    "10.0.0.1:6379",
 	Mode:     ModeShadow,
 	Sentinel: Door{Password: "one", Users: []Secret{"alice on >hunter2 +@all", "bob off"}, TLS: DoorTLS{AuthClients: AuthClientsOptional}},
 	Masters: []Master{
 		{
-			Name: "mymaster", Address: "10.0.0.1:6379", Quorum: 3, DownAfter: 2 * time.Second, CrashGrace: 100 * time.Millisecond,
+			Name: "mymaster", Address: "10.0.0.1:6379", KnownReplicas: []Addr{"10.0.0.3:6379"}, Quorum: 3, DownAfter: 2 * time.Second, CrashGrace: 100 * time.Millisecond,
 			FailoverTimeout: time.Minute, ParallelSyncs: 2, Lease: time.Second, Username: "picket",
 			Password: "hunter2", PasswordFile: "testdata/files/secret", LeaseLoss: LeaseStrict, Prefer: PreferOffset,
 			Durability: Durability{1, MissingPromote, 10 * time.Second}, Switchover: SwitchoverNative, PreferZone: "west", EmptyMaster: EmptyAccept,
@@ -94,7 +94,7 @@ var good = Config{
 	}},
 	OnStop: StopSwitchover,
 	Fence:  Fence{true, "/usr/local/bin/fence-redis", 2 * time.Second}, Salvage: Salvage{1 << 20},
-	Log: Log{Level: "debug", Format: "json"},
+	Log: Log{Level: "debug", Format: "json"}, ConfigRewrite: RewriteNone,
 }
 
 func TestLoad_FormatsMeanTheSame(t *testing.T) {
@@ -176,6 +176,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		"ON_STOP": "switchover", "FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s", "MODE": "shadow", "SALVAGE_MAX_BYTES": "7",
 		"SCRIPTS_DENY_RECONFIG": "false", "SENTINEL_ACL_FILE": "testdata/files/users.acl", "SENTINEL_TLS_CERT": pair.Cert, "SENTINEL_TLS_KEY": pair.Key,
 		"SENTINEL_TLS_CA": pair.CA, "SENTINEL_TLS_AUTH_CLIENTS": "no", "ANNOUNCE_HOSTNAMES": "false", "RESOLVE_HOSTNAMES": "false",
+		"LISTEN_MAX_CLIENTS": "9", "CONFIG_REWRITE": "none",
 	} {
 		t.Setenv("PICKET_"+name, value)
 	}
@@ -188,9 +189,9 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 	pair.Enabled, pair.ServerName = true, "s"
 	want := Config{
 		Cluster: "c", Agent: Agent{ID: "a1", Zone: "z", DataDir: "/d", ElectionTimeout: time.Second}, Agents: c.Agents, Masters: c.Masters,
-		Listen: Listen{"10.0.0.1:1", "10.0.0.1:6", "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4, false}, Local: "10.0.0.1:5", Mode: ModeShadow,
+		Listen: Listen{"10.0.0.1:1", "10.0.0.1:6", nil, 9, "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4, false}, Local: "10.0.0.1:5", Mode: ModeShadow,
 		Sentinel: Door{"hunter2", "testdata/files/secret", nil, "testdata/files/users.acl", DoorTLS{pair.Cert, pair.Key, pair.CA, AuthClientsNo}}, PeerTLS: pair, Log: Log{"debug", "json"},
-		OnStop: StopSwitchover, Fence: Fence{true, "/f", time.Second}, Salvage: Salvage{7},
+		OnStop: StopSwitchover, Fence: Fence{true, "/f", time.Second}, Salvage: Salvage{7}, ConfigRewrite: RewriteNone,
 	}
 	c.warnings, c.file = nil, ""
 	if !reflect.DeepEqual(*c, want) {

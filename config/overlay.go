@@ -26,6 +26,7 @@ var flagged = []struct{ key, flag, usage string }{
 	{"announce.hostnames", "announce-hostnames", "whether clients are told names or IP addresses"},
 	{"log.level", "log-level", "debug, info, warn or error"},
 	{"log.format", "log-format", "console or json"},
+	{"config-rewrite", "config-rewrite", "none, or sentinel: keep sentinel.conf as Redis Sentinel does"},
 }
 
 // RegisterFlags makes the flags that Load knows. Flags win over the environment and the file.

@@ -55,9 +55,9 @@ func (e *Error) Error() string {
 // report collects problems. It knows where the value of a key comes from.
 type report struct {
 	file     string
-	lines    map[string]int    // of the keys in the file
-	origins  map[string]Place  // of the keys that something else than the file sets
-	remedies map[string]string // for keys that are missing, where there are better ones than the checks know
+	lines    map[string]int   // of the keys in the file
+	origins  map[string]Place // of the keys that something else than the file sets
+	layer    *Layer           // around the file; nil: none
 	problems []Problem
 }
 
@@ -69,8 +69,8 @@ func (r *report) add(key string, value any, message, remedy string) {
 	if slices.ContainsFunc(r.problems, func(p Problem) bool { return within(key, p.Key) }) {
 		return
 	}
-	if better, ok := r.remedies[key]; ok && value == nil {
-		remedy = better
+	if r.layer != nil && value == nil {
+		remedy = cmp.Or(r.layer.Remedies[key], remedy)
 	}
 	place := r.place(key)
 	r.problems = append(r.problems, Problem{File: place.File, Line: place.Line, Key: key, Value: show(value), Message: message, Remedy: remedy})

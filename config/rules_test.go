@@ -73,7 +73,7 @@ func TestNearest(t *testing.T) {
 		"downAfter": "down-after", "down_after": "down-after", "dwon-after": "down-after", "crashgrace": "crash-grace", "Cert": "cert",
 		"certs": "cert", "x": "", "timeout": "", "failover.begin": "failover.begun", "": "",
 	} {
-		if got := nearest(word, words); got != want {
+		if got := Nearest(word, words); got != want {
 			t.Errorf("%q: %q, want %q", word, got, want)
 		}
 	}

@@ -63,8 +63,8 @@ func below(key, field string) string {
 // element is the key of a list's element.
 func element(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }
 
-// nearest finds the one of the words that somebody most likely meant; "" if none is near.
-func nearest(word string, words []string) string {
+// Nearest finds the one of the words that somebody most likely meant; "" if none is near.
+func Nearest(word string, words []string) string {
 	best, least := "", 3
 	for _, candidate := range words {
 		if d := distance(plain(word), plain(candidate)); d < least && d < len(candidate) {
@@ -102,7 +102,7 @@ func distance(a, b string) int {
 
 // didYouMean is a remedy for a word that is not one of some words.
 func didYouMean(word string, words []string) string {
-	if near := nearest(word, words); near != "" {
+	if near := Nearest(word, words); near != "" {
 		return fmt.Sprintf("did you mean %s?", near)
 	}
 	return "use one of " + strings.Join(words, ", ")

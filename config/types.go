@@ -47,11 +47,14 @@ type Config struct {
 	Scripts  Scripts   // what clients of the Sentinel port may do to the masters' scripts
 	Salvage  Salvage   // what former masters had written and nobody else has
 	Log      Log
+	// ConfigRewrite is none or sentinel: whether a sentinel.conf, where there is one, is kept as Redis Sentinel keeps it.
+	ConfigRewrite string
 
 	ResolveHostnames bool // servers may be known by host names; off: by IP addresses only, as for Redis Sentinel
 
-	warnings []string // what Load noticed
-	file     string   // see File
+	warnings     []string // what Load noticed
+	file         string   // see File
+	sentinelConf string   // see SentinelConf
 }
 
 // File is the path of the file that was loaded; empty: none was.
@@ -78,10 +81,12 @@ type Peer struct {
 
 // Listen holds the listening addresses. HTTP may be empty: no HTTP then. Of Sentinel and SentinelTLS, one may be.
 type Listen struct {
-	Sentinel    Addr // default 0.0.0.0:26379
-	SentinelTLS Addr // default none
-	Peers       Addr // default 0.0.0.0:26380
-	HTTP        Addr // default 127.0.0.1:26381
+	Sentinel    Addr     // default 0.0.0.0:26379
+	SentinelTLS Addr     // default none
+	Also        []string // more hosts, on which clients are listened for as on Sentinel's; one that begins with a dash may be missing here
+	MaxClients  int      // of the Sentinel port, at a time
+	Peers       Addr     // default 0.0.0.0:26380
+	HTTP        Addr     // default 127.0.0.1:26381
 }
 
 // SentinelPort is the port that clients are told.
@@ -134,6 +139,7 @@ type TLS struct {
 type Master struct {
 	Name            string
 	Address         Addr          // at the first start; afterwards the replicated state knows better
+	KnownReplicas   []Addr        // at the first start, while the master can't be asked for them
 	Quorum          int           // agents that must find it down
 	DownAfter       time.Duration // without a valid answer for so long it is down
 	CrashGrace      time.Duration // connections refused for so long it is down, long before DownAfter
@@ -168,6 +174,12 @@ type Rename struct{ Command, As string }
 const (
 	ModeActive = "active"
 	ModeShadow = "shadow"
+)
+
+// Words of ConfigRewrite.
+const (
+	RewriteNone     = "none"     // it is left as it is
+	RewriteSentinel = "sentinel" // it says what is known now
 )
 
 // Words of a master's policies.

@@ -64,6 +64,7 @@ type Agent struct {
 	wake      chan struct{}                    // wakes the judge
 	inbox     chan func(*judge)                // run by the judge
 	settled   chan struct{}                    // closed when the judge has ended
+	dictated  chan struct{}                    // holds one element when something was set on this agent alone, for the scribe
 	electing  chan struct{}                    // holds one element while this agent stands for election
 	dismissed chan bool                        // SHUTDOWN was ordered; true: in a hurry
 	workers   sync.WaitGroup                   // what the judge started
@@ -84,7 +85,7 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 		cfg:    cfg, host: host.withDefaults(), version: version, identity: identity(cfg, rand.Uint64()),
 		machine: state.NewMachine(), peers: newPeers(),
 		bell: newBell(), wake: make(chan struct{}, 1), inbox: make(chan func(*judge), inboxLength),
-		settled: make(chan struct{}), electing: make(chan struct{}, 1), dismissed: make(chan bool, 1),
+		settled: make(chan struct{}), electing: make(chan struct{}, 1), dismissed: make(chan bool, 1), dictated: make(chan struct{}, 1),
 	}
 	a.rules = rules{file: map[string]*config.Master{}, known: map[string]setting{}}
 	for i := range cfg.Masters {
@@ -158,12 +159,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	stopScripts := start(a.scripts.Run)
 	stopTelling := start(a.herald.run)
 	stopWatching := start(a.monitor.Run)
-	deciding := []func(context.Context){a.decide, a.register, a.enlist}
+	deciding := []func(context.Context){a.decide, a.register, a.enlist, a.scribe}
 	if !a.shadow() {
 		deciding = append(deciding, a.sidecar.run, a.firewall)
 	}
 	stopDeciding := start(deciding...)
 	a.herald.started(a.version)
+	a.host.Ready()
 	select {
 	case <-ctx.Done():
 		a.leave()
@@ -280,8 +282,8 @@ func (a *Agent) open() (doors, error) {
 		return d, err
 	}
 	d.sentinel, err = resp.Listen(resp.Config{
-		Addr: string(a.cfg.Listen.Sentinel), TLSAddr: string(a.cfg.Listen.SentinelTLS), TLS: tls, OpenPort: a.host.Listen,
-		Door: a.cfg.Sentinel, Version: a.version, ConfigFile: a.cfg.File(), Backend: a,
+		Addr: string(a.cfg.Listen.Sentinel), TLSAddr: string(a.cfg.Listen.SentinelTLS), TLS: tls, OpenPort: onAll(a.host.Listen, a.cfg.Listen.Also),
+		Door: a.cfg.Sentinel, Version: a.version, ConfigFile: a.cfg.File(), Backend: a, MaxClients: a.cfg.Listen.MaxClients,
 	})
 	if err != nil {
 		return d, err

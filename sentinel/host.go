@@ -23,6 +23,8 @@ type Host struct {
 	Lookup monitor.Lookup
 	// Exit ends the process, as a crash would.
 	Exit func(code int)
+	// Ready is called when clients and other agents can connect.
+	Ready func()
 }
 
 // watch is how servers are dialled.
@@ -40,6 +42,9 @@ func (h Host) withDefaults() Host {
 	}
 	if h.Exit == nil {
 		h.Exit = os.Exit
+	}
+	if h.Ready == nil {
+		h.Ready = func() {}
 	}
 	if h.Now == nil {
 		h.Now = time.Now

@@ -69,6 +69,7 @@ func (a *Agent) Set(ctx context.Context, master string, options []state.Option) 
 	}
 	a.herald.set(a.herald.owner(m, m.Addr), own)
 	a.poke()
+	a.dictate()
 	return nil
 }
 
@@ -121,6 +122,7 @@ func (a *Agent) SetParameters(_ context.Context, parameters map[string]string) e
 	}
 	a.volume.set(a.rules.own.parameter(logLevel))
 	a.know(a.machine.State()) // other names may count now
+	a.dictate()
 	select {
 	case a.beside.located <- struct{}{}: // have it registered anew
 	default:

@@ -35,6 +35,9 @@ func (a *Agent) targets(s *state.State) []monitor.Target {
 		for _, r := range m.Replicas {
 			targets = append(targets, monitor.Target{Addr: r, Settings: settings, Listen: listen && (r == a.local() || a.shadow())})
 		}
+		for _, r := range strangers(s, m, settings) {
+			targets = append(targets, monitor.Target{Addr: r, Settings: settings})
+		}
 	}
 	for i := range a.cfg.Masters {
 		if m := &a.cfg.Masters[i]; unmet(s, m) {
@@ -42,6 +45,28 @@ func (a *Agent) targets(s *state.State) []monitor.Target {
 		}
 	}
 	return targets
+}
+
+// strangers are replicas that the file knows, of a master of which nobody has learned any yet.
+func strangers(s *state.State, m *state.Master, settings *config.Master) []config.Addr {
+	if len(m.Processes) > 0 || m.Epoch != 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(settings.KnownReplicas), func(r config.Addr) bool { return s.Owner(r) != nil })
+}
+
+// orphans are those of the replicas that follow a master which is down. They are known at once, or not yet: a failover chooses among those that it finds.
+func orphans(m *state.Master, replicas []config.Addr, view monitor.View) []config.Addr {
+	var follow []config.Addr
+	for _, r := range replicas {
+		switch server := view.Servers[r]; {
+		case server.State == monitor.Unknown:
+			return nil
+		case server.State == monitor.Up && server.Last != nil && server.Last.Role == "slave" && server.Last.Master == m.Addr:
+			follow = append(follow, r)
+		}
+	}
+	return follow
 }
 
 // unmet says whether a master of the file is yet to be made known.
@@ -102,6 +127,13 @@ func missing(cfg *config.Config, s *state.State, view monitor.View, forgotten dr
 	for _, m := range cfg.Masters {
 		if unmet(s, &m) {
 			commands = append(commands, state.Command{At: at, AddMaster: &state.AddMaster{Name: m.Name, Addr: m.Address, Quorum: m.Quorum}})
+		}
+	}
+	for i := range cfg.Masters {
+		if m := s.Master(cfg.Masters[i].Name); m != nil && m.Failover == nil && view.Servers[m.Addr].State == monitor.Down {
+			for _, r := range orphans(m, strangers(s, m, &cfg.Masters[i]), view) {
+				commands = append(commands, state.Command{At: at, AddReplica: &state.AddReplica{Master: m.Name, Addr: r}})
+			}
 		}
 	}
 	for _, m := range s.Masters {

@@ -76,6 +76,45 @@ func TestMissing_IsWhatTheLeaderMakesKnown(t *testing.T) {
 	}
 }
 
+// TestMissing_ReplicasThatOnlyTheFileKnows: a master that is down at the first start can't say who follows it.
+func TestMissing_ReplicasThatOnlyTheFileKnows(t *testing.T) {
+	cfg := &config.Config{Masters: []config.Master{{Name: "a", Address: "h:1", KnownReplicas: []config.Addr{"h:2", "h:3", "h:4"}}}}
+	a := &Agent{cfg: cfg, rules: rules{file: map[string]*config.Master{"a": &cfg.Masters[0]}}}
+	follows := func(master config.Addr) monitor.Server {
+		return monitor.Server{State: monitor.Up, Last: &monitor.Observation{Role: "slave", Master: master}}
+	}
+	down := monitor.Server{State: monitor.Down}
+	unmet := state.Master{Name: "a", Addr: "h:1"}
+	one := unmet
+	one.Replicas = []config.Addr{"h:2"}
+	met, moved := unmet, unmet
+	met.Processes, moved.Epoch = []failover.Process{{Addr: "h:1"}}, 7
+	for _, tc := range []struct {
+		name    string
+		master  state.Master
+		servers map[config.Addr]monitor.Server
+		want    []config.Addr
+		watched int // beside the master and its replicas
+	}{
+		{"two follow", unmet, map[config.Addr]monitor.Server{"h:1": down, "h:2": follows("h:1"), "h:3": follows("h:1"), "h:4": down}, []config.Addr{"h:2", "h:3"}, 3},
+		{"one is known already", one, map[config.Addr]monitor.Server{"h:1": down, "h:3": follows("h:1"), "h:4": down}, []config.Addr{"h:3"}, 2},
+		{"one was not looked at", unmet, map[config.Addr]monitor.Server{"h:1": down, "h:2": follows("h:1"), "h:3": follows("h:1")}, nil, 3},
+		{"others follow somebody else", unmet, map[config.Addr]monitor.Server{"h:1": down, "h:2": follows("h:9"), "h:3": down, "h:4": {State: monitor.Up}}, nil, 3},
+		{"the master can be asked", unmet, map[config.Addr]monitor.Server{"h:1": {State: monitor.Up}, "h:2": follows("h:1"), "h:3": down, "h:4": down}, nil, 3},
+		{"it could be asked before", met, map[config.Addr]monitor.Server{"h:1": down, "h:2": follows("h:1"), "h:3": down, "h:4": down}, nil, 0},
+		{"another one took its place", moved, map[config.Addr]monitor.Server{"h:1": down, "h:2": follows("h:1"), "h:3": down, "h:4": down}, nil, 0},
+	} {
+		s := &state.State{Masters: []state.Master{tc.master}}
+		var got []config.Addr
+		for _, c := range missing(cfg, s, monitor.View{Now: time.Unix(1, 0), Servers: tc.servers}, newDropped()) {
+			got = append(got, c.AddReplica.Addr)
+		}
+		if watched := len(a.targets(s)) - 1 - len(tc.master.Replicas); !slices.Equal(got, tc.want) || watched != tc.watched {
+			t.Errorf("%s: got %v and %d more are watched; want %v, %d", tc.name, got, watched, tc.want, tc.watched)
+		}
+	}
+}
+
 func TestAttended_AreTheServersOfMastersThatAreNotWell(t *testing.T) {
 	s := []*state.Master{
 		{Name: "down", Addr: "h:4", Replicas: []config.Addr{"h:3"}}, {Name: "running", Addr: "h:2", Failover: &failover.Record{}}, {Name: "well", Addr: "h:1"},

@@ -101,7 +101,7 @@ func (r reader) local(text string) string {
 		`"10.0.0.3", 26379`, fmt.Sprintf(`"127.0.0.1", %d`, a[2].Sentinel.Port()),
 		"-p 26379", fmt.Sprintf("-p %d", a[0].Sentinel.Port()),
 		"127.0.0.1:26381", string(a[0].HTTP), "10.0.0.1:6379", string(r.cluster.Redis[0].Addr),
-		"/etc/picket", r.dir, "/usr/local/bin", r.dir, "bin/picket", binary,
+		"/etc/redis/sentinel.conf", "config/sentinelconf/testdata/real/rewritten.conf", "/etc/picket", r.dir, "/usr/local/bin", r.dir, "bin/picket", binary,
 	).Replace(text)
 }
 

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"picket/config"
+	"picket/config/sentinelconf"
+	"picket/sentinel"
+)
+
+func runCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "run", Short: "Run the agent of this host", Args: cobra.NoArgs,
+		Long: "Run the agent of this host.\n\nWith --sentinel-conf FILE it is what Redis Sentinel would be with that file; further --DIRECTIVE VALUE … stand over the file, " +
+			"as on Sentinel's\ncommand line. Where picket is started under the name redis-sentinel or valkey-sentinel, it takes their command line: " +
+			"redis-sentinel FILE [--DIRECTIVE VALUE …].",
+	}
+	path := configFlag(cmd)
+	config.RegisterFlags(cmd.Flags())
+	like := sentinelFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, process, err := load(cmd, *path, like, true)
+		if err != nil {
+			return err
+		}
+		return run(cmd.Context(), cfg, process)
+	}
+	return cmd
+}
+
+// process is what concerns the process rather than the agent.
+type process struct {
+	config  string // the file that warnings are about
+	log     io.Writer
+	syslog  sentinelconf.Syslog
+	pidFile string // empty: none
+}
+
+// load reads the configuration, and the sentinel.conf around it if there is one; then the process moves to where that says, if it is to.
+func load(cmd *cobra.Command, path string, like *likeSentinel, move bool) (*config.Config, process, error) {
+	p := process{config: path, log: cmd.ErrOrStderr()}
+	if !cmd.Flags().Changed(sentinelConfFlag) {
+		cfg, err := config.Load(path, cmd.Flags())
+		if err == nil {
+			err = sentinel.Check(cfg, path)
+		}
+		return cfg, p, err
+	}
+	source, err := like.source(cmd.InOrStdin())
+	if err != nil {
+		return nil, p, err
+	}
+	conf, err := sentinelconf.Read(source)
+	if err != nil {
+		return nil, p, err
+	}
+	if path, err = yamlBeside(path, cmd.Flags().Changed("config")); err != nil {
+		return nil, p, err
+	}
+	if move && conf.Dir != "" {
+		if err := os.Chdir(conf.Dir); err != nil {
+			return nil, p, fmt.Errorf("%s: dir: %w; make the directory, for the user that runs this", conf.Layer.File, err)
+		}
+	}
+	cfg, err := config.LoadLayer(path, conf.Layer, cmd.Flags())
+	if err == nil {
+		err = sentinel.Check(cfg, conf.Layer.File)
+	}
+	p.config, p.pidFile, p.syslog = conf.Layer.File, conf.PIDFile, conf.Syslog
+	switch {
+	case conf.LogFile != "":
+		p.log = logFile(conf.LogFile)
+	case conf.Standard:
+		p.log = cmd.OutOrStdout()
+	}
+	return cfg, p, err
+}
+
+// yamlBeside gives the whole path of the YAML file that adds to a sentinel.conf; empty: nobody asked for one, and none is at the usual place.
+func yamlBeside(path string, asked bool) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	if _, err := os.Stat(path); !asked && errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	return filepath.Abs(path)
+}
+
+// run runs the agent until ctx ends.
+func run(ctx context.Context, cfg *config.Config, p process) error {
+	if file, ok := p.log.(logFile); ok {
+		if err := file.try(); err != nil {
+			return err
+		}
+	}
+	log := newLogger(cfg.Log, p.log)
+	if p.syslog.Enabled {
+		log = alsoToSyslog(log, logWriter(cfg.Log, p.log), p.syslog)
+	}
+	for _, warning := range cfg.Warnings() {
+		line := log.Warn()
+		if !strings.HasPrefix(warning, p.config+":") {
+			line = line.Str("file", p.config)
+		}
+		line.Msg(warning)
+	}
+	agent, err := sentinel.New(cfg, sentinel.Host{Ready: func() { tellSystemd(log, "READY=1") }}, log, buildVersion())
+	if err != nil {
+		return err
+	}
+	if p.pidFile != "" {
+		defer writePID(log, p.pidFile)()
+	}
+	defer context.AfterFunc(ctx, func() { tellSystemd(log, "STOPPING=1") })()
+	return agent.Run(ctx)
+}
+
+// writePID writes the process's id to a file, and gives what removes it. As with Redis Sentinel, nothing depends on it.
+func writePID(log zerolog.Logger, path string) (remove func()) {
+	if err := os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o644); err != nil { //nolint:gosec // others must find the process
+		log.Warn().Err(err).Msg("there is no PID file")
+		return func() {}
+	}
+	return func() {
+		if err := os.Remove(path); err != nil {
+			log.Warn().Err(err).Msg("the PID file stays")
+		}
+	}
+}
+
+func checkCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "check FILE", Short: "Say everything that is wrong with a file", Args: cobra.MaximumNArgs(1),
+		Long: "Say everything that is wrong with a file; or with a sentinel.conf, --sentinel-conf FILE [--DIRECTIVE VALUE …], and the file that adds to it.",
+	}
+	config.RegisterFlags(cmd.Flags())
+	like := sentinelFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		path := ""
+		if len(args) > 0 {
+			path = args[0]
+		} else if !cmd.Flags().Changed(sentinelConfFlag) {
+			return errors.New("name the file that is to be checked")
+		}
+		cfg, p, err := load(cmd, path, like, false)
+		if err != nil {
+			return err
+		}
+		for _, warning := range cfg.Warnings() {
+			place := ": "
+			if rest, own := strings.CutPrefix(warning, p.config+":"); own { // it begins with the file and the line
+				place, warning, _ = strings.Cut(":"+rest, " ")
+				place += " "
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s%swarning: %s\n", p.config, place, warning)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: valid; agent %s of %d, %d masters\n", p.config, cfg.Agent.ID, len(cfg.Agents), len(cfg.Masters))
+		return nil
+	}
+	return cmd
+}
