@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"picket/config"
 	"picket/failover"
 	"picket/monitor"
@@ -56,7 +58,7 @@ func (a *Agent) shield(e monitor.Event) {
 	leads := a.status.Load().Leader == a.status.Load().ID
 	for _, r := range m.Replicas {
 		if (r == a.local() || leads && s.Beside(r) == nil) && !leaves(m, r) {
-			a.shields.offer(shielding{master: m, replica: r, follows: m.Addr, rebooted: e.Kind == monitor.ServerReboot}, r == a.local())
+			a.shields.offer(shielding{master: m, replica: r, follows: m.Addr, rebooted: e.Kind == monitor.ServerReboot, at: a.now()}, r == a.local())
 		}
 	}
 }
@@ -78,7 +80,7 @@ func (a *Agent) recall(e monitor.Event) {
 		!a.guards(s, view, m) || !strays(m, view, replica, a.settings(m).Durability.Wait > 0) {
 		return
 	}
-	a.shields.offer(shielding{master: m, replica: local, follows: replica.Master, rebooted: true}, true)
+	a.shields.offer(shielding{master: m, replica: local, follows: replica.Master, rebooted: true, at: a.now()}, true)
 }
 
 // strays says whether a replica follows whom it must not: a former master, or one that is being replaced, may have lost everything. Where writes are
@@ -107,9 +109,17 @@ type shielding struct {
 	replica  config.Addr
 	follows  config.Addr // whom it is kept from
 	rebooted bool        // the master's process is another one: whether the replica has noticed does not matter
+	at       time.Time   // when that was seen
 }
 
-// shields are what is to be carried out, one after the other. The server beside this agent does not wait for others, which may hang.
+const (
+	// shieldsAtOnce bounds how many replicas are seen to side by side: one that hangs must not keep the others waiting.
+	shieldsAtOnce = 16
+	// shieldLate is how old the sign of a crash may be. What is to be done about an older one, the leader knows better.
+	shieldLate = time.Second
+)
+
+// shields are what waits to be carried out. The server beside this agent does not wait for others at all.
 type shields struct{ beside, elsewhere chan shielding }
 
 // maxShields bounds what waits: every master of an agent that is beside none of them could crash at once.
@@ -139,15 +149,24 @@ func (a *Agent) firewall(ctx context.Context) {
 }
 
 func (a *Agent) fend(ctx context.Context, queue <-chan shielding) {
+	var group errgroup.Group // each ends within firewallLimit
+	group.SetLimit(shieldsAtOnce)
+	defer func() { _ = group.Wait() }() // they tell what failed
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case s := <-queue:
-			cut, err := a.detach(ctx, s)
-			if cut || err != nil {
-				a.herald.shielded(ctx, s.master.Name, s.replica, err)
+			if a.now().Sub(s.at) > shieldLate {
+				continue
 			}
+			group.Go(func() error {
+				cut, err := a.detach(ctx, s)
+				if cut || err != nil {
+					a.herald.shielded(ctx, s.master.Name, s.replica, err)
+				}
+				return nil
+			})
 		}
 	}
 }

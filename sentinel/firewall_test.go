@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"picket/config"
 	"picket/failover"
@@ -39,6 +43,52 @@ func TestFirewall_AnAgentAloneKeepsItsReplicaFromASilentMaster(t *testing.T) {
 	}
 	g.members[0].start()
 	g.settle(g.servers[0].Addr)
+}
+
+// hanging is servers of which one does not answer.
+type hanging struct {
+	server config.Addr
+	cut    chan config.Addr
+}
+
+func (r hanging) Do(ctx context.Context, _ string, a failover.Action) (*monitor.Observation, string, error) {
+	if a.Server == r.server {
+		<-ctx.Done()
+		return nil, "", ctx.Err()
+	}
+	if a.Kind == failover.Cut {
+		r.cut <- a.Server
+	}
+	return &monitor.Observation{Role: "slave", Master: "h:1"}, "", nil
+}
+
+func (hanging) Close() error { return nil }
+
+// TestFirewall_OneThatHangsKeepsNobodyWaiting, and old news is not acted on.
+func TestFirewall_OneThatHangsKeepsNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		servers := hanging{"h:2", make(chan config.Addr, 10)}
+		a := &Agent{
+			redis: servers, shields: newShields(), host: Host{}.withDefaults(),
+			herald: &herald{log: zerolog.Nop(), machine: state.NewMachine(), queue: make(chan saying, heraldQueue)},
+		}
+		one := func(replica config.Addr, age time.Duration) {
+			a.shields.offer(shielding{master: &state.Master{Name: "m"}, replica: replica, follows: "h:1", rebooted: true, at: time.Now().Add(-age)}, false)
+		}
+		one("h:2", 0)
+		one("h:3", 0)
+		one("h:4", 2*time.Second)
+		began := time.Now()
+		stop := start(a.firewall)
+		if got := <-servers.cut; got != "h:3" || time.Since(began) > 0 {
+			t.Errorf("%s is detached after %s", got, time.Since(began))
+		}
+		synctest.Wait()
+		stop()
+		if len(servers.cut) > 0 {
+			t.Errorf("%s is detached for old news", <-servers.cut)
+		}
+	})
 }
 
 func TestAstray(t *testing.T) {
