@@ -319,6 +319,10 @@ func promote(ctx context.Context, c *redis.Client, a Action) (*monitor.Observati
 // It waits for no disk, because clients may wait for it. The fence goes when the server has said yes: one that loads its data, or that may not be told,
 // stays a master, and would take writes.
 func transform(ctx context.Context, c *redis.Client, server config.Addr, host, port string) (*monitor.Observation, string, error) {
+	// One that hangs would find the command when it wakes up, when this has long been given up: it is asked for a sign of life first.
+	if err := c.Ping(ctx).Err(); err != nil && !isReply(err) {
+		return nil, "", err
+	}
 	o, err := commandAndInfo(ctx, c, server, command("REPLICAOF", host, port))
 	if err != nil {
 		return nil, "", err

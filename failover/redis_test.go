@@ -244,6 +244,33 @@ func TestDo_FindsAServerThatWasStartedAgain(t *testing.T) {
 	}
 }
 
+// TestPromote_IsNotLeftForAServerThatHangs: it would become a master when it wakes up, after another one was chosen.
+func TestPromote_IsNotLeftForAServerThatHangs(t *testing.T) {
+	r, servers, client := newServers(t)
+	do := func(ctx context.Context, a failover.Action) error {
+		a.Server = r.Addr
+		_, _, err := servers.Do(ctx, "m", a)
+		return err
+	}
+	if err := do(t.Context(), failover.Action{Kind: failover.Follow, Master: failover.Silent}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := do(ctx, failover.Action{Kind: failover.Promote}); err == nil {
+		t.Fatal("a frozen server has answered")
+	}
+	if err := r.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	if info := client.Info(t.Context(), "replication").Val(); !strings.Contains(info, "role:slave") {
+		t.Errorf("it woke up as a master: %s", info)
+	}
+}
+
 // TestDo_ThatIsGivenUpWaitsForNobody: a failover that has ended must not keep the next one waiting for a server that hangs.
 func TestDo_ThatIsGivenUpWaitsForNobody(t *testing.T) {
 	r, servers, _ := newServers(t)
