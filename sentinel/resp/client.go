@@ -36,7 +36,7 @@ type client struct {
 func newClient(s *Server, conn net.Conn, id int64) *client {
 	now := time.Now()
 	return &client{
-		server: s, id: id, conn: conn, requests: newRequests(counted{conn, &s.traffic}), out: newOutbox(atOnce(conn)), since: now, fd: descriptor(conn),
+		server: s, id: id, conn: conn, requests: newRequests(counted{conn, &s.traffic}), out: newOutbox(atOnce(conn, &s.traffic)), since: now, fd: descriptor(conn),
 		shown: profile{user: acl.Default, active: now},
 	}
 }
@@ -56,7 +56,7 @@ func descriptor(conn net.Conn) int {
 }
 
 // atOnce is how a connection is written to without waiting; nil: it can't be. What goes wrong is left to the writer to meet.
-func atOnce(conn net.Conn) func([]byte) int {
+func atOnce(conn net.Conn, t *traffic) func([]byte) int {
 	socket, ok := conn.(syscall.Conn)
 	if !ok {
 		return nil
@@ -67,7 +67,10 @@ func atOnce(conn net.Conn) func([]byte) int {
 	}
 	return func(b []byte) (n int) {
 		_ = raw.Control(func(fd uintptr) { n, _ = syscall.Write(int(fd), b) }) //nolint:gosec // it is one of the system's
-		return max(n, 0)
+		if n = max(n, 0); n > 0 {
+			t.wrote(n)
+		}
+		return n
 	}
 }
 

@@ -49,12 +49,12 @@ func TestAtOnce_IsForSockets(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	if atOnce(near) != nil {
+	if atOnce(near, &traffic{}) != nil {
 		t.Error("a pipe is written to past its own Write")
 	}
 	s := start(t, Config{})
 	conn := dial(t, s.Addr().String())
-	now := atOnce(conn)
+	now := atOnce(conn, &traffic{})
 	if n := now([]byte("PING\r\n")); n != 6 {
 		t.Fatalf("%d bytes were written", n)
 	}
