@@ -2,53 +2,59 @@ package monitor
 
 import (
 	"net/netip"
-	"slices"
 
 	"picket/config"
 )
 
 // Told is a server's address by its IP, as far as that is known.
 func (n *Names) Told(server config.Addr) config.Addr {
+	if _, isIP := literal(server.Host()); isIP {
+		return server
+	}
 	if ips := n.IPs(server.Host()); len(ips) > 0 {
 		return config.NewAddr(ips[0].String(), server.Port())
 	}
 	return server
 }
 
-// Know sets the addresses by which servers are known: those that are agreed, masters first, and those by which agents know the servers beside them.
-func (n *Names) Know(agreed, local []config.Addr) {
+// Know sets the addresses by which servers are known, masters first.
+func (n *Names) Know(agreed []config.Addr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.agreed = agreed
-	n.local = slices.DeleteFunc(slices.Clone(local), func(a config.Addr) bool { return a.Host() == "localhost" }) // another server on each host
-	n.exact = make(map[config.Addr]bool, len(agreed))
+	n.agreed, n.exact = agreed, make(map[config.Addr]bool, len(agreed))
 	for _, a := range agreed {
 		n.exact[a] = true
 	}
 	n.reindex()
 }
 
-// reindex is called with mu held.
+// reindex finds the names among the known addresses by what they mean; the first one that means it counts. It is called with mu held.
 func (n *Names) reindex() {
-	n.index, n.beside = n.byIP(n.agreed), n.byIP(n.local)
-}
-
-// byIP finds names by what they mean; the first one that means it counts. It is called with mu held.
-func (n *Names) byIP(addrs []config.Addr) map[netip.AddrPort]config.Addr {
-	index := map[netip.AddrPort]config.Addr{}
-	for _, a := range addrs {
+	n.index = map[netip.AddrPort]config.Addr{}
+	for _, a := range n.agreed {
 		name := a.Host()
 		if _, ok := literal(name); ok || !n.cfg.Allowed(name) {
 			continue
 		}
-		for _, ip := range n.ask(name, namesFresh).ips {
-			at := netip.AddrPortFrom(ip, uint16(a.Port())) //nolint:gosec // a port
-			if _, found := index[at]; !found {
-				index[at] = a
+		ips := n.ask(name, namesFresh).ips
+		if !single(ips) {
+			continue
+		}
+		for _, ip := range ips {
+			if at := at(ip, a); n.index[at] == "" {
+				n.index[at] = a
 			}
 		}
 	}
-	return index
+}
+
+// single says whether addresses may be those of one server: one of each kind. A name with several may be that of a service, and mean any of its servers.
+func single(ips []netip.Addr) bool {
+	return len(ips) < 2 || len(ips) == 2 && ips[0].Is4() != ips[1].Is4()
+}
+
+func at(ip netip.Addr, server config.Addr) netip.AddrPort {
+	return netip.AddrPortFrom(ip, uint16(server.Port())) //nolint:gosec // a port
 }
 
 // Known gives the address by which a server is known of which somebody speaks by another one: by its name where it has one, whatever IP address it has just
@@ -63,19 +69,15 @@ func (n *Names) Known(said config.Addr) config.Addr {
 	ips := n.IPs(said.Host())
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if a := find(n.index, said, ips); a != "" {
-		return a
+	for _, ip := range ips {
+		if a := n.index[at(ip, said)]; a != "" {
+			return a
+		}
 	}
 	for _, ip := range ips {
 		if a := config.NewAddr(ip.String(), said.Port()); n.exact[a] {
 			return a
 		}
-	}
-	if len(n.local) > 0 {
-		n.beside = n.byIP(n.local) // nobody else asks for these
-	}
-	if a := find(n.beside, said, ips); a != "" {
-		return a
 	}
 	return said
 }
@@ -86,16 +88,6 @@ func (n *Names) asSaid(said config.Addr) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.exact[said] && (!isIP || len(n.index) == 0)
-}
-
-// find looks a server up by its IP addresses; empty: it is not there.
-func find(index map[netip.AddrPort]config.Addr, said config.Addr, ips []netip.Addr) config.Addr {
-	for _, ip := range ips {
-		if a, found := index[netip.AddrPortFrom(ip, uint16(said.Port()))]; found { //nolint:gosec // a port
-			return a
-		}
-	}
-	return ""
 }
 
 // Name writes the addresses of which a server has spoken as they are known.

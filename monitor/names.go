@@ -49,10 +49,8 @@ type Names struct {
 	mu     sync.Mutex
 	hosts  map[string]*host
 	agreed []config.Addr // by which the group knows its servers, masters first
-	local  []config.Addr // by which agents know the servers beside them
 	exact  map[config.Addr]bool
 	index  map[netip.AddrPort]config.Addr // of the names among agreed
-	beside map[netip.AddrPort]config.Addr // of those among local
 }
 
 // host is what is known of one.

@@ -84,14 +84,14 @@ func TestNames_Known(t *testing.T) {
 	var s nameServer
 	s.set("redis-1", "10.0.0.1", "fd00::1")
 	s.set("redis-2.example.com", "10.0.0.2")
-	s.set("redis-3", "10.0.0.3")
 	s.set("localhost", "127.0.0.1")
-	n := met(t, &s, "redis-1", "redis-2.example.com", "redis-3", "localhost", "redis-3")
-	n.Know([]config.Addr{"redis-1:6379", "10.0.0.2:6379", "10.0.0.1:6379", "localhost:7000"}, []config.Addr{"redis-3:6379", "localhost:6379", "redis-2.example.com:6379"})
+	s.set("service", "10.0.1.1", "10.0.1.2")
+	n := met(t, &s, "redis-1", "redis-2.example.com", "localhost", "service")
+	n.Know([]config.Addr{"redis-1:6379", "10.0.0.2:6379", "10.0.0.1:6379", "localhost:7000", "service:6379"})
 	for said, want := range map[config.Addr]config.Addr{
 		"redis-1:6379": "redis-1:6379", "10.0.0.1:6379": "redis-1:6379", "[fd00::1]:6379": "redis-1:6379",
 		"10.0.0.1:6380": "10.0.0.1:6380", "10.0.0.2:6379": "10.0.0.2:6379", "redis-2.example.com:6379": "10.0.0.2:6379",
-		"10.0.0.3:6379": "redis-3:6379", "10.0.0.3:1": "10.0.0.3:1", "127.0.0.1:6379": "127.0.0.1:6379", "": "",
+		"10.0.0.3:1": "10.0.0.3:1", "10.0.1.2:6379": "10.0.1.2:6379", "service:6379": "service:6379", "127.0.0.1:6379": "127.0.0.1:6379", "": "",
 		"127.0.0.1:1": "127.0.0.1:1", "unheard-of:6379": "unheard-of:6379", "127.0.0.1:7000": "localhost:7000",
 	} {
 		if got := n.Known(said); got != want {
@@ -114,7 +114,7 @@ func TestNames_AServerThatHangsKeepsNobodyWaiting(t *testing.T) {
 		var s nameServer
 		s.set("redis-1", "10.0.0.1")
 		n := met(t, &s, "redis-1")
-		n.Know([]config.Addr{"redis-1:6379"}, nil)
+		n.Know([]config.Addr{"redis-1:6379"})
 		s.hang(true)
 		time.Sleep(time.Hour) // of the test's clock: what is known is old
 		begun := time.Now()
@@ -248,7 +248,7 @@ func TestNames_NotAllowed(t *testing.T) {
 	s.set("redis-1", "10.0.0.1")
 	n := NewNames(NamesConfig{Lookup: s.lookup, Allowed: func(string) bool { return false }})
 	defer n.Close()
-	n.Know([]config.Addr{"redis-1:1"}, nil)
+	n.Know([]config.Addr{"redis-1:1"})
 	if _, err := n.Resolve(t.Context(), "redis-1"); !errors.Is(err, errNotAllowed) {
 		t.Errorf("resolve: %v", err)
 	}

@@ -50,11 +50,16 @@ func (a *Agent) told(addr config.Addr) config.Addr {
 }
 
 // toldHost is a host as clients are told.
-func (a *Agent) toldHost(host string) string { return a.told(config.NewAddr(host, 1)).Host() }
+func (a *Agent) toldHost(host string) string {
+	if host == "" {
+		return ""
+	}
+	return a.told(config.NewAddr(host, 1)).Host()
+}
 
 // know notes by which addresses servers are known, so that they are recognised when somebody speaks of them by others.
 func (a *Agent) know(s *state.State) {
-	var masters, replicas, local []config.Addr
+	var masters, replicas []config.Addr
 	for i := range s.Masters {
 		m := &s.Masters[i]
 		masters = append(masters, m.Addr)
@@ -70,12 +75,7 @@ func (a *Agent) know(s *state.State) {
 			masters = append(masters, m.Address)
 		}
 	}
-	for _, agent := range s.Agents {
-		if agent.Local != "" {
-			local = append(local, agent.Local)
-		}
-	}
-	a.names.Know(slices.Concat(masters, replicas), local)
+	a.names.Know(slices.Concat(masters, replicas))
 }
 
 // Resolves implements resp.Registry: it says whether a master may be known by a host, which costs a while where that is a name that nobody has heard of.
