@@ -309,3 +309,20 @@ func TestSuccessor(t *testing.T) {
 		})
 	}
 }
+
+// TestPreferring: the server that a master prefers may be written by its name or its IP address, whatever the group knows it by.
+func TestPreferring(t *testing.T) {
+	names := &nameServer{hosts: map[string]string{"redis-2": "10.0.0.2"}}
+	a := &Agent{cfg: &config.Config{ResolveHostnames: true}, names: monitor.NewNames(monitor.NamesConfig{Lookup: names.lookup})}
+	defer a.names.Close()
+	a.names.Know([]config.Addr{"10.0.0.1:6379", "redis-2:6379"})
+	if _, err := a.names.Resolve(t.Context(), "redis-2"); err != nil {
+		t.Fatal(err)
+	}
+	for written, want := range map[config.Addr]config.Addr{"10.0.0.2:6379": "redis-2:6379", "redis-2:6379": "redis-2:6379", "10.0.0.1:6379": "10.0.0.1:6379", "": ""} {
+		settings := &config.Master{Name: master, PreferServer: written}
+		if got := a.preferring(settings); got.PreferServer != want || got.Name != master || settings.PreferServer != written {
+			t.Errorf("%s: prefers %s, want %s", written, got.PreferServer, want)
+		}
+	}
+}
