@@ -49,11 +49,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	temporary := p.dir == ""
+	var err error
 	if temporary {
-		var err error
-		if p.dir, err = os.MkdirTemp("", "picket-clients-"); err != nil {
-			return err
-		}
+		p.dir, err = os.MkdirTemp("", "picket-clients-")
+	} else {
+		p.dir, err = filepath.Abs(p.dir) // programs are built into it from elsewhere
+	}
+	if err != nil {
+		return err
 	}
 	if err := p.run(ctx, out); err != nil {
 		return fmt.Errorf("%w\nlogs: %s", err, p.dir)
@@ -88,10 +91,4 @@ func (p plan) run(ctx context.Context, out io.Writer) error {
 		return errors.New(strings.Join(broken, "\n"))
 	}
 	return nil
-}
-
-// path is below the directory of the run; each system has one of its own.
-func (p plan) path(s system) (string, error) {
-	dir := filepath.Join(p.dir, s.dir)
-	return dir, os.Mkdir(dir, 0o700)
 }

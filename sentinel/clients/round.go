@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -75,9 +77,9 @@ type toll struct {
 
 // play has all libraries write to a system while its master changes again and again.
 func (p plan) play(ctx context.Context, s system, found []library, out io.Writer) (result, error) {
-	dir, err := p.path(s)
-	if err != nil {
-		return nil, err
+	dir := filepath.Join(p.dir, s.dir)
+	if err := os.Mkdir(dir, 0o700); err != nil { // agents would remember an earlier play
+		return nil, fmt.Errorf("%w: choose another --dir", err)
 	}
 	l := lab.New(dir)
 	defer l.Close()
@@ -141,7 +143,7 @@ func strike(ctx context.Context, what fault, g group, old *lab.Redis) (*lab.Redi
 		return nil, err
 	}
 	var next *lab.Redis
-	return next, lab.Await(patience, "a replica is promoted", func(ctx context.Context) error {
+	err := lab.Await(patience, "a replica is promoted", func(ctx context.Context) error {
 		for _, r := range g.Servers() {
 			if r == old {
 				continue
@@ -157,6 +159,7 @@ func strike(ctx context.Context, what fault, g group, old *lab.Redis) (*lab.Redi
 		}
 		return errors.New("none is")
 	})
+	return next, err
 }
 
 // failOver has the master handed over, as an operator does.
