@@ -112,6 +112,7 @@ func passOf(d directive) int {
 func (b *builder) take(d directive) {
 	name, rule, n := d.name(), d.rule, len(d.args())
 	switch {
+	case len(b.problems) >= maxProblems: // nobody is told any more
 	case !d.known:
 		remedy := ""
 		if near := config.Nearest(name, nameList()); near != "" {
