@@ -15,6 +15,9 @@ const (
 	// gather is how long a campaign waits for other masters that look bad too, so that servers which die together share
 	// one election.
 	gather = 10 * time.Millisecond
+	// deference is what a candidate that stands for some masters is given before others stand for the rest: the leader that it becomes looks
+	// at them, too, and every election interrupts what was begun in the one before.
+	deference = 2 * stagger
 	// firstRetry and lastRetry bound the pause after a lost election; each is doubled and drawn from [d, 2d).
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = time.Second
@@ -61,6 +64,7 @@ func (e electorate) majority() bool {
 type agenda struct {
 	wants  map[string]*want // by master
 	claims map[string]claim
+	recent claim // the latest election of another agent, whatever it is for
 }
 
 // want is one master's need of a failure election.
@@ -100,6 +104,7 @@ func (g *agenda) forget(gone func(master string) bool) {
 // one that keeps failing does not hold everybody up.
 func (g *agenda) claimed(peer consensus.ServerID, masters []string, now, until time.Time) {
 	maps.DeleteFunc(g.claims, func(_ string, c claim) bool { return now.After(c.until) })
+	g.recent = claim{peer: peer, until: now.Add(deference)}
 	for _, name := range masters {
 		if c, known := g.claims[name]; !known || c.peer != peer {
 			g.claims[name] = claim{peer: peer, until: until}
@@ -110,6 +115,9 @@ func (g *agenda) claimed(peer consensus.ServerID, masters []string, now, until t
 // released forgets the claims of a peer that is gone.
 func (g *agenda) released(peer consensus.ServerID) {
 	maps.DeleteFunc(g.claims, func(_ string, c claim) bool { return c.peer == peer })
+	if g.recent.peer == peer {
+		g.recent = claim{}
+	}
 }
 
 // lost notes that this agent's election for the masters failed; random is in [0, 1).
@@ -135,6 +143,9 @@ func (g *agenda) due(now time.Time, rank int, suspects bool) (r reason, next tim
 		at := w.since.Add(wait)
 		if w.hold.After(at) {
 			at = w.hold
+		}
+		if g.recent.until.Add(wait).After(at) {
+			at = g.recent.until.Add(wait)
 		}
 		if c, claimed := g.claims[name]; claimed && c.until.Add(wait).After(at) {
 			at = c.until.Add(wait)

@@ -127,11 +127,20 @@ func TestAgenda(t *testing.T) {
 			[]question{{2, 0, false, "down:m", -1}},
 		},
 		{
-			"a claim on one master holds up no other",
+			"a claim on one master holds up another one for a moment",
 			func(g *agenda) {
 				g.set("m", forDown, at(0))
 				g.set("n", forDown, at(0))
 				g.claimed("x", []string{"m"}, at(1), at(300))
+			},
+			[]question{{2, 0, false, "", 51}, {51, 0, false, "down:n", -1}, {51, 1, false, "", 76}},
+		},
+		{
+			"unless who claims it dies",
+			func(g *agenda) {
+				g.set("n", forDown, at(0))
+				g.claimed("x", []string{"m"}, at(1), at(300))
+				g.released("x")
 			},
 			[]question{{2, 0, false, "down:n", -1}},
 		},

@@ -34,7 +34,7 @@ func newVoter(t *testing.T) *voter {
 	a.peers.follow([]consensus.Member{{ID: "a", Voter: true}, {ID: "b", Voter: true}, {ID: "c", Voter: true}})
 	v := &voter{Agent: a, t: t}
 	v.commit(state.Command{AddMaster: &state.AddMaster{Name: master, Addr: "h:1", Quorum: 2}})
-	v.commit(state.Command{AddReplica: &state.AddReplica{Master: master, Addr: "h:2"}})
+	v.commit(state.Command{AddReplica: &state.AddReplica{Master: master, Addr: "h:2", Of: 1}})
 	return v
 }
 
@@ -46,7 +46,11 @@ func (v *voter) append(c state.Command) consensus.Entry {
 		v.t.Fatal(err)
 	}
 	v.index++
-	entry := consensus.Entry{Index: v.index, Term: 1, Kind: consensus.EntryCommand, Data: data}
+	term := consensus.Term(1)
+	if c.Step != nil {
+		term = consensus.Term(c.Step.Epoch)
+	}
+	entry := consensus.Entry{Index: v.index, Term: term, Kind: consensus.EntryCommand, Data: data}
 	v.ledger.appended([]consensus.Entry{entry})
 	return entry
 }
@@ -61,7 +65,7 @@ func (v *voter) commit(c state.Command) {
 }
 
 func step(kind failover.StepKind, adjust func(*failover.Step)) state.Command {
-	s := failover.Step{Kind: kind, Master: master, Epoch: 1, Old: "h:1", Target: "h:2", Cause: failover.CauseDown}
+	s := failover.Step{Kind: kind, Master: master, Epoch: 2, Old: "h:1", Target: "h:2", Cause: failover.CauseDown}
 	if adjust != nil {
 		adjust(&s)
 	}

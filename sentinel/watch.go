@@ -132,7 +132,7 @@ func missing(cfg *config.Config, s *state.State, view monitor.View, forgotten dr
 	for i := range cfg.Masters {
 		if m := s.Master(cfg.Masters[i].Name); m != nil && m.Failover == nil && view.Servers[m.Addr].State == monitor.Down {
 			for _, r := range orphans(m, strangers(s, m, &cfg.Masters[i]), view) {
-				commands = append(commands, state.Command{At: at, AddReplica: &state.AddReplica{Master: m.Name, Addr: r}})
+				commands = append(commands, state.Command{At: at, AddReplica: &state.AddReplica{Master: m.Name, Addr: r, Of: m.Added}})
 			}
 		}
 	}
