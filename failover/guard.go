@@ -56,6 +56,7 @@ type Guard struct {
 	proved   time.Time // the latest Prove
 	looked   time.Time // the latest Next
 	fencedAt time.Time // the server was first seen with the fence that it has; zero: it has none
+	mine     bool      // this guard has ordered that fence
 	woke     time.Time // this agent found that it had been late itself, for the first time since it held the lease
 	released string    // why there is no lease on purpose; empty: there should be one
 	upTo     uint64    // round, when it was released: the promises of later ones are for the next lease
@@ -123,7 +124,7 @@ func (g *Guard) note(p Post) {
 	g.looked = p.Now
 	switch fenced := p.Server.Last != nil && g.fenced(p); {
 	case !fenced:
-		g.fencedAt = time.Time{}
+		g.fencedAt, g.mine = time.Time{}, false
 	case g.fencedAt.IsZero():
 		g.fencedAt = p.Now
 	}
@@ -155,6 +156,7 @@ func (g *Guard) fence(p Post, why string) string {
 	if g.fenced(p) || planted(FenceSkipped) {
 		return ""
 	}
+	g.mine = true
 	return why
 }
 
@@ -253,9 +255,16 @@ func (g *Guard) hold(p Post, o *Orders) {
 // open takes the fence of a master away. Since the lease is held no failover was decided; what was decided before must be known here, and also
 // what was committed before the fence was seen: a hand-over needs no end of the lease, and is in the log before it fences.
 func (g *Guard) open(p Post, o *Orders) {
-	o.Unfence = g.office(p) && p.Confirmed.After(g.lease.Since()) && p.Confirmed.After(g.fencedAt)
+	o.Unfence = g.office(p) && p.Confirmed.After(g.lease.Since()) && p.Confirmed.After(g.fencedAt) && p.Now.Sub(p.Confirmed) < sureFor
 	o.Confirm = !o.Unfence
 }
+
+const (
+	// sureFor is how long it counts that all that was committed is known: a hand-over that began since may rely on the fence.
+	sureFor = 500 * time.Millisecond
+	// handedOver is how old the fence of a hand-over that this agent does not know of can be at most.
+	handedOver = 10 * time.Second
+)
 
 // prove has the replicas asked, often enough for their word never to be stale.
 func (g *Guard) prove(p Post, o *Orders) {
@@ -280,7 +289,7 @@ func (g *Guard) policy(p Post, o *Orders) {
 	case p.Settings.LeaseLoss == config.LeaseReplicas && p.Now.Before(p.Proven):
 		// Nobody was promoted: every replica still follows.
 		o.Look = earlier(o.Look, p.Proven)
-		o.Unfence = g.fenced(p) && g.office(p)
+		o.Unfence = g.fenced(p) && g.office(p) && (g.mine || p.Now.Sub(g.fencedAt) > handedOver)
 	case g.young(p) && !g.fenced(p):
 	case p.Settings.LeaseLoss == config.LeaseReplicas:
 		o.Fence = g.fence(p, "its lease ran out, and not all its replicas prove that they follow it")

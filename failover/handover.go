@@ -33,8 +33,12 @@ const (
 	pollHeld = time.Millisecond
 )
 
-// takesNoWrites: somebody has fenced the master, and may be about to take the fence away, which must not be the one that this hand-over relies on.
+// takesNoWrites: somebody has fenced the master.
 const takesNoWrites = "the master is fenced, and takes no writes"
+
+// fenceStays is for how long a fence that another one made is waited for to go: the agent beside the master may be about to take it away, because it does
+// not know of this hand-over yet. After that it stays, and the hand-over relies on it: sureFor, the time that a try takes, and drift.
+const fenceStays = 1500 * time.Millisecond
 
 // nextHandOver waits for a replica that is close behind, and has it agreed on.
 func nextHandOver(s Situation, k Knowledge) Move {
@@ -44,8 +48,8 @@ func nextHandOver(s Situation, k Knowledge) Move {
 	if n := len(k.Held); n > 0 && k.Held[n-1].Fence < 0 && s.Settings.Switchover != config.SwitchoverNative {
 		return s.commit(Step{Kind: StepAbort, Why: "the master can't be fenced: the user needs CONFIG GET and CONFIG SET"})
 	}
-	if k.fenced() {
-		return s.commit(Step{Kind: StepAbort, Why: takesNoWrites})
+	if k.fenced() && s.Now.Sub(k.Since) < fenceStays {
+		return s.poll(k, pollEvery, append(s.wanted(), s.Record.Old)...)
 	}
 	if o, lag := s.warm(k); o != nil {
 		return s.commit(Step{Kind: StepPromote, Target: o.Server, RunID: o.RunID, ReplID: o.ReplID, Offset: o.Offset, HandOver: true,

@@ -321,6 +321,8 @@ func nextPromote(s Situation, k Knowledge) Move {
 			step.Held = k.HeldAt.UnixNano()
 		}
 		return s.commit(step)
+	case k.Busy[r.Target]: // a promotion that is under way must not be overtaken by giving it up
+		return Move{Until: s.Now.Add(retryAfter)}
 	case s.late(k) && s.down(r.Target):
 		// It may have been promoted, but no client was told. When it comes back as a master it is a stray, and is made a replica. Until it is
 		// agreed that it is one, the old master must take no writes; then its fence is found to be left.
@@ -365,6 +367,10 @@ func nextRepoint(s Situation, k Knowledge) Move {
 	heir := s.heir(k)
 	if heir != nil && heir.RunID != r.RunID {
 		return s.commit(Step{Kind: StepEnd, Why: fmt.Sprintf("%s was restarted", r.Target)})
+	}
+	if heir != nil && heir.Role == "slave" && heir.Master == Silent && heir.At.After(k.Since) && !s.late(k) && k.idle(r.Target, s.Now, retryAfter) {
+		// The agent beside it took it for a replica whose master has crashed, and detached it, in the moment in which it was promoted.
+		return Move{Actions: []Action{{Kind: Promote, Server: r.Target, RunID: r.RunID}}, Until: move.Until}
 	}
 	safe := heir != nil && heir.Role == "master" && s.Now.Sub(heir.At) <= heirFresh
 	var open []config.Addr

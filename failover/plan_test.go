@@ -189,6 +189,15 @@ func TestNext(t *testing.T) {
 			delete(k.Read, replicaB)
 		}), "wait"},
 		"the others follow, the dead master is left alone": {switched(nil), "re-point 10.0.0.2:6379"},
+		"a promotion under way is not overtaken": {promoting(func(s *Situation, k *Knowledge) {
+			k.Busy = map[config.Addr]bool{replicaB: true}
+			s.Now = start.Add(time.Hour)
+		}), "wait"},
+		"one that was detached as it was promoted is promoted again": {switched(func(s *Situation, k *Knowledge) {
+			detached := *k.Seen[replicaB]
+			detached.Role, detached.Master, detached.At = "slave", Silent, start.Add(20*time.Millisecond)
+			k.Since, k.Seen[replicaB], s.Now = start, &detached, start.Add(30*time.Millisecond)
+		}), "promote 10.0.0.3:6379"},
 		"nobody follows a new master that was not looked at": {switched(func(_ *Situation, k *Knowledge) { delete(k.Seen, replicaB) }),
 			"read 10.0.0.3:6379"},
 		"or not lately": {switched(func(s *Situation, _ *Knowledge) { s.Now = start.Add(101 * time.Millisecond) }), "read 10.0.0.3:6379"},
@@ -337,10 +346,16 @@ func TestNext_HandOver(t *testing.T) {
 			near(k, 0, 0)
 			k.Held[0].Fence = -1
 		}), "abort"},
-		"one that is fenced already is not": {manual(func(_ *Situation, k *Knowledge) {
+		"who has fenced it may take that away": {manual(func(s *Situation, k *Knowledge) {
 			near(k, 0, 0)
 			k.Held[0].Fence = fenceBase
-		}), "abort"},
+			s.Now = start.Add(fenceStays - time.Millisecond)
+		}), "read 10.0.0.2:6379, read 10.0.0.3:6379, read 10.0.0.1:6379"},
+		"but not after a while": {manual(func(s *Situation, k *Knowledge) {
+			near(k, 0, 0)
+			k.Held[0].Fence = fenceBase
+			s.Now = start.Add(fenceStays)
+		}), "promote 10.0.0.2:6379"},
 		"but may do it by itself": {manual(func(s *Situation, k *Knowledge) {
 			near(k, 0, 0)
 			k.Held[0].Fence, s.Settings.Switchover = -1, config.SwitchoverNative

@@ -104,7 +104,9 @@ func (g *agenda) forget(gone func(master string) bool) {
 // one that keeps failing does not hold everybody up.
 func (g *agenda) claimed(peer consensus.ServerID, masters []string, now, until time.Time) {
 	maps.DeleteFunc(g.claims, func(_ string, c claim) bool { return now.After(c.until) })
-	g.recent = claim{peer: peer, until: now.Add(deference)}
+	if g.recent.peer != peer || now.After(g.recent.until.Add(lastRetry)) {
+		g.recent = claim{peer: peer, until: now.Add(deference)}
+	}
 	for _, name := range masters {
 		if c, known := g.claims[name]; !known || c.peer != peer {
 			g.claims[name] = claim{peer: peer, until: until}

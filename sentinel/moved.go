@@ -48,7 +48,7 @@ func successor(m *state.Master, view monitor.View, from config.Addr) (to config.
 		if a == from || is.State != monitor.Up || is.Last == nil || is.Last.RunID != known.RunID {
 			continue
 		}
-		if a == m.Addr || lists(view.Servers[m.Addr].Last, a) {
+		if (a == m.Addr || lists(view.Servers[m.Addr].Last, a)) && !m.Unanswered(from, a, known.RunID) {
 			return a, known.RunID
 		}
 	}

@@ -135,9 +135,10 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 	return orders.Look
 }
 
-// dismissed lets a master take writes again that nobody watches any more: it was removed while it was fenced.
+// dismissed lets a master take writes again that nobody watches any more: it was removed while it was fenced. Where the master's name is still
+// known, this server was replaced and forgotten since.
 func (s *sidecar) dismissed(ctx context.Context) {
-	if s.why != "" && s.last.Master == s.last.Server.Addr {
+	if s.why != "" && s.last.Master == s.last.Server.Addr && s.a.machine.State().Master(s.last.Name) == nil {
 		s.unfence(ctx, s.last)
 	}
 }

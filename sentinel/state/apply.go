@@ -102,7 +102,7 @@ func (s *State) addReplica(c Command, at position) (*State, error) {
 	switch {
 	case m == nil || add.Addr.Port() == 0:
 		return nil, fmt.Errorf("%w: replica %q of master %q", ErrInvalid, add.Addr, add.Master)
-	case add.Of != m.Added:
+	case add.Of != 0 && add.Of != m.Added: // 0: of an agent that did not say
 		return nil, fmt.Errorf("%w: %s is a replica of a master named %s that was removed", ErrStale, add.Addr, add.Master)
 	case m.Owns(add.Addr):
 		return nil, nil
@@ -309,6 +309,8 @@ func (s *State) moveReplica(c Command, at position) (*State, error) {
 		return nil, fmt.Errorf("%w: %s is the master", ErrInvalid, move.From)
 	case !m.Owns(move.From) && m.Process(move.From) == nil:
 		return nil, nil
+	case m.Unanswered(move.From, move.To, move.RunID):
+		return nil, fmt.Errorf("%w: another process is registered at %s, which may have acknowledged what this one lacks", ErrStale, move.From)
 	}
 	next := *m
 	next.Replicas = withoutAddr(m.Replicas, move.From)
@@ -323,6 +325,13 @@ func (s *State) moveReplica(c Command, at position) (*State, error) {
 	return s.withMaster(next).withEvent(Event{
 		ID: at.index, Type: ReplicaMoved, Master: m.Name, Epoch: at.term, At: c.At, Data: EventData{From: move.From, Replica: move.To},
 	}), nil
+}
+
+// Unanswered says whether a process that is at another address now is not the one that is registered at the former: that one must not be dropped, where a
+// process is registered at the new address as well, because nobody else may hold what it acknowledged.
+func (m *Master) Unanswered(from, to config.Addr, runID string) bool {
+	was := m.Process(from)
+	return was != nil && was.RunID != "" && was.RunID != runID && m.Process(to) != nil
 }
 
 // next is the record of the failover after a step.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 
@@ -105,8 +106,18 @@ func encode(v any) ([]byte, error) {
 // DecodeCommand reads exactly one command. The error is ErrNewer for one that only a newer version knows.
 func DecodeCommand(data []byte) (Command, error) {
 	var c Command
-	if len(data) > 0 && data[0] > version || fields(data) > kinds {
+	if len(data) > 0 && data[0] > version {
 		return c, ErrNewer
+	}
+	if fields(data) > kinds {
+		var all []any
+		if err := decode(data, &all); err != nil {
+			return c, err
+		}
+		// A newer version writes all its fields, whichever it uses.
+		if slices.ContainsFunc(all[kinds:], func(field any) bool { return field != nil && !reflect.ValueOf(field).IsZero() }) {
+			return c, ErrNewer
+		}
 	}
 	return c, decode(data, &c)
 }

@@ -604,10 +604,19 @@ func TestApply_NewerVersion(t *testing.T) {
 		t.Fatalf("a command has %d fields, want %d", n, kinds)
 	}
 	more := slices.Clone(data)
-	binary.BigEndian.PutUint16(more[2:], uint16(kinds+1))
+	binary.BigEndian.PutUint16(more[2:], uint16(kinds+2))
+	const null, empty, something = 0xc0, 0xa0, 0x01
+	m := NewMachine()
+	if err := apply(t, m, 1, 1, Command{AddMaster: &AddMaster{Name: "m", Addr: "h:1"}}); err != nil {
+		t.Fatal(err)
+	}
+	// What every version knows is carried out, whoever wrote it.
+	if result := m.Apply(consensus.Entry{Index: 2, Term: 1, Data: append(slices.Clone(more), null, empty)}); result != nil || m.State().Master("m") != nil {
+		t.Errorf("a removal that a newer version wrote: %v", result)
+	}
 	another := slices.Clone(data)
 	another[0] = version + 1
-	for name, data := range map[string][]byte{"more kinds": append(more, 0xc0), "another format": another} {
+	for name, data := range map[string][]byte{"more kinds": append(more, null, something), "another format": another} {
 		m := NewMachine()
 		result := m.Apply(consensus.Entry{Index: 1, Term: 1, Data: data})
 		if fatal := (*consensus.FatalError)(nil); !errors.As(result.(error), &fatal) || !errors.Is(fatal, ErrNewer) {
