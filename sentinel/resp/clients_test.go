@@ -112,6 +112,9 @@ func TestClientKill(t *testing.T) {
 	victim := hello()
 	boss.want("CLIENT KILL TYPE pubsub", ":0")
 	boss.want("CLIENT KILL USER alice", ":0")
+	boss.want(`CLIENT KILL ""`, "-ERR No such client")
+	boss.want(`CLIENT KILL ADDR ""`, ":0")
+	boss.want(`CLIENT KILL LADDR "" USER default`, ":0")
 	boss.want("CLIENT KILL USER alice SKIPME NO", ":1")
 	boss.closed("the boss himself")
 	victim.want("PING", "+PONG")
@@ -214,7 +217,7 @@ func FuzzKilling(f *testing.F) {
 			if !strings.HasPrefix(problem, "ERR ") {
 				t.Errorf("%q", problem)
 			}
-		case len(words)%2 != 0 || k.id < 0 || k.user != "" && k.user != "default":
+		case len(words)%2 != 0 || k.id < 0 || k.user != nil && *k.user != "default":
 			t.Errorf("%q becomes %+v", text, k)
 		}
 	})

@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// killing says which clients CLIENT KILL closes. What is empty matches all.
+// killing says which clients CLIENT KILL closes. Only what was not given, and is nil, matches all: nobody is at the address "".
 type killing struct {
-	id                      int64
-	addr, laddr, user, kind string
-	skipMe                  bool
+	id          int64 // 0: not given
+	addr, laddr *string
+	user, kind  *string
+	skipMe      bool
 }
 
 // parseKilling reads the options of CLIENT KILL; the problem is the answer.
@@ -29,15 +30,16 @@ func parseKilling(words []string, known func(user string) bool) (k killing, prob
 			}
 			k.id = id
 		case "type":
-			if k.kind = strings.ToLower(value); !slices.Contains(kinds, k.kind) {
+			kind := strings.ToLower(value)
+			if k.kind = &kind; !slices.Contains(kinds, kind) {
 				return k, unknownKind(value)
 			}
 		case "addr":
-			k.addr = value
+			k.addr = &value
 		case "laddr":
-			k.laddr = value
+			k.laddr = &value
 		case "user":
-			if k.user = value; !known(value) {
+			if k.user = &value; !known(value) {
 				return k, "ERR No such user '" + cut(value, maxQuoted) + "'"
 			}
 		case "skipme":
@@ -54,13 +56,16 @@ func parseKilling(words []string, known func(user string) bool) (k killing, prob
 }
 
 func (k killing) matches(o *client) bool {
-	return (k.id == 0 || k.id == o.id) && (k.addr == "" || k.addr == o.conn.RemoteAddr().String()) &&
-		(k.laddr == "" || k.laddr == o.conn.LocalAddr().String()) && (k.user == "" || k.user == o.user()) && (k.kind == "" || k.kind == o.kind())
+	return (k.id == 0 || k.id == o.id) && is(k.addr, o.conn.RemoteAddr().String()) && is(k.laddr, o.conn.LocalAddr().String()) &&
+		is(k.user, o.user()) && is(k.kind, o.kind())
 }
+
+// is says whether something is what was asked for, if anything was.
+func is(asked *string, value string) bool { return asked == nil || *asked == value }
 
 func killClients(_ context.Context, c *client, args []string) {
 	if len(args) == 3 {
-		if c.server.kill(c, killing{addr: args[2]}.matches) == 0 {
+		if c.server.kill(c, killing{addr: &args[2]}.matches) == 0 {
 			c.reply.error("ERR No such client")
 			return
 		}
