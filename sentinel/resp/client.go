@@ -82,6 +82,7 @@ func (c *client) serve(ctx context.Context) {
 	}
 	var writer sync.WaitGroup
 	writer.Go(c.write) // ends when the outbox does, or the connection
+	c.limit()
 	c.enter(c.server.accounts.open())
 	c.read(ctx)
 	c.server.hub.leave(c)
@@ -101,14 +102,21 @@ func (c *client) handshake(ctx context.Context) bool {
 	return conn.HandshakeContext(ctx) == nil // who it was, and what it wanted, is not known
 }
 
-// enter makes a client a member or a guest. A guest's time is limited.
+// enter makes a client a member or a guest. Who is a guest already gains no time by it, however often.
 func (c *client) enter(member bool) {
+	was := c.member
 	c.member = member
-	deadline := time.Now().Add(guestTime)
-	if member {
-		deadline = time.Time{}
+	switch {
+	case member:
+		_ = c.conn.SetReadDeadline(time.Time{}) // fails only when the connection is closed
+	case was:
+		c.limit()
 	}
-	_ = c.conn.SetReadDeadline(deadline) // fails only when the connection is closed
+}
+
+// limit has a guest's time begin.
+func (c *client) limit() {
+	_ = c.conn.SetReadDeadline(time.Now().Add(guestTime)) // fails only when the connection is closed
 }
 
 func (c *client) read(ctx context.Context) {

@@ -120,10 +120,10 @@ func TestGuests_MustGiveThePasswordInTime(t *testing.T) {
 		conn, _ := pipe(t, Config{Door: config.Door{Password: "secret"}})
 		begun := time.Now()
 		for { // what it sends meanwhile doesn't prolong its time
-			if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
+			if _, err := io.WriteString(conn, "PING\r\nRESET\r\n"); err != nil {
 				break
 			}
-			if _, err := io.ReadFull(conn, make([]byte, len("-NOAUTH Authentication required.\r\n"))); err != nil {
+			if _, err := io.ReadFull(conn, make([]byte, len("-NOAUTH Authentication required.\r\n+RESET\r\n"))); err != nil {
 				break
 			}
 			time.Sleep(time.Second)
