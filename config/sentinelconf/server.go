@@ -16,7 +16,7 @@ type listening struct {
 	port      int      // 0: none
 	tlsPort   int      // 0: none
 	protected bool
-	password  bool // clients must give one
+	door      door
 	// Those that set them; the zero value: none did.
 	bindAt, portAt, tlsAt, protectedAt directive
 }
@@ -79,7 +79,7 @@ func (b *builder) finishListening() {
 	if len(hosts) == 0 {
 		hosts = []string{"0.0.0.0"}
 	}
-	if l.protected && !l.password {
+	if l.protected && l.door.open() {
 		if hosts = loopback(hosts); len(hosts) == 0 {
 			b.refuse(l.protectedAt, "yes", "lets only this host's clients in while there is no password, and bind names no address for them",
 				"write requirepass, or protected-mode no")
@@ -140,18 +140,18 @@ func loopback(hosts []string) []string {
 
 func (b *builder) requirepass(d directive) {
 	b.set(d, "sentinel.password", d.args()[0])
-	b.listen.password = d.args()[0] != ""
+	b.listen.door.password = d.args()[0] != ""
 }
 
-// user keeps an ACL user. The default one without a password is what there is without any.
+// user keeps an ACL user.
 func (b *builder) user(d directive) {
 	words := d.args()
 	if slices.ContainsFunc(b.users, func(line string) bool { return strings.HasPrefix(line, words[0]+" ") || line == words[0] }) {
 		b.refuse(d, "", "is the second line for the user "+words[0], "put all rules into one")
 		return
 	}
-	if words[0] == "default" {
-		b.listen.password = b.listen.password || !slices.ContainsFunc(words[1:], func(w string) bool { return strings.EqualFold(w, "nopass") })
+	if words[0] == defaultName {
+		b.listen.door.user = words
 	}
 	b.users = append(b.users, strings.Join(words, " "))
 	b.conf.Layer.Places[fmt.Sprintf("sentinel.users[%d]", len(b.users)-1)] = d.place
@@ -179,8 +179,8 @@ func (b *builder) pubsubDefault(d directive) {
 
 func (b *builder) aclfile(d directive) {
 	if path := d.args()[0]; path != "" {
-		b.listen.password = true // it may not be so; the file says it
-		b.set(d, "sentinel.acl-file", b.path(path))
+		b.listen.door.file = b.path(path)
+		b.set(d, "sentinel.acl-file", b.listen.door.file)
 	}
 }
 
