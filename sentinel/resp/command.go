@@ -2,6 +2,7 @@ package resp
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -88,6 +89,9 @@ func someCommands(ctx context.Context, c *client, args []string) {
 		allCommands(ctx, c, args)
 		return
 	}
+	if !c.fewEnough(names) {
+		return
+	}
 	c.reply.array(len(names))
 	for _, name := range names {
 		if d := c.server.table.byName[strings.ToLower(name)]; d != nil {
@@ -123,7 +127,19 @@ func (c *client) entry(d *command) {
 	}
 }
 
+// fewEnough says whether so many commands may be described at once. The names may be repeated, and what describes a command is far longer than its name.
+func (c *client) fewEnough(names []string) bool {
+	most := 2 * len(c.server.table.commands)
+	if len(names) > most {
+		c.reply.error(fmt.Sprintf("ERR %d names are too many: up to %d commands are described at once", len(names), most))
+	}
+	return len(names) <= most
+}
+
 func describeCommands(_ context.Context, c *client, args []string) {
+	if !c.fewEnough(args[2:]) {
+		return
+	}
 	found := c.server.table.commands
 	if names := args[2:]; len(names) > 0 {
 		found = nil

@@ -3,11 +3,13 @@ package resp
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"picket/config"
+	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
 
@@ -118,23 +120,43 @@ func simulateFailure(_ context.Context, c *client, args []string) {
 	c.reply.ok()
 }
 
-// infoCache tells what the servers of masters said last.
+// maxInfoCache bounds what one SENTINEL INFO-CACHE is answered, in bytes: some hundreds of servers.
+const maxInfoCache = 4 << 20
+
+// infoCache tells what the servers of masters said last, of each master once.
 func infoCache(_ context.Context, c *client, args []string) {
 	p := c.server.cfg.Backend.Picture()
-	var found []string
+	var found []*picture.Master
+	size := 0
 	for _, name := range args[2:] {
-		if masterOf(&p, name) != nil {
-			found = append(found, name)
+		m := masterOf(&p, name)
+		if m == nil || slices.Contains(found, m) {
+			continue
+		}
+		found = append(found, m)
+		if size += sizeOfInfo(m); size > maxInfoCache {
+			c.reply.error(fmt.Sprintf("ERR the answer would be larger than %d MiB: ask for fewer masters at once", maxInfoCache>>20))
+			return
 		}
 	}
 	c.reply.array(2 * len(found))
-	for _, name := range found {
-		m := masterOf(&p, name)
-		c.reply.bulk(name)
+	for _, m := range found {
+		c.reply.bulk(m.Name)
 		c.reply.array(1 + len(m.Replicas))
 		c.reply.cached(p.At, &m.Server)
 		for i := range m.Replicas {
 			c.reply.cached(p.At, &m.Replicas[i])
 		}
 	}
+}
+
+// sizeOfInfo is how many bytes the servers of a master said last.
+func sizeOfInfo(m *picture.Master) int {
+	size := 0
+	for _, s := range append([]picture.Server{m.Server}, m.Replicas...) {
+		if s.Last != nil {
+			size += len(s.Last.Text)
+		}
+	}
+	return size
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/monitor"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
@@ -184,6 +185,40 @@ func TestInfoCache(t *testing.T) {
 	}
 	if v := say(t, s, "SENTINEL INFO-CACHE nothing"); v.kind != '*' || len(v.parts) != 0 {
 		t.Errorf("unknown: %+v", v)
+	}
+}
+
+// TestInfoCache_IsBounded: a master is named once in the answer, however often in the question, and the answer ends somewhere.
+func TestInfoCache_IsBounded(t *testing.T) {
+	p := healthy()
+	small, large := p.Masters[0], p.Masters[0]
+	small.Name, large.Name, small.Replicas, large.Replicas = "small", "large", nil, nil
+	small.Server.Last = &monitor.Observation{Text: "x"}
+	large.Server.Last = &monitor.Observation{Text: strings.Repeat("x", maxInfoCache)}
+	p.Masters = []picture.Master{small, large}
+	s := start(t, Config{Backend: newFake(p)})
+	for _, names := range []string{strings.Repeat(" small", 100), " large", " large large"} {
+		if v := say(t, s, "SENTINEL INFO-CACHE"+names); v.kind != '*' || len(v.parts) != 2 {
+			t.Errorf("%s: %c%.100s, %d parts", names, v.kind, v.text, len(v.parts))
+		}
+	}
+	const want = "ERR the answer would be larger than 4 MiB: ask for fewer masters at once"
+	if v := say(t, s, "SENTINEL INFO-CACHE large small"); v.kind != '-' || v.text != want {
+		t.Errorf("%c%.100s", v.kind, v.text)
+	}
+}
+
+// TestCommand_IsBounded: to repeat a name in one request doesn't make megabytes of it.
+func TestCommand_IsBounded(t *testing.T) {
+	s := start(t, Config{})
+	most := 2 * len(s.table.commands)
+	for _, command := range []string{"COMMAND INFO", "COMMAND DOCS"} {
+		if v := say(t, s, command+strings.Repeat(" ping", most)); v.kind != '*' {
+			t.Errorf("%s: %c%.100s", command, v.kind, v.text)
+		}
+		if v := say(t, s, command+strings.Repeat(" ping", most+1)); v.kind != '-' || !strings.HasPrefix(v.text, "ERR ") {
+			t.Errorf("%s: %c%.100s", command, v.kind, v.text)
+		}
 	}
 }
 
