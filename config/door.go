@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// MaxACLFile bounds the file of users, in bytes. All users that there may be need less.
+const MaxACLFile = 4 << 20
+
 // checkDoor checks who may use the Sentinel port. What users may do is checked when the port is opened: this package does not know
 // the commands.
 func (c *Config) checkDoor(r *report) {
@@ -49,7 +52,7 @@ func (c *Config) warnOfDefault(key string) {
 func (c *Config) checkACLFile(r *report) {
 	const key = "sentinel.acl-file"
 	path := c.Sentinel.ACLFile
-	if _, err := readFile(path, maxFile); err != nil {
+	if _, err := readFile(path, MaxACLFile); err != nil {
 		r.add(key, path, "cannot be read: "+reason(err), "make an empty one to begin with: install -m 600 /dev/null FILE")
 		return
 	}

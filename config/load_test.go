@@ -233,6 +233,17 @@ func TestLoad_ErrorsNameWhatSetTheValue(t *testing.T) {
 	}
 }
 
+// TestLoad_FileOfUsers takes one as large as the port does.
+func TestLoad_FileOfUsers(t *testing.T) {
+	for size, valid := range map[int]bool{MaxACLFile: true, MaxACLFile + 1: false} {
+		users := write(t, "users.acl", strings.Repeat("\n", size))
+		_, err := Load(write(t, "picket.yaml", least+"sentinel: {acl-file: "+users+"}\n"), nil)
+		if (err == nil) != valid || err != nil && !strings.Contains(err.Error(), "is larger than 4096 KiB") {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
 func TestLoad_FilesThatCannotBeRead(t *testing.T) {
 	large := write(t, "large.yaml", least+strings.Repeat("#", maxFile))
 	for name, tc := range map[string]struct{ file, want string }{

@@ -4,6 +4,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"picket/config"
 )
 
 // door is what clients must give to be let in.
@@ -38,7 +40,7 @@ func readUsers(path string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(file, maxFile))
+	text, err := io.ReadAll(io.LimitReader(file, config.MaxACLFile))
 	return string(text), err
 }
 

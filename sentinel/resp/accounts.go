@@ -25,8 +25,6 @@ type accounts struct {
 	log  acl.Log
 }
 
-const maxACLFile = 4 << 20 // bytes
-
 // newAccounts makes those of the configuration. The error is a *config.Error.
 func newAccounts(door config.Door, c *acl.Catalogue) (*accounts, error) {
 	a := &accounts{catalogue: c, file: door.ACLFile}
@@ -106,9 +104,9 @@ func (a *accounts) read() (string, error) {
 		return "", err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, maxACLFile+1))
-	if err == nil && len(text) > maxACLFile {
-		err = fmt.Errorf("it is larger than %d MiB", maxACLFile>>20)
+	text, err := io.ReadAll(io.LimitReader(f, config.MaxACLFile+1))
+	if err == nil && len(text) > config.MaxACLFile {
+		err = fmt.Errorf("it is larger than %d MiB", config.MaxACLFile>>20)
 	}
 	return string(text), err
 }
