@@ -118,7 +118,7 @@ func (o *own) setParameters(parameters map[string]string) error {
 	return o.change(func(v *ownValues) { v.Parameters = merged(v.Parameters, parameters) })
 }
 
-// change has the file hold something else; where that fails, nothing is different.
+// change has the file hold something else; where that fails, nothing is different. Texts must be UTF-8: others would be other ones once they are read again.
 func (o *own) change(f func(*ownValues)) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -127,6 +127,9 @@ func (o *own) change(f func(*ownValues)) error {
 	data, err := json.MarshalIndent(values, "", "  ")
 	if err != nil {
 		return fmt.Errorf("keep what was set: %w", err)
+	}
+	if len(data) > maxOwn {
+		return fmt.Errorf("keep what was set: all that is set on this agent would be larger than %d KiB: set shorter values", maxOwn>>10)
 	}
 	if err := vfs.WriteAtomic(o.fs, ownOp, o.path, data); err != nil {
 		return fmt.Errorf("keep what was set: %w", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"picket/config"
 	"picket/sentinel/picture"
@@ -44,6 +45,9 @@ func (a *Agent) Set(ctx context.Context, master string, options []state.Option) 
 	changed := *a.settings(m)
 	shared, own := []state.Option(nil), map[string]string{}
 	for _, o := range options {
+		if !utf8.ValidString(o.Name) || !utf8.ValidString(o.Value) {
+			return &picture.OptionError{Option: o.Name, Value: o.Value, Err: picture.ErrNotText}
+		}
 		if err := changed.Set(o.Name, o.Value); err != nil {
 			return &picture.OptionError{Option: o.Name, Value: o.Value, Err: err}
 		}
@@ -117,6 +121,11 @@ func (a *Agent) Parameters() map[string]string {
 
 // SetParameters implements resp.Registry. They are this agent's own: how others reach it, and how it would log in to Sentinels.
 func (a *Agent) SetParameters(_ context.Context, parameters map[string]string) error {
+	for name, value := range parameters {
+		if !utf8.ValidString(value) {
+			return &picture.OptionError{Option: name, Value: value, Err: picture.ErrNotText}
+		}
+	}
 	if err := a.rules.own.setParameters(parameters); err != nil {
 		return err
 	}

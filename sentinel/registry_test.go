@@ -82,6 +82,13 @@ func TestRegistry_WhatIsSetOnOneAgent(t *testing.T) {
 	if err := first.running().Set(ctx, master, []state.Option{{Name: config.OptionPassword, Value: "not so secret"}}); err != nil {
 		t.Fatal(err)
 	}
+	binary := []state.Option{{Name: config.OptionQuorum, Value: "1"}, {Name: config.OptionPassword, Value: "\xff\xfe"}}
+	if err := first.running().Set(ctx, master, binary); !errors.Is(err, picture.ErrNotText) {
+		t.Errorf("a password that can't be kept: %v", err)
+	}
+	if err := first.running().SetParameters(ctx, map[string]string{"sentinel-pass": "\xff"}); !errors.Is(err, picture.ErrNotText) {
+		t.Errorf("a parameter that can't be kept: %v", err)
+	}
 	file := filepath.Join(first.cfg.Agent.DataDir, ownFile)
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%s: %v, %v", file, info, err)
@@ -106,6 +113,9 @@ func TestRegistry_WhatIsSetOnOneAgent(t *testing.T) {
 		}
 		return nil
 	})
+	if got := first.running().named(master).Quorum; got == 1 {
+		t.Error("what was refused has changed the quorum")
+	}
 	// A password that was set although the servers have none is refused by none of them.
 	g.settle(g.servers[0].Addr)
 	if err := g.members[2].running().Remove(ctx, master); err != nil {

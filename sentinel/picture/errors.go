@@ -14,6 +14,7 @@ var (
 	ErrDuplicate     = errors.New("there is another master of this name")
 	ErrTaken         = errors.New("the server belongs to another master")
 	ErrScriptsDenied = errors.New("the configuration forbids to change scripts at run time")
+	ErrNotText       = errors.New("the value is not valid UTF-8, and could not be kept as it is: use another one, or give it in a file")
 )
 
 // OptionError says which of the options that were to be set is wrong.

@@ -82,6 +82,8 @@ func optionError(e *picture.OptionError) string {
 	switch {
 	case errors.Is(e, config.ErrUnknownOption):
 		return fmt.Sprintf("ERR Unknown option or number of arguments for SENTINEL SET '%s'", name)
+	case errors.Is(e, picture.ErrNotText):
+		return "ERR " + e.Error()
 	case errors.Is(e, picture.ErrScriptsDenied):
 		return "ERR Reconfiguration of scripts path is denied for security reasons. Check the deny-scripts-reconfig configuration directive in your Sentinel configuration"
 	case errors.Is(e, config.ErrNoScript) && name == config.OptionNotification:

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"picket/config"
 	"picket/monitor"
@@ -63,6 +64,9 @@ func (r *registry) Set(_ context.Context, master string, options []state.Option)
 	for _, o := range options {
 		if strings.HasSuffix(o.Name, "script") && o.Value == "/bin/true" {
 			return &picture.OptionError{Option: o.Name, Value: o.Value, Err: picture.ErrScriptsDenied}
+		}
+		if !utf8.ValidString(o.Value) {
+			return &picture.OptionError{Option: o.Name, Value: o.Value, Err: picture.ErrNotText}
 		}
 		if err := m.Set(o.Name, o.Value); err != nil {
 			return &picture.OptionError{Option: o.Name, Value: o.Value, Err: err}
@@ -124,6 +128,7 @@ func TestRegistry_Commands(t *testing.T) {
 		{"SENTINEL SET x quorum 1", "-ERR No such master with that name", ""},
 		{"SENTINEL SET cache notification-script /none", "-ERR Notification script seems non existing or non executable", ""},
 		{"SENTINEL SET cache client-reconfig-script /none", "-ERR Client reconfiguration script seems non existing or non executable", ""},
+		{`SENTINEL SET cache auth-pass "\xff"`, "-ERR set auth-pass: " + picture.ErrNotText.Error(), ""},
 		{"SENTINEL SET cache notification-script /bin/true", "-ERR Reconfiguration of scripts path is denied for security reasons. " +
 			"Check the deny-scripts-reconfig configuration directive in your Sentinel configuration", ""},
 		{"SENTINEL CONFIG GET announce-port", "*2 [announce-port 0]", ""},
