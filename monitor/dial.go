@@ -48,8 +48,9 @@ type route struct {
 	news                <-chan struct{}
 }
 
-// attempt tries the addresses one after the other. It gives up when the name server names others.
-func (n *Names) attempt(ctx context.Context, dial Dial, r route) (conn net.Conn, err error) {
+// attempt tries the addresses one after the other. It gives up when the name server names others. The error is that of the first address, which has served
+// last: only there it says what has become of the server. Of the others it may say no more than that this host has no route for their kind.
+func (n *Names) attempt(ctx context.Context, dial Dial, r route) (net.Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if r.news != nil {
@@ -63,8 +64,9 @@ func (n *Names) attempt(ctx context.Context, dial Dial, r route) (conn net.Conn,
 			}
 		}()
 	}
+	var first error
 	for i, ip := range r.ips {
-		conn, err = dialOne(ctx, dial, r, ip, len(r.ips)-i)
+		conn, err := dialOne(ctx, dial, r, ip, len(r.ips)-i)
 		if err == nil {
 			n.prefer(r.name, ip)
 			return conn, nil
@@ -72,8 +74,11 @@ func (n *Names) attempt(ctx context.Context, dial Dial, r route) (conn net.Conn,
 		if errors.Is(context.Cause(ctx), errMoved) {
 			return nil, errMoved
 		}
+		if first == nil {
+			first = err
+		}
 	}
-	return nil, err
+	return nil, first
 }
 
 // dialOne tries one of the addresses that are left, for its share of the time.

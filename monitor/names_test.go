@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -239,6 +240,30 @@ func TestNames_SeveralAddresses(t *testing.T) {
 	}
 	if want := []string{"10.0.0.1:1", "10.0.0.2:1", "10.0.0.2:1"}; !slices.Equal(tried, want) {
 		t.Errorf("tried %v, want %v", tried, want)
+	}
+}
+
+// TestNames_TheErrorIsThatOfTheFirstAddress: that a server has crashed is not hidden by an address of which this host knows no way.
+func TestNames_TheErrorIsThatOfTheFirstAddress(t *testing.T) {
+	var s nameServer
+	s.set("redis-1", "10.0.0.1", "fd00::1")
+	up := true
+	dial := met(t, &s, "redis-1").Dial(func(_ context.Context, _, addr string) (net.Conn, error) {
+		switch {
+		case addr != "[fd00::1]:1":
+			return nil, syscall.ENETUNREACH
+		case !up:
+			return nil, syscall.ECONNREFUSED
+		}
+		near, _ := net.Pipe()
+		return near, nil
+	})
+	if _, err := dial(t.Context(), "tcp", "redis-1:1"); err != nil {
+		t.Fatal(err)
+	}
+	up = false
+	if _, err := dial(t.Context(), "tcp", "redis-1:1"); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("got %v", err)
 	}
 }
 
