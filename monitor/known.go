@@ -67,6 +67,9 @@ func (n *Names) Known(said config.Addr) config.Addr {
 		return said
 	}
 	ips := n.IPs(said.Host())
+	if !single(ips) {
+		return said
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, ip := range ips {

@@ -87,13 +87,14 @@ func TestNames_Known(t *testing.T) {
 	s.set("redis-2.example.com", "10.0.0.2")
 	s.set("localhost", "127.0.0.1")
 	s.set("service", "10.0.1.1", "10.0.1.2")
-	n := met(t, &s, "redis-1", "redis-2.example.com", "localhost", "service")
+	s.set("all", "10.0.0.1", "10.0.0.2")
+	n := met(t, &s, "redis-1", "redis-2.example.com", "localhost", "service", "all")
 	n.Know([]config.Addr{"redis-1:6379", "10.0.0.2:6379", "10.0.0.1:6379", "localhost:7000", "service:6379"})
 	for said, want := range map[config.Addr]config.Addr{
 		"redis-1:6379": "redis-1:6379", "10.0.0.1:6379": "redis-1:6379", "[fd00::1]:6379": "redis-1:6379",
 		"10.0.0.1:6380": "10.0.0.1:6380", "10.0.0.2:6379": "10.0.0.2:6379", "redis-2.example.com:6379": "10.0.0.2:6379",
 		"10.0.0.3:1": "10.0.0.3:1", "10.0.1.2:6379": "10.0.1.2:6379", "service:6379": "service:6379", "127.0.0.1:6379": "127.0.0.1:6379", "": "",
-		"127.0.0.1:1": "127.0.0.1:1", "unheard-of:6379": "unheard-of:6379", "127.0.0.1:7000": "localhost:7000",
+		"127.0.0.1:1": "127.0.0.1:1", "unheard-of:6379": "unheard-of:6379", "all:6379": "all:6379", "127.0.0.1:7000": "localhost:7000",
 	} {
 		if got := n.Known(said); got != want {
 			t.Errorf("%s is %s, want %s", said, got, want)
