@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"picket/config"
 )
 
 func TestArguments(t *testing.T) {
@@ -58,6 +61,44 @@ func TestLogFile_IsOpenedForEachLine(t *testing.T) {
 	}
 	if err := logFile(filepath.Join(dir, "none", "log")).try(); err == nil || !strings.Contains(err.Error(), "logfile") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestStartable looks at another text of the file as the start would, from wherever the process has moved to.
+func TestStartable(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const first, second = "dir sub\nsentinel monitor one 10.0.0.1 6379 2\n", "sentinel monitor two 10.0.0.2 6379 2\n"
+	if err := os.Mkdir("sub", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write("sentinel.conf", first+second)
+	write("sub/secret", "s3cret\n")
+	write("picket.yaml", "masters: [{name: two, password-file: secret}]\n")
+	t.Setenv("PICKET_CLUSTER_PEERS", "a=10.0.0.1:26380,b=10.0.0.2:26380,c=10.0.0.3:26380")
+	t.Setenv("PICKET_AGENT_ID", "a")
+	cmd := &cobra.Command{}
+	config.RegisterFlags(cmd.Flags())
+	like := sentinelFlags(cmd)
+	if err := cmd.Flags().Set(sentinelConfFlag, "sentinel.conf"); err != nil {
+		t.Fatal(err)
+	}
+	_, p, err := load(cmd, "picket.yaml", like, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		first + second: "", first + second + "sentinel auth-pass one x\n": "", first + "sentinel monitor two 10.0.0.3 6379 5\n": "",
+		first: "is not among the masters", first + second + "sentinel auth-pass two x\n": "password", first + "port \"": "quotes",
+	} {
+		if err := p.startable([]byte(text)); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", text, err, want)
+		}
 	}
 }
 

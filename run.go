@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"picket/config"
 	"picket/config/sentinelconf"
@@ -43,6 +44,8 @@ type process struct {
 	log     io.Writer
 	syslog  sentinelconf.Syslog
 	pidFile string // empty: none
+	// startable says why the agent could not start from another text of its sentinel.conf; nil: there is none.
+	startable func(text []byte) error
 }
 
 // load reads the configuration, and the sentinel.conf around it if there is one; then the process moves to where that says, if it is to.
@@ -59,6 +62,9 @@ func load(cmd *cobra.Command, path string, like *likeSentinel, move bool) (*conf
 	if err != nil {
 		return nil, p, err
 	}
+	if source.Dir, err = os.Getwd(); err != nil { // it is another one when the file is looked at again
+		return nil, p, err
+	}
 	conf, err := sentinelconf.Read(source)
 	if err != nil {
 		return nil, p, err
@@ -71,9 +77,14 @@ func load(cmd *cobra.Command, path string, like *likeSentinel, move bool) (*conf
 			return nil, p, fmt.Errorf("%s: dir: %w; make the directory, for the user that runs this", conf.Layer.File, err)
 		}
 	}
-	cfg, err := config.LoadLayer(path, conf.Layer, cmd.Flags())
-	if err == nil {
-		err = sentinel.Check(cfg, conf.Layer.File)
+	cfg, err := around(conf, path, cmd.Flags())
+	p.startable = func(text []byte) error {
+		source.Contents = text
+		conf, err := sentinelconf.Read(source)
+		if err == nil {
+			_, err = around(conf, path, cmd.Flags())
+		}
+		return err
 	}
 	p.config, p.pidFile, p.syslog = conf.Layer.File, conf.PIDFile, conf.Syslog
 	switch {
@@ -83,6 +94,15 @@ func load(cmd *cobra.Command, path string, like *likeSentinel, move bool) (*conf
 		p.log = cmd.OutOrStdout()
 	}
 	return cfg, p, err
+}
+
+// around makes the configuration of a sentinel.conf and the file that adds to it.
+func around(conf *sentinelconf.Conf, path string, flags *pflag.FlagSet) (*config.Config, error) {
+	cfg, err := config.LoadLayer(path, conf.Layer, flags)
+	if err == nil {
+		err = sentinel.Check(cfg, conf.Layer.File)
+	}
+	return cfg, err
 }
 
 // yamlBeside gives the whole path of the YAML file that adds to a sentinel.conf; empty: nobody asked for one, and none is at the usual place.
@@ -114,7 +134,7 @@ func run(ctx context.Context, cfg *config.Config, p process) error {
 		}
 		line.Msg(warning)
 	}
-	agent, err := sentinel.New(cfg, sentinel.Host{Ready: func() { tellSystemd(log, "READY=1") }}, log, buildVersion())
+	agent, err := sentinel.New(cfg, sentinel.Host{Startable: p.startable, Ready: func() { tellSystemd(log, "READY=1") }}, log, buildVersion())
 	if err != nil {
 		return err
 	}

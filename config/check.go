@@ -162,7 +162,10 @@ func (c *Config) checkMaster(r *report, key string, m *Master) {
 	if !c.ResolveHostnames && m.Address != "" && !m.Address.literal() {
 		r.add(key+".address", m.Address, "is a name, and resolve-hostnames is false", "write the IP address, or set resolve-hostnames: true")
 	}
-	if m.Quorum < 1 || m.Quorum > len(c.Agents) && r.sound("agents") {
+	if m.Quorum > len(c.Agents) && r.layer != nil && r.sound("agents") { // Redis Sentinel takes it, and SENTINEL SET: an agent must start from it
+		c.warnings = append(c.warnings, fmt.Sprintf("%s.quorum: %s can't fail over: %d agents must find it down, and there are %d; a majority is %d",
+			key, m.Name, m.Quorum, len(c.Agents), len(c.Agents)/2+1))
+	} else if m.Quorum < 1 || m.Quorum > len(c.Agents) && r.sound("agents") {
 		r.add(key+".quorum", m.Quorum, fmt.Sprintf("is not a number from 1 to %d, the number of agents", len(c.Agents)),
 			fmt.Sprintf("a majority is %d", len(c.Agents)/2+1))
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,21 @@ func TestLoadLayer_WithoutAFile(t *testing.T) {
 	}
 	if m := c.Masters[0]; m.DownAfter != 30*time.Second || m.ParallelSyncs != 2 || m.Quorum != 2 {
 		t.Errorf("got %+v", m)
+	}
+}
+
+// TestLoadLayer_QuorumAboveTheAgents is what SENTINEL SET may leave behind: the agent starts, and says what that means.
+func TestLoadLayer_QuorumAboveTheAgents(t *testing.T) {
+	t.Setenv(peersVariable, "a1=10.0.0.1:26380, a2=10.0.0.2:26380")
+	l := layer()
+	l.Over["masters"].([]any)[0].(map[string]any)["quorum"] = 5
+	c, err := LoadLayer("", l, parsedFlags(t, "--agent-id=a2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "masters[0].quorum: mymaster can't fail over: 5 agents must find it down, and there are 2; a majority is 2"
+	if c.Masters[0].Quorum != 5 || !slices.Contains(c.Warnings(), want) {
+		t.Errorf("got %d, %q", c.Masters[0].Quorum, c.Warnings())
 	}
 }
 

@@ -23,6 +23,8 @@ type Host struct {
 	Lookup monitor.Lookup
 	// Exit ends the process, as a crash would.
 	Exit func(code int)
+	// Startable says why an agent could not start from a sentinel.conf; nil: it could.
+	Startable func(text []byte) error
 	// Ready is called when clients and other agents can connect.
 	Ready func()
 }
@@ -42,6 +44,9 @@ func (h Host) withDefaults() Host {
 	}
 	if h.Exit == nil {
 		h.Exit = os.Exit
+	}
+	if h.Startable == nil {
+		h.Startable = func([]byte) error { return nil }
 	}
 	if h.Ready == nil {
 		h.Ready = func() {}

@@ -2,6 +2,7 @@ package sentinel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -29,12 +30,16 @@ func (a *Agent) scribe(ctx context.Context) {
 		return
 	}
 	var written sentinelconf.Known
+	var refused *unfit
 	for {
 		changed, retry := a.machine.Changed(), time.Duration(1<<62)
 		if known := a.known(); !reflect.DeepEqual(known, written) {
 			if err := a.rewrite(path, known); err != nil {
-				a.herald.failed(ctx, "save "+path, "", err)
+				if !refused.is(err) { // which was told
+					a.herald.failed(ctx, "save "+path, "", err)
+				}
 				retry = scribeRetry
+				errors.As(err, &refused)
 			} else {
 				written = known
 			}
@@ -52,7 +57,24 @@ func (a *Agent) scribe(ctx context.Context) {
 	}
 }
 
-// rewrite has the file say what is known. The file is read again each time: whoever has edited it finds that it is still so.
+// unfit is a text that no agent could start from.
+type unfit struct {
+	text string
+	why  error
+}
+
+func (u *unfit) Error() string {
+	return fmt.Sprintf("no agent could start from what it would say now, so it stays as it is: %v", u.why)
+}
+
+// is says whether an error is about the same text.
+func (u *unfit) is(err error) bool {
+	other := (*unfit)(nil)
+	return u != nil && errors.As(err, &other) && other.text == u.text
+}
+
+// rewrite has the file say what is known. The file is read again each time: whoever has edited it finds that it is still so. What the agent could not
+// start from is not written: a master may be gone to which picket.yaml adds, or have a password there as well.
 func (a *Agent) rewrite(path string, known sentinelconf.Known) error {
 	text, err := vfs.ReadFile(a.host.FS, scribeOp, path, maxSentinelConf)
 	if err != nil {
@@ -64,6 +86,9 @@ func (a *Agent) rewrite(path string, known sentinelconf.Known) error {
 	}
 	if next == string(text) {
 		return nil
+	}
+	if err := a.host.Startable([]byte(next)); err != nil {
+		return &unfit{next, err}
 	}
 	return vfs.WriteAtomic(a.host.FS, scribeOp, path, []byte(next))
 }

@@ -1,6 +1,7 @@
 package sentinelconf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,8 @@ import (
 // Source is what a program like redis-sentinel is started with.
 type Source struct {
 	File      string    // empty: none
+	Contents  []byte    // what the file is taken to say; nil: it is read
+	Dir       string    // where relative paths begin; empty: in the working directory
 	Input     io.Reader // read after the file; nil: it is not wanted
 	Overrides []string  // lines that the command line adds after that
 }
@@ -69,13 +72,18 @@ type reader struct {
 
 // read reads everything that a source names.
 func read(s Source) *reader {
-	r := &reader{}
-	var err error
-	if r.dir, err = os.Getwd(); err != nil {
-		r.refuse(config.Place{File: s.File}, "", "the working directory is not known: "+err.Error(), "")
-		return r
+	r := &reader{dir: s.Dir}
+	if r.dir == "" {
+		var err error
+		if r.dir, err = os.Getwd(); err != nil {
+			r.refuse(config.Place{File: s.File}, "", "the working directory is not known: "+err.Error(), "")
+			return r
+		}
 	}
-	if s.File != "" {
+	switch {
+	case s.Contents != nil:
+		r.stream(s.File, bytes.NewReader(s.Contents), 0)
+	case s.File != "":
 		r.file(s.File, config.Place{File: s.File}, 0)
 	}
 	if s.Input != nil {
