@@ -15,8 +15,12 @@ type OS struct{}
 
 type osFile struct{ *os.File }
 
+// Create removes what was there: it may be a link to somewhere else, or a file that others may read.
 func (OS) Create(_, name string) (File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package vfs
 
 import (
+	"errors"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -62,6 +64,31 @@ func TestOS_WritesAndLocks(t *testing.T) {
 }
 
 // TestReadDir_ListsDirectoriesToo, in memory as on a disk.
+// TestWriteAtomic_ALeftoverDoesNotShow: nobody else may read what is written, whatever stands in the place of the temporary file.
+func TestWriteAtomic_ALeftoverDoesNotShow(t *testing.T) {
+	dir := t.TempDir()
+	name, other := filepath.Join(dir, "f"), filepath.Join(dir, "other")
+	if err := os.WriteFile(other, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, leave := range map[string]func(temp string) error{
+		"a link": func(temp string) error { return os.Symlink(other, temp) },
+		"a file that others may read": func(temp string) error {
+			return errors.Join(os.WriteFile(temp, nil, 0o600), os.Chmod(temp, 0o644)) //nolint:gosec // which is the point
+		},
+	} {
+		if err := errors.Join(leave(name+".tmp"), WriteAtomic(OS{}, "", name, []byte("secret"))); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if info, err := os.Lstat(name); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%s: %v, %v", what, info.Mode(), err)
+		}
+	}
+	if text, err := os.ReadFile(other); err != nil || string(text) != "mine" {
+		t.Errorf("the other file: %q, %v", text, err)
+	}
+}
+
 func TestReadDir_ListsDirectoriesToo(t *testing.T) {
 	for name, fs := range map[string]FS{"disk": OS{}, "memory": NewMem()} {
 		dir := t.TempDir()
