@@ -20,7 +20,9 @@ type accounts struct {
 	initial   []string // rules for the default user, where nothing else says what that one may do
 	file      string   // of users; empty: there is none
 
-	mu   sync.Mutex
+	disk sync.Mutex // held while the file is read or written; taken before mu
+
+	mu   sync.Mutex // never held over the disk: every command of every client takes it
 	list *acl.List
 	log  acl.Log
 }
@@ -82,6 +84,8 @@ func (a *accounts) fresh() *acl.List {
 
 // load takes the users of the file in the place of those that there are.
 func (a *accounts) load() error {
+	a.disk.Lock()
+	defer a.disk.Unlock()
 	text, err := a.read()
 	if at := (*fs.PathError)(nil); errors.As(err, &at) {
 		err = at.Err
@@ -93,6 +97,8 @@ func (a *accounts) load() error {
 	if err := list.Parse(a.file, text); err != nil {
 		return err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.list = list
 	return nil
 }
@@ -111,18 +117,18 @@ func (a *accounts) read() (string, error) {
 	return string(text), err
 }
 
-// reload is load for a client.
-func (a *accounts) reload() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.load()
-}
-
 // save has the file hold the users that there are. Nobody else may read it.
 func (a *accounts) save() error {
+	a.disk.Lock()
+	defer a.disk.Unlock()
+	return vfs.WriteAtomic(vfs.OS{}, "ACL", a.file, []byte(a.text()))
+}
+
+// text is what the file is to hold.
+func (a *accounts) text() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return vfs.WriteAtomic(vfs.OS{}, "ACL", a.file, []byte(a.list.Text()))
+	return a.list.Text()
 }
 
 // open says whether a connection may do without a password.

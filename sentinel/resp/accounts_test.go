@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"picket/config"
@@ -74,6 +75,32 @@ func TestAccounts_File(t *testing.T) {
 	if v := newSpeaker(t, s).ask("ACL LOAD"); !strings.Contains(v.text, "opening file '"+path+"'") {
 		t.Errorf("no file: %+v", v)
 	}
+}
+
+// TestAccounts_NobodyWaitsForTheDisk: while the file is read others are let in. Here it is a pipe, which says nothing at first.
+func TestAccounts_NobodyWaitsForTheDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users.acl")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Config{Door: config.Door{ACLFile: path}})
+	if err := errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	boss, other := newSpeaker(t, s), newSpeaker(t, s)
+	send(t, boss.conn, "ACL LOAD")
+	disk, err := os.OpenFile(path, os.O_WRONLY, 0) // waits for the reader
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	other.want("ACL WHOAMI", "$default")
+	if _, err := disk.WriteString("user alice on nopass +@all\n"); err != nil {
+		t.Fatal(err)
+	}
+	_ = disk.Close() // ends what is read
+	expect(t, boss.conn, "+OK\r\n")
+	other.want("ACL USERS", "*")
 }
 
 // TestAccounts_PasswordAndFile: a file that does not speak of the default user leaves the door closed.

@@ -150,7 +150,7 @@ func loadUsers(_ context.Context, c *client, _ []string) {
 		c.reply.error(noACLFile)
 		return
 	}
-	if err := c.server.accounts.reload(); err != nil {
+	if err := c.server.accounts.load(); err != nil {
 		c.reply.error("ERR " + err.Error())
 		return
 	}
