@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -125,19 +126,37 @@ func TestTellSystemd(t *testing.T) {
 	}
 }
 
-func TestWritePID(t *testing.T) {
+func TestPIDFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
-	remove := writePID(zerolog.Nop(), path)
-	if text, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(text)) == "" {
+	mine := &pidFile{log: zerolog.Nop(), path: path}
+	mine.write()
+	if text, err := os.ReadFile(path); err != nil || string(text) != fmt.Sprintln(os.Getpid()) {
 		t.Errorf("got %q, %v", text, err)
 	}
-	remove()
+	(&pidFile{log: zerolog.Nop(), path: path}).remove() // of one that was never ready
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("another process has removed it: %v", err)
+	}
+	mine.remove()
 	if entries, err := os.ReadDir(filepath.Dir(path)); len(entries) != 0 {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
+	mine.write()
+	if err := os.WriteFile(path, []byte("1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mine.remove()
+	if text, err := os.ReadFile(path); string(text) != "1\n" {
+		t.Errorf("another one's: %q, %v", text, err)
+	}
 	var log strings.Builder
-	writePID(zerolog.New(&log), filepath.Join(path, "pid"))()
+	nowhere := &pidFile{log: zerolog.New(&log), path: filepath.Join(path, "pid")}
+	nowhere.write()
+	nowhere.remove()
 	if !slices.Contains(strings.Split(log.String(), `"`), "there is no PID file") {
 		t.Errorf("logged %s", log.String())
 	}
+	none := &pidFile{}
+	none.write()
+	none.remove()
 }

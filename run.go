@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -134,27 +135,52 @@ func run(ctx context.Context, cfg *config.Config, p process) error {
 		}
 		line.Msg(warning)
 	}
-	agent, err := sentinel.New(cfg, sentinel.Host{Startable: p.startable, Ready: func() { tellSystemd(log, "READY=1") }}, log, buildVersion())
+	pid := &pidFile{log: log, path: p.pidFile}
+	ready := func() {
+		pid.write()
+		tellSystemd(log, "READY=1")
+	}
+	agent, err := sentinel.New(cfg, sentinel.Host{Startable: p.startable, Ready: ready}, log, buildVersion())
 	if err != nil {
 		return err
 	}
-	if p.pidFile != "" {
-		defer writePID(log, p.pidFile)()
-	}
+	defer pid.remove()
 	defer context.AfterFunc(ctx, func() { tellSystemd(log, "STOPPING=1") })()
 	return agent.Run(ctx)
 }
 
-// writePID writes the process's id to a file, and gives what removes it. As with Redis Sentinel, nothing depends on it.
-func writePID(log zerolog.Logger, path string) (remove func()) {
-	if err := os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o644); err != nil { //nolint:gosec // others must find the process
-		log.Warn().Err(err).Msg("there is no PID file")
-		return func() {}
+// pidFile tells others the process's id. As with Redis Sentinel, nothing depends on it.
+type pidFile struct {
+	log     zerolog.Logger
+	path    string // empty: there is none
+	written bool
+}
+
+// write is called when the agent is ready: who starts another one by mistake, which ends at once, doesn't lose the file of the first.
+func (f *pidFile) write() {
+	if f.path == "" {
+		return
 	}
-	return func() {
-		if err := os.Remove(path); err != nil {
-			log.Warn().Err(err).Msg("the PID file stays")
-		}
+	if err := os.WriteFile(f.path, f.text(), 0o644); err != nil { //nolint:gosec // others must find the process
+		f.log.Warn().Err(err).Msg("there is no PID file")
+		return
+	}
+	f.written = true
+}
+
+func (f *pidFile) text() []byte { return fmt.Appendln(nil, os.Getpid()) }
+
+// remove leaves what another process has written since.
+func (f *pidFile) remove() {
+	if !f.written {
+		return
+	}
+	text, err := os.ReadFile(f.path)
+	if err == nil && bytes.Equal(text, f.text()) {
+		err = os.Remove(f.path)
+	}
+	if err != nil {
+		f.log.Warn().Err(err).Msg("the PID file stays")
 	}
 }
 
