@@ -36,6 +36,7 @@ type Agent struct {
 	beside   beside
 	redis    failover.Redis
 	names    *monitor.Names
+	asking   chan struct{}                     // holds one element for each client that waits for a name to be resolved
 	volume   *volume                           // of the log
 	crew     func(consensus.Term) failover.Env // what the runners of a term work with
 
@@ -86,6 +87,7 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 		machine: state.NewMachine(), peers: newPeers(),
 		bell: newBell(), wake: make(chan struct{}, 1), inbox: make(chan func(*judge), inboxLength),
 		settled: make(chan struct{}), electing: make(chan struct{}, 1), dismissed: make(chan bool, 1), dictated: make(chan struct{}, 1),
+		asking: make(chan struct{}, maxAsking),
 	}
 	a.rules = rules{file: map[string]*config.Master{}, known: map[string]setting{}}
 	for i := range cfg.Masters {

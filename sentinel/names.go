@@ -2,6 +2,7 @@ package sentinel
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 
 	"picket/config"
@@ -78,10 +79,22 @@ func (a *Agent) know(s *state.State) {
 	a.names.Know(slices.Concat(masters, replicas))
 }
 
+// maxAsking is how many clients at a time have a name looked up. Lookups are bounded, and those of the servers that are watched must not wait for clients'.
+const maxAsking = 4
+
 // Resolves implements resp.Registry: it says whether a master may be known by a host, which costs a while where that is a name that nobody has heard of.
 func (a *Agent) Resolves(ctx context.Context, host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
 	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
 	defer cancel()
+	select {
+	case a.asking <- struct{}{}:
+		defer func() { <-a.asking }()
+	case <-ctx.Done():
+		return false
+	}
 	_, err := a.names.Resolve(ctx, host)
 	return err == nil
 }

@@ -9,7 +9,9 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"picket/config"
@@ -308,6 +310,38 @@ func TestSuccessor(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestResolves_FewAtATime: clients who ask for names while the name server hangs leave lookups to the servers that are watched.
+func TestResolves_FewAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		lookup := func(ctx context.Context, _ string) ([]netip.Addr, error) {
+			asked.Add(1)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		a := &Agent{
+			cfg: &config.Config{ResolveHostnames: true}, names: monitor.NewNames(monitor.NamesConfig{Lookup: lookup}), asking: make(chan struct{}, maxAsking),
+		}
+		defer a.names.Close()
+		var clients sync.WaitGroup
+		for i := range 10 * maxAsking {
+			clients.Go(func() { // ends within registryTimeout
+				if a.Resolves(t.Context(), fmt.Sprintf("host-%d", i)) {
+					t.Errorf("host-%d is found", i)
+				}
+			})
+		}
+		synctest.Wait()
+		if got := asked.Load(); got != maxAsking {
+			t.Errorf("%d lookups, want %d", got, maxAsking)
+		}
+		if !a.Resolves(t.Context(), "10.0.0.1") {
+			t.Error("an address waits for names")
+		}
+		clients.Wait()
+	})
 }
 
 // TestPreferring: the server that a master prefers may be written by its name or its IP address, whatever the group knows it by.
