@@ -244,7 +244,11 @@ func (h *herald) blocker(master string, was, is *failover.Blocker) {
 			h.log.Info().Str("master", master).Str("reason", was.Reason).Msg("a failover is not blocked any more")
 			return
 		}
-		h.log.Warn().Str("master", master).Str("reason", is.Reason).Str("remedy", is.Remedy).Msg("a failover is blocked: " + is.Text)
+		line := h.log.Warn()
+		if is.Reason == reasonLease { // nobody need get up for what passes by itself
+			line = h.log.Info()
+		}
+		line.Str("master", master).Str("reason", is.Reason).Str("remedy", is.Remedy).Msg("a failover is blocked: " + is.Text)
 	})
 }
 

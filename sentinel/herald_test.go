@@ -168,6 +168,7 @@ func TestHerald_TellsChangesAndNothingTwice(t *testing.T) {
 	h.blocker("m", nil, &blocker)
 	h.blocker("m", &blocker, &again)
 	h.blocker("m", &again, nil)
+	h.blocker("m", nil, &failover.Blocker{Reason: reasonLease, Text: "it is held"})
 	h.verdict(o, dead, healthy)
 	h.seen(monitor.Event{Kind: monitor.ServerDown, Server: monitor.Server{Addr: "h:9", Evidence: monitor.Refused}})
 	h.seen(monitor.Event{Kind: monitor.StallBegun})
@@ -182,7 +183,7 @@ func TestHerald_TellsChangesAndNothingTwice(t *testing.T) {
 	l.run(h)
 	want := []string{
 		"info the master answers", "warn it is dead", "warn a failover is blocked: it was just now",
-		"info a failover is not blocked any more", "info the master answers", "warn server is down",
+		"info a failover is not blocked any more", "info a failover is blocked: it is held", "info the master answers", "warn server is down",
 		"warn this agent was late itself: it distrusts what it saw and looks again", "info leader elected", "warn an action failed",
 		"warn webhook failed; it is tried again", "debug webhook failed; it is tried again", "info webhook delivered", "warn could not repair",
 	}

@@ -304,8 +304,11 @@ func (j *judge) waits(m *state.Master) *failover.Blocker {
 		return nil
 	}
 	j.due = earliest(j.due, until)
-	return &failover.Blocker{Reason: "lease", Text: why, Remedy: "it passes by itself"}
+	return &failover.Blocker{Reason: reasonLease, Text: why, Remedy: "it passes by itself"}
 }
+
+// reasonLease blocks a failover for some hundred milliseconds.
+const reasonLease = "lease"
 
 // earliest ignores what is zero.
 func earliest(a, b time.Time) time.Time {
