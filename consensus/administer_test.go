@@ -28,17 +28,13 @@ func (g *group) join(id consensus.ServerID) {
 // promote has a new server ask for its vote, until it has caught up.
 func (g *group) promote(id consensus.ServerID) {
 	g.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
+	g.await(string(id)+" is a voter", func() bool {
 		_, err := g.nodes[id].Change(g.t.Context(), consensus.Change{Kind: consensus.Promote, Member: consensus.Member{ID: id}})
-		if err == nil {
-			return
-		}
-		if !errors.Is(err, consensus.ErrRefused) || time.Now().After(deadline) {
+		if err != nil && !errors.Is(err, consensus.ErrRefused) {
 			g.t.Fatalf("%s can't become a voter: %v", id, err)
 		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return err == nil
+	})
 }
 
 func (g *group) change(by consensus.ServerID, change consensus.Change) {
@@ -148,8 +144,15 @@ func TestNode_WipedDiskDoesNotComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(t, 3, nil)
 		g.put(g.leader(), "x", "1")
-		time.Sleep(time.Second) // all have met
 		lost := g.other(g.leader())
+		g.await("the group knows its disk", func() bool {
+			for _, m := range g.nodes[g.leader()].Status().Members {
+				if m.ID == lost {
+					return m.Incarnation == g.nodes[lost].Incarnation()
+				}
+			}
+			return false
+		})
 		g.stop(lost)
 		g.disks[lost] = vfs.NewMem()
 		g.start(lost)
@@ -163,8 +166,7 @@ func TestNode_WipedDiskDoesNotComeBack(t *testing.T) {
 		}
 		g.change(g.leader(), consensus.Change{Kind: consensus.Remove, Member: me})
 		g.change(lost, consensus.Change{Kind: consensus.AddLearner, Member: me})
-		time.Sleep(time.Second)
-		g.change(lost, consensus.Change{Kind: consensus.Promote, Member: me})
+		g.promote(lost)
 		if got := g.read(lost, "x"); got != "1" || !g.nodes[lost].Status().Admitted {
 			t.Errorf("it reads %q, and may vote: %v", got, g.nodes[lost].Status().Admitted)
 		}
@@ -220,10 +222,10 @@ func TestNode_CommittedIsAWatch(t *testing.T) {
 		for i := range 50 {
 			g.put(g.leader(), "x", fmt.Sprint(i))
 		}
-		time.Sleep(time.Second)
-		if _, err := follower.Committed(t.Context(), 1, 10); !errors.Is(err, consensus.ErrCompacted) {
-			t.Errorf("entries that are compacted: %v", err)
-		}
+		g.await("old entries are compacted", func() bool {
+			_, err := follower.Committed(t.Context(), 1, 10)
+			return errors.Is(err, consensus.ErrCompacted)
+		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := follower.Committed(ctx, 1000, 10); !errors.Is(err, context.DeadlineExceeded) {
@@ -254,11 +256,15 @@ func TestNode_ProposalsDuringATransfer(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(50 * time.Millisecond)
+		written := func(more consensus.Index) func() bool {
+			from := g.nodes[old].Status().Commit
+			return func() bool { return g.nodes[old].Status().Commit >= from+more }
+		}
+		g.await("all write", written(100))
 		if err := g.nodes[old].Transfer(t.Context(), g.other(old)); err != nil {
 			t.Error(err)
 		}
-		time.Sleep(100 * time.Millisecond)
+		g.await("all write on", written(100))
 		close(stop)
 		writers.Wait()
 	})

@@ -155,23 +155,38 @@ func (g *group) stop(id consensus.ServerID) {
 	}
 }
 
-// leader waits for one that a majority follows.
-func (g *group) leader() consensus.ServerID {
+// await waits until something holds, on the virtual time of the bubble that the test runs in.
+func (g *group) await(what string, holds func() bool) {
 	g.t.Helper()
-	for range 300 {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	deadline := time.After(10 * time.Second)
+	for !holds() {
+		select {
+		case <-again.C:
+		case <-deadline:
+			g.t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+// leader waits for one that a majority follows.
+func (g *group) leader() (leader consensus.ServerID) {
+	g.t.Helper()
+	g.await("somebody leads", func() bool {
 		followers := map[consensus.ServerID]int{}
 		for _, n := range g.nodes {
 			followers[n.Status().Leader]++
 		}
 		for id, n := range g.nodes {
 			if followers[id] > len(g.ids)/2 && n.Status().Role == consensus.Leader {
-				return id
+				leader = id
+				return true
 			}
 		}
-		time.Sleep(20 * time.Millisecond) // virtual
-	}
-	g.t.Fatal("no leader")
-	return ""
+		return false
+	})
+	return leader
 }
 
 // other is a running server, the first that is none of these.

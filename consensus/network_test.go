@@ -68,8 +68,14 @@ func (l *link) deliver() {
 	for {
 		select {
 		case f := <-l.inbox:
-			time.Sleep(time.Until(f.due)) // virtual
-			l.receiver.Receive(f.m)
+			arrives := time.NewTimer(time.Until(f.due))
+			select {
+			case <-arrives.C:
+				l.receiver.Receive(f.m)
+			case <-l.done:
+				arrives.Stop()
+				return
+			}
 		case <-l.done:
 			return
 		}
