@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -19,21 +18,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "picket-acceptance-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		binary = filepath.Join(dir, "picket")
-		build := exec.Command("go", "build", "-race", "-o", binary, "picket")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build picket: %v\n%s", err, out)
-			return 1
-		}
+	os.Exit(lab.WithProgram(func(program string) int {
+		binary = program
 		return m.Run()
-	}())
+	}, "-race"))
 }
 
 // patience bounds every wait: generous, because the machine may be busy.

@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,20 +18,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "picket-chaos-test-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		binary = filepath.Join(dir, "picket")
-		if out, err := exec.Command("go", "build", "-race", "-o", binary, "picket").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build picket: %v\n%s", err, out)
-			return 1
-		}
+	os.Exit(lab.WithProgram(func(program string) int {
+		binary = program
 		return m.Run()
-	}())
+	}, "-race"))
 }
 
 // shortly plays on Picket alone, with short faults. It skips the test where there can be no network.

@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,20 +17,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "picket-clients-test-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		binary = filepath.Join(dir, "picket")
-		if out, err := exec.Command("go", "build", "-race", "-o", binary, "picket").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build picket: %v\n%s", err, out)
-			return 1
-		}
+	os.Exit(lab.WithProgram(func(program string) int {
+		binary = program
 		return m.Run()
-	}())
+	}, "-race"))
 }
 
 // TestLibraries_FollowPicket: every library that is installed goes on writing, and none is told anything but the agents' addresses.

@@ -1,10 +1,7 @@
 package scale
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -18,20 +15,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "picket-scale-test-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		binary = filepath.Join(dir, "picket")
-		if out, err := exec.Command("go", "build", "-o", binary, "picket").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build picket: %v\n%s", err, out)
-			return 1
-		}
+	os.Exit(lab.WithProgram(func(program string) int {
+		binary = program
 		return m.Run()
-	}())
+	}))
 }
 
 // patience bounds every wait: generous, because the machine may be busy.
