@@ -97,6 +97,7 @@ func TestGuard(t *testing.T) {
 		"fenced by somebody else, long ago":  {append(lost(fenced, proven), every(10_350, 20_400, fenced, proven)...), "ask, prove, unfence"},
 		"held again, not sure yet":           {[]Post{posted(10_100, fenced, func(p *Post) { p.Confirmed = time.Time{} })}, "ask, confirm"},
 		"held again and sure":                {[]Post{posted(10_070, fenced), posted(10_100, fenced, confirmed)}, "ask, unfence"},
+		"it was sure, a while ago":           {append([]Post{posted(9_400, fenced)}, every(9_500, 10_050, fenced, func(p *Post) { p.Confirmed = after(9_410) })...), "confirm"},
 		"sure before the fence was seen":     {[]Post{posted(10_070, confirmed), posted(10_100, fenced, confirmed)}, "ask, confirm"},
 		"held, but a failover has begun":     {[]Post{posted(10_100, begun(CauseDown, Begun))}, "fence: another one is about"},
 		"fenced because a failover has begun": {[]Post{posted(10_100, begun(CauseDown, Begun)), posted(10_110, begun(CauseDown, Begun), fenced)},

@@ -258,3 +258,26 @@ func TestMonitor_ProtectedModeIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestMonitor_SaysThatItIsThere also where there is no server to speak of: the others take silence for death.
+func TestMonitor_SaysThatItIsThere(t *testing.T) {
+	shared := make(chan int, 10)
+	m := monitor.New(monitor.Config{
+		Self: "a1", Changed: func() {}, Observe: func(monitor.Event) {}, Share: func(opinions []monitor.Opinion) { shared <- len(opinions) },
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { m.Run(ctx); close(done) }() // ends with ctx
+	defer func() {
+		cancel()
+		<-done
+	}()
+	select {
+	case n := <-shared:
+		if n != 0 {
+			t.Errorf("it has %d opinions", n)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it says nothing")
+	}
+}

@@ -195,6 +195,20 @@ func TestHerald_TellsChangesAndNothingTwice(t *testing.T) {
 	}
 }
 
+// TestHerald_TellsAProblemOnce: an agent of another version says the same some times a second.
+func TestHerald_TellsAProblemOnce(t *testing.T) {
+	l, h := newListener()
+	for range 3 {
+		h.peer("b", errors.New("another version"))
+	}
+	h.peer("c", errors.New("another version"))
+	h.peer("b", errors.New("something else"))
+	l.run(h)
+	if got := l.lines(t); len(got) != 3 {
+		t.Errorf("logged %q", got)
+	}
+}
+
 func TestHerald_HasScriptsRun(t *testing.T) {
 	for _, c := range []struct{ agent, role string }{{"a", "leader"}, {"b", "observer"}} {
 		l, h := newListener()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
@@ -228,6 +229,30 @@ func TestRegistry_RemovedWhileFenced(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestAbandoned: the agent beside a server may hear at once that it was replaced and that it is forgotten; then its fence is all that keeps a second master
+// from taking writes.
+func TestAbandoned(t *testing.T) {
+	again := state.Command{Monitor: &state.AddMaster{Name: "m", Addr: "h:9", Quorum: 2}}
+	for name, c := range map[string]struct {
+		since []state.Command
+		last  config.Addr // the master, when the server was looked at last
+		want  bool
+	}{
+		"removed":                  {[]state.Command{{Remove: "m"}}, "h:1", true},
+		"removed, and no master":   {[]state.Command{{Remove: "m"}}, "h:2", false},
+		"another one has its name": {[]state.Command{{Remove: "m"}, again}, "h:1", false},
+	} {
+		m := state.NewMachine()
+		commit(t, m, 1, 1, state.Command{AddMaster: &state.AddMaster{Name: "m", Addr: "h:1"}})
+		for i, one := range c.since {
+			commit(t, m, uint64(i+2), 2, one)
+		}
+		if got := abandoned(m.State(), failover.Post{Name: "m", Master: c.last, Server: monitor.Server{Addr: "h:1"}}); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
 
 // TestRegistry_APasswordThatIsSetIsUsed: what is set on one agent changes nothing that is agreed on, and all the same how this agent logs in.

@@ -135,12 +135,17 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 	return orders.Look
 }
 
-// dismissed lets a master take writes again that nobody watches any more: it was removed while it was fenced. Where the master's name is still
-// known, this server was replaced and forgotten since.
+// dismissed lets a master take writes again that nobody watches any more: it was removed while it was fenced.
 func (s *sidecar) dismissed(ctx context.Context) {
-	if s.why != "" && s.last.Master == s.last.Server.Addr && s.a.machine.State().Master(s.last.Name) == nil {
+	if s.why != "" && abandoned(s.a.machine.State(), s.last) {
 		s.unfence(ctx, s.last)
 	}
+}
+
+// abandoned says whether a server that is not known any more was the master to the last. Where the master's name is still known, the server may have been
+// replaced, and forgotten, since it was looked at.
+func abandoned(s *state.State, last failover.Post) bool {
+	return last.Master == last.Server.Addr && s.Master(last.Name) == nil
 }
 
 // post is what is known of the server now.
