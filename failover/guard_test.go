@@ -147,7 +147,7 @@ func TestGuard(t *testing.T) {
 			for _, p := range c.posts {
 				got = g.Next(p)
 			}
-			if text := fmt.Sprint(got); !strings.HasPrefix(text, c.want) || c.want == "" && text != "" {
+			if text := fmt.Sprint(got); text != c.want && !(strings.Contains(c.want, "fence: ") && strings.HasPrefix(text, c.want)) { // of a reason, the beginning will do
 				t.Errorf("orders %q, want %q", text, c.want)
 			}
 			if !got.Look.After(c.posts[len(c.posts)-1].Now) {
