@@ -127,3 +127,38 @@ func writeUntil(ctx context.Context, t *testing.T, client *redis.Client) (longes
 	}
 	return longest
 }
+
+// TestHandOver_OfAFencedMaster: a master whose agent has fenced it and died takes no writes, and nobody finds it down; an operator can have another one.
+func TestHandOver_OfAFencedMaster(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, nil)
+	old := g.servers[0]
+	g.members[0].stop()
+	client := old.Client()
+	defer client.Close()
+	if err := client.ConfigSet(t.Context(), "min-replicas-to-write", "1000000").Err(); err != nil {
+		t.Fatal(err)
+	}
+	g.await("the agents know that it is fenced", func(context.Context) error {
+		for _, m := range g.members[1:] {
+			if last := m.running().monitor.View().Servers[old.Addr].Last; last == nil || last.Fence != 1_000_000 {
+				return fmt.Errorf("%s has seen %+v", m.cfg.Agent.ID, last)
+			}
+		}
+		return nil
+	})
+	if err := g.members[1].running().Failover(t.Context(), master); err != nil {
+		t.Fatal(err)
+	}
+	g.settle(g.newMaster(old.Addr))
+	for _, s := range g.servers {
+		if s.Addr != g.pictures()[0].Masters[0].Server.Addr {
+			continue
+		}
+		writer := s.Client()
+		defer writer.Close()
+		if err := writer.Set(t.Context(), "k", "v", 0).Err(); err != nil {
+			t.Errorf("the new master says %v", err)
+		}
+	}
+}
