@@ -20,6 +20,7 @@ import (
 	"picket/failover/salvage"
 	"picket/monitor"
 	"picket/sentinel/api"
+	"picket/sentinel/metrics"
 	"picket/sentinel/resp"
 	"picket/sentinel/script"
 	"picket/sentinel/state"
@@ -45,7 +46,7 @@ type Agent struct {
 	node      *consensus.Node
 	herald    *herald
 	peers     *peers
-	metrics   *api.Metrics
+	metrics   *metrics.Metrics
 	transport *tcp.Transport
 	webhooks  *webhook.Dispatcher
 	store     store
@@ -99,7 +100,7 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 	a.diary = newDiary()
 	a.judgement.Store(&judgement{})
 	a.status.Store(&consensus.Status{})
-	a.metrics = api.NewMetrics(a)
+	a.metrics = metrics.New(a)
 	a.herald = &herald{
 		log: log, cluster: cfg.Cluster, self: cfg.Agent.ID, machine: a.machine, metrics: a.metrics,
 		queue: make(chan saying, heraldQueue), down: map[config.Addr]bool{}, problems: map[string]string{},
@@ -293,7 +294,7 @@ func (a *Agent) open() (doors, error) {
 	a.herald.door = func(m ...resp.Message) { d.sentinel.Publish(m...) }
 	if a.cfg.Listen.HTTP != "" {
 		d.http, err = api.Listen(api.Config{
-			Addr: string(a.cfg.Listen.HTTP), OpenPort: a.host.Listen, Backend: a, Group: a, Rails: a, Orders: a, Reasons: a, Store: a.store, Metrics: a.metrics,
+			Addr: string(a.cfg.Listen.HTTP), OpenPort: a.host.Listen, Backend: a, Group: a, Rails: a, Orders: a, Reasons: a, Store: a.store, Metrics: a.metrics.Handler(),
 		})
 		if err != nil {
 			return d, errors.Join(err, d.sentinel.Close())

@@ -3,7 +3,7 @@ package sentinel
 import (
 	"time"
 
-	"picket/sentinel/api"
+	"picket/sentinel/metrics"
 )
 
 // stuck is how long the judge, which looks around at least every `idle`, may take for one round.
@@ -13,8 +13,8 @@ const stuck = 5 * time.Second
 func (a *Agent) Alive() bool { return a.now().Sub(a.judgement.Load().at) < stuck }
 
 // Counters are for the metrics.
-func (a *Agent) Counters() api.Counters {
-	c := api.Counters{
+func (a *Agent) Counters() metrics.Counters {
+	c := metrics.Counters{
 		MessagesDropped: a.transport.Dropped(), EventsDropped: a.herald.dropped.Load(), Backlog: map[string]int{},
 	}
 	s := a.machine.State()

@@ -29,7 +29,7 @@ type herald struct {
 	machine *state.Machine
 	door    func(...resp.Message) // publishes to subscribers
 	scripts scripts
-	metrics metrics
+	metrics tally
 	queue   chan saying
 	dropped atomic.Uint64
 	told    func(config.Addr) config.Addr // an address as clients are told; nil: as it is
@@ -50,8 +50,8 @@ type saying struct {
 	tell  func()
 }
 
-// metrics count what the herald tells.
-type metrics interface{ Committed(state.Event) }
+// tally counts what the herald tells.
+type tally interface{ Committed(state.Event) }
 
 // heraldQueue bounds what waits to be told: a burst of some hundred servers going down at once.
 const heraldQueue = 4096

@@ -44,7 +44,7 @@ func TestGuardrails_RefuseStrangersAndNonsense(t *testing.T) {
 		"nobody acknowledges":   {http.MethodPost, "/v1/masters/m/acknowledge", "", "127.0.0.1:1000", "", http.StatusBadRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
-			handler := routes(Config{Backend: &fake{}, Rails: unreached{t}, Metrics: NewMetrics(&fake{})}, &kv{}, guard{loopback: true})
+			handler := routes(Config{Backend: &fake{}, Rails: unreached{t}}, &kv{}, guard{loopback: true})
 			r := httptest.NewRequest(c.method, "http://127.0.0.1:26381"+c.path, strings.NewReader(c.body))
 			r.RemoteAddr = c.remote
 			if c.origin != "" {

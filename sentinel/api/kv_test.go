@@ -46,7 +46,7 @@ func (s *store) Write(_ context.Context, w state.Write) (uint64, error) {
 func serveStore(t *testing.T) (*store, string) {
 	t.Helper()
 	st := &store{machine: state.NewMachine()}
-	s, err := Listen(Config{Addr: "127.0.0.1:0", Backend: &fake{}, Store: st, Metrics: NewMetrics(&fake{})})
+	s, err := Listen(Config{Addr: "127.0.0.1:0", Backend: &fake{}, Store: st})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func TestWatch(t *testing.T) {
 }
 
 func TestClose_EndsWatches(t *testing.T) {
-	s, err := Listen(Config{Addr: "127.0.0.1:0", Store: &store{machine: state.NewMachine()}, Metrics: NewMetrics(nil)})
+	s, err := Listen(Config{Addr: "127.0.0.1:0", Store: &store{machine: state.NewMachine()}})
 	if err != nil {
 		t.Fatal(err)
 	}

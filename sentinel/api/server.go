@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"picket/sentinel/picture"
 )
 
@@ -30,7 +28,7 @@ type Config struct {
 	Rails    Guardrails
 	Orders   Orders
 	Reasons  Reasons
-	Metrics  *Metrics
+	Metrics  http.Handler // nil: none
 }
 
 // Limits of one request; there is nothing to upload but the map's values, which have a limit of their own.
@@ -103,7 +101,9 @@ func routes(cfg Config, kv *kv, guard guard) http.Handler {
 	rails{cfg.Backend, cfg.Rails}.route(mux, guard)
 	orders{cfg.Backend, cfg.Orders}.route(mux, guard)
 	reasons{cfg.Backend, cfg.Reasons}.route(mux)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics.registry, promhttp.HandlerOpts{}))
+	if cfg.Metrics != nil {
+		mux.Handle("GET /metrics", cfg.Metrics)
+	}
 	all := http.NewServeMux()
 	all.Handle("/", http.MaxBytesHandler(mux, maxBody))
 	all.Handle("/v1/kv/", kv.routes())

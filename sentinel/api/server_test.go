@@ -15,7 +15,6 @@ import (
 	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/picture"
-	"picket/sentinel/state"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -24,10 +23,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fake struct{ stuck atomic.Bool }
 
 func (f *fake) Alive() bool { return !f.stuck.Load() }
-
-func (f *fake) Counters() Counters {
-	return Counters{MessagesDropped: 3, EventsDropped: 4, Backlog: map[string]int{"ops": 5}}
-}
 
 func (f *fake) Picture() picture.Picture {
 	return picture.Picture{
@@ -41,10 +36,10 @@ func (f *fake) Picture() picture.Picture {
 	}
 }
 
-func serve(t *testing.T) (*fake, *Metrics, string) {
+func serve(t *testing.T) (*fake, string) {
 	t.Helper()
 	agent := &fake{}
-	metrics := NewMetrics(agent)
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "picket_raft_term 7\n") })
 	s, err := Listen(Config{Addr: "127.0.0.1:0", Backend: agent, Metrics: metrics})
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +50,7 @@ func serve(t *testing.T) (*fake, *Metrics, string) {
 			t.Error(err)
 		}
 	})
-	return agent, metrics, s.Addr().String()
+	return agent, s.Addr().String()
 }
 
 func request(t *testing.T, method, url string) (int, string) {
@@ -77,7 +72,7 @@ func request(t *testing.T, method, url string) (int, string) {
 }
 
 func TestStatus_IsThePicture(t *testing.T) {
-	agent, _, addr := serve(t)
+	agent, addr := serve(t)
 	code, body := request(t, http.MethodGet, "http://"+addr+"/v1/status")
 	var got picture.Picture
 	if err := json.Unmarshal([]byte(body), &got); code != http.StatusOK || err != nil {
@@ -93,7 +88,7 @@ func TestStatus_IsThePicture(t *testing.T) {
 }
 
 func TestHealth_SaysWhetherTheAgentRuns(t *testing.T) {
-	agent, _, addr := serve(t)
+	agent, addr := serve(t)
 	if code, body := request(t, http.MethodGet, "http://"+addr+"/healthz"); code != http.StatusOK ||
 		strings.TrimSpace(body) != `{"status":"ok","agent":"a","role":"leader","leader":"a","majority":true}` {
 		t.Errorf("%d %s", code, body)
@@ -104,47 +99,15 @@ func TestHealth_SaysWhetherTheAgentRuns(t *testing.T) {
 	}
 }
 
-func TestMetrics(t *testing.T) {
-	_, metrics, addr := serve(t)
-	for _, e := range []state.Event{
-		{Type: state.FailoverBegun, Master: "m"},
-		{Type: state.FailoverSwitched, Master: "m", Data: state.EventData{ElapsedMS: 40}},
-		{Type: state.FailoverEnded, Master: "m", Data: state.EventData{Cause: "master-down"}},
-		{Type: state.FailoverAborted, Master: "m", Data: state.EventData{Cause: "manual"}},
-	} {
-		metrics.Committed(e)
-	}
-	metrics.Delivery("ops", true)
-	metrics.Delivery("ops", false)
-	code, body := request(t, http.MethodGet, "http://"+addr+"/metrics")
-	if code != http.StatusOK {
-		t.Fatalf("%d %s", code, body)
-	}
-	for _, want := range []string{
-		`picket_agent_info{agent="a",cluster="c",version="v1"} 1`, `picket_raft_term 7`, `picket_raft_is_leader 1`,
-		`picket_raft_majority 1`, `picket_raft_commit_index 20`, `picket_raft_applied_index 19`,
-		`picket_agent_up{peer="a"} 1`, `picket_agent_up{peer="b"} 0`, `picket_agent_stalled 0`, `picket_agent_shadow 0`,
-		`picket_master_up{master="m"} 0`, `picket_master_objectively_down{master="m"} 1`, `picket_master_epoch{master="m"} 6`,
-		`picket_master_failover_running{master="m"} 1`, `picket_paused{master="m"} 0`, `picket_foreign_sentinels{master="m"} 1`, `picket_failover_blocked{master="m",reason="no-candidate"} 1`,
-		`picket_replica_up{master="m",replica="h:2"} 1`, `picket_replica_lag_bytes{master="m",replica="h:2"} 11`,
-		`picket_replica_up{master="m",replica="h:3"} 0`, `picket_webhook_backlog{endpoint="ops"} 5`,
-		`picket_transport_dropped_total 3`, `picket_events_dropped_total 4`,
-		`picket_failovers_total{cause="master-down",master="m",outcome="done"} 1`,
-		`picket_failovers_total{cause="manual",master="m",outcome="aborted"} 1`,
-		`picket_failover_seconds_bucket{le="0.05"} 1`, `picket_failover_seconds_bucket{le="0.03"} 0`,
-		`picket_webhook_attempts_total{endpoint="ops"} 2`, `picket_webhook_failures_total{endpoint="ops"} 1`,
-	} {
-		if !strings.Contains(body, want+"\n") {
-			t.Errorf("the metrics lack %s", want)
-		}
-	}
-	if strings.Contains(body, `picket_replica_lag_bytes{master="m",replica="h:3"}`) {
-		t.Error("an unknown lag is shown")
+func TestMetrics_AreServedAsTheyAre(t *testing.T) {
+	_, addr := serve(t)
+	if code, body := request(t, http.MethodGet, "http://"+addr+"/metrics"); code != http.StatusOK || body != "picket_raft_term 7\n" {
+		t.Errorf("%d %s", code, body)
 	}
 }
 
 func TestRequests_ThatChangeSomethingAreRefused(t *testing.T) {
-	_, _, addr := serve(t)
+	_, addr := serve(t)
 	for _, path := range []string{"/healthz", "/v1/status", "/metrics"} {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
 			if code, _ := request(t, method, "http://"+addr+path); code != http.StatusMethodNotAllowed {
@@ -169,7 +132,7 @@ func TestListen_NamesTheKey(t *testing.T) {
 }
 
 func TestHeader_IsBounded(t *testing.T) {
-	_, _, addr := serve(t)
+	_, addr := serve(t)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/healthz", nil)
 	if err != nil {
 		t.Fatal(err)

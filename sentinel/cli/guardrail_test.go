@@ -48,7 +48,7 @@ func (o *operated) Acknowledge(_ context.Context, master, who string) (api.Ackno
 
 func TestGuardrails_ReachTheAgentAndShowWhatHolds(t *testing.T) {
 	agent := &operated{}
-	s, err := api.Listen(api.Config{Addr: "127.0.0.1:0", Backend: agent, Rails: agent, Metrics: api.NewMetrics(nil)})
+	s, err := api.Listen(api.Config{Addr: "127.0.0.1:0", Backend: agent, Rails: agent})
 	if err != nil {
 		t.Fatal(err)
 	}

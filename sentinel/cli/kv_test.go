@@ -46,7 +46,7 @@ func (s *store) Write(_ context.Context, w state.Write) (uint64, error) {
 func serve(t *testing.T) KV {
 	t.Helper()
 	s, err := api.Listen(api.Config{
-		Addr: "127.0.0.1:0", Store: &store{machine: state.NewMachine()}, Metrics: api.NewMetrics(nil),
+		Addr: "127.0.0.1:0", Store: &store{machine: state.NewMachine()},
 	})
 	if err != nil {
 		t.Fatal(err)

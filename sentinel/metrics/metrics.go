@@ -1,8 +1,11 @@
-package api
+package metrics
 
 import (
+	"net/http"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"picket/failover"
 	"picket/monitor"
@@ -34,8 +37,8 @@ type Metrics struct {
 	unknown   *prometheus.CounterVec
 }
 
-// NewMetrics makes the metrics of an agent. The source is asked only when somebody scrapes.
-func NewMetrics(source Source) *Metrics {
+// New makes the metrics of an agent. The source is asked only when somebody scrapes.
+func New(source Source) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		failovers: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -63,6 +66,11 @@ func NewMetrics(source Source) *Metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
+}
+
+// Handler answers scrapes.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
 // Committed counts a committed event.
