@@ -178,6 +178,14 @@ func (p *Promises) Bound(now time.Time, server config.Addr) (until time.Time, wh
 	return until, why
 }
 
+// Made is until when the promise to an agent binds; zero: there is none.
+func (p *Promises) Made(now time.Time, holder string, server config.Addr) time.Time {
+	if made := p.made[holding{holder, server}]; now.Before(made.until) {
+		return made.until
+	}
+	return time.Time{}
+}
+
 // Vote notes a vote for a failover of the server.
 func (p *Promises) Vote(now time.Time, server config.Addr, span time.Duration) {
 	p.voted[server] = now.Add(2 * Outlast(span))

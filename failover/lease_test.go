@@ -79,6 +79,9 @@ func TestPromises(t *testing.T) {
 	} {
 		p := NewPromises(start, span)
 		c.do(p)
+		if made := p.Made(after(c.at), ask.Holder, oldMaster); made.After(after(c.at)) != strings.Contains(c.want, "holds the lease") {
+			t.Errorf("%s: promised until %s, want %q", name, made, c.want)
+		}
 		if _, why := p.Bound(after(c.at), oldMaster); (why == "") != (c.want == "") || !strings.Contains(why, c.want) {
 			t.Errorf("%s: %q, want %q", name, why, c.want)
 		}

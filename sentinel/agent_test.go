@@ -20,6 +20,15 @@ func TestAgents_MasterCrashes(t *testing.T) {
 	g := newGroup(t, nil)
 	old := g.servers[0]
 	before := g.pictures()[0]
+	g.await("every agent has promised the one beside the master to wait", func(context.Context) error {
+		for _, p := range g.pictures() {
+			m := p.Masters[0]
+			if q := m.Promise; q == nil || q.Agent != p.Agents[0].ID || p.Agents[0].Local != m.Server.Addr || !q.Until.After(p.At) || m.Server.Fenced {
+				return fmt.Errorf("%s has promised %+v to an agent beside %s (fenced: %t)", p.Agent, m.Promise, p.Agents[0].Local, m.Server.Fenced)
+			}
+		}
+		return nil
+	})
 	switches := g.subscribe("+switch-master")
 	old.Kill()
 	next := g.newMaster(old.Addr)

@@ -144,6 +144,9 @@ func TestHandOver_OfAFencedMaster(t *testing.T) {
 			if last := m.running().monitor.View().Servers[old.Addr].Last; last == nil || last.Fence != 1_000_000 {
 				return fmt.Errorf("%s has seen %+v", m.cfg.Agent.ID, last)
 			}
+			if p := m.running().Picture().Masters[0]; !p.Server.Fenced || p.Promise != nil {
+				return fmt.Errorf("%s shows it as %+v, with a promise of %+v", m.cfg.Agent.ID, p.Server, p.Promise)
+			}
 		}
 		return nil
 	})

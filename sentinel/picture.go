@@ -82,6 +82,7 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 	p := picture.Master{
 		Name: m.Name, Epoch: m.Epoch, Settings: settings, Quorum: quorum(settings, len(l.status.Voters())),
 		Server:   a.server(m.Addr, l.view),
+		Promise:  a.promisedFor(l.state, m.Addr),
 		Verdict:  a.verdict(l, m),
 		Blocker:  judged.blocker,
 		Findings: a.findings(l, m),
@@ -125,6 +126,7 @@ func (a *Agent) server(addr config.Addr, view monitor.View) picture.Server {
 	p := picture.Server{Addr: addr, Told: a.told(addr), Numeric: a.names.Told(addr), State: s.State.String(), Down: s.State == monitor.Down, Watch: s, Last: s.Last, Lag: -1}
 	if s.Last != nil {
 		p.RunID, p.Follows = s.Last.RunID, a.told(s.Last.Master)
+		_, _, p.Fenced = failover.Fenced(s.Last.Fence)
 	}
 	if p.Down {
 		p.Evidence = s.Evidence.String()
@@ -145,7 +147,7 @@ func (a *Agent) agents(l look) []picture.Agent {
 		}
 		if registered != nil {
 			p.Host, p.SentinelPort, p.Zone = a.toldHost(registered.Host), registered.SentinelPort, registered.Zone
-			p.Witness = registered.Local == ""
+			p.Local, p.Witness = registered.Local, registered.Local == ""
 		}
 		if p.Self {
 			p.Up, p.Role, p.Epoch, p.Heard = true, l.status.Role.String(), uint64(l.status.Term), 0

@@ -11,6 +11,7 @@ import (
 	"picket/config"
 	"picket/consensus"
 	"picket/failover"
+	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
 
@@ -143,6 +144,24 @@ func (a *Agent) bound(m *state.Master) (time.Time, string) {
 	a.ledger.mu.Lock()
 	defer a.ledger.mu.Unlock()
 	return a.ledger.promises.Bound(a.now(), m.Addr)
+}
+
+// promisedFor is what this agent has promised the one beside a master; nil: nothing, and nobody has said why.
+func (a *Agent) promisedFor(s *state.State, server config.Addr) *picture.Promise {
+	agent := s.Beside(server)
+	if agent == nil {
+		return nil
+	}
+	a.ledger.mu.Lock()
+	defer a.ledger.mu.Unlock()
+	now := a.now()
+	p := picture.Promise{Agent: agent.ID, Until: a.ledger.promises.Made(now, agent.ID, server)}
+	if p.Until.IsZero() {
+		if p.Released = a.ledger.promises.LetGo(now, agent.ID, server); p.Released == "" {
+			return nil
+		}
+	}
+	return &p
 }
 
 // voting refuses a vote for failovers of masters whose agents were promised to wait; empty: it may be given, and nothing is promised

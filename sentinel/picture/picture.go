@@ -64,6 +64,15 @@ type Lease struct {
 	Released string `json:"released,omitempty"`
 }
 
+// Promise is what an agent has promised the one beside a master: not to vote for a failover of it. The lease that such promises make ends a
+// little before them.
+type Promise struct {
+	Agent string `json:"agent"` // beside the master
+	// Until is when it ends unless it is asked for again; absent: that agent has released it.
+	Until    time.Time `json:"until,omitzero"`
+	Released string    `json:"released,omitempty"` // why
+}
+
 // Agent is one member of the group as this agent sees it.
 type Agent struct {
 	ID           string        `json:"id"`
@@ -79,8 +88,10 @@ type Agent struct {
 	Heard        time.Duration `json:"heard"` // since it last spoke; negative: never
 	Voter        bool          `json:"voter"` // it counts in decisions; a new agent does once it has caught up
 	// Witness: no Redis beside it. It watches and votes like any other.
-	Witness bool   `json:"witness,omitempty"`
-	Commit  uint64 `json:"commit"` // up to where it has the group's log, as it last said
+	Witness bool `json:"witness,omitempty"`
+	// Local is the Redis beside it; empty: there is none, or it is not known yet.
+	Local  config.Addr `json:"local,omitempty"`
+	Commit uint64      `json:"commit"` // up to where it has the group's log, as it last said
 }
 
 // Server is a Redis server as this agent sees it.
@@ -95,7 +106,8 @@ type Server struct {
 	Evidence string               `json:"evidence,omitempty"`
 	Watch    monitor.Server       `json:"-"` // the details that Sentinel's maps show
 	Last     *monitor.Observation `json:"last,omitempty"`
-	Lag      int64                `json:"lag"` // of a replica: bytes behind the master as last seen; -1: unknown
+	Lag      int64                `json:"lag"`              // of a replica: bytes behind the master as last seen; -1: unknown
+	Fenced   bool                 `json:"fenced,omitempty"` // it refuses writes because an agent has it do so, as last seen
 }
 
 // Shown is the address that clients of the Sentinel port are told.
@@ -111,15 +123,17 @@ func (s *Server) Leader() config.Addr {
 
 // Master is one watched master.
 type Master struct {
-	Name     string            `json:"name"`
-	Epoch    uint64            `json:"epoch"` // of its last failover: Sentinel's config-epoch
-	Settings *config.Master    `json:"-"`
-	Quorum   int               `json:"quorum"`
-	Server   Server            `json:"server"`
-	ODown    bool              `json:"objectively_down"`
-	ODownAt  time.Time         `json:"-"`
-	Verdict  monitor.Verdict   `json:"verdict"`
-	Blocker  *failover.Blocker `json:"blocker,omitempty"`
+	Name     string          `json:"name"`
+	Epoch    uint64          `json:"epoch"` // of its last failover: Sentinel's config-epoch
+	Settings *config.Master  `json:"-"`
+	Quorum   int             `json:"quorum"`
+	Server   Server          `json:"server"`
+	ODown    bool            `json:"objectively_down"`
+	ODownAt  time.Time       `json:"-"`
+	Verdict  monitor.Verdict `json:"verdict"`
+	// Promise is this agent's, for the lease of the master; absent: there is none.
+	Promise *Promise          `json:"promise,omitempty"`
+	Blocker *failover.Blocker `json:"blocker,omitempty"`
 	// BlockedAt is since when that has been the reason.
 	BlockedAt time.Time `json:"blocked_since,omitzero"`
 	// Findings are what is wrong besides.
