@@ -30,10 +30,10 @@ type Sight struct {
 	Server   config.Addr   `json:"server"`
 	State    string        `json:"state"`
 	Evidence string        `json:"evidence"`
-	For      time.Duration `json:"for"`      // since it is in that state, in nanoseconds
+	For      time.Duration `json:"-"`        // since it is in that state
 	Opinions []Word        `json:"opinions"` // of all agents
 	// Of the latest INFO:
-	Age      time.Duration `json:"age"` // in nanoseconds; negative: there is none, and nothing below is known
+	Age      time.Duration `json:"-"` // negative: there is none, and nothing below is known
 	Role     string        `json:"role,omitempty"`
 	LinkUp   bool          `json:"link_up"`
 	Offset   int64         `json:"offset"`
@@ -47,7 +47,7 @@ type Word struct {
 	Agent    string        `json:"agent"`
 	State    string        `json:"state"`
 	Evidence string        `json:"evidence"`
-	Age      time.Duration `json:"age"` // since when it holds, in nanoseconds
+	Age      time.Duration `json:"-"` // since when it holds
 }
 
 // Explain tells what a situation leads to, and why. blocker is what keeps a failover from beginning or from going on, if anything

@@ -23,9 +23,9 @@ type Forecast struct {
 	// Then is who would be promoted if the master failed as well; absent: it is among the failed.
 	Then *Imagined `json:"then,omitempty"`
 	// Within is about how long clients would wait for the new master, and Silent if the servers' hosts are gone, so that not even a
-	// refusal comes back; in nanoseconds, 0: there would be none.
-	Within time.Duration `json:"within"`
-	Silent time.Duration `json:"silent"`
+	// refusal comes back; 0: there would be none.
+	Within time.Duration `json:"-"`
+	Silent time.Duration `json:"-"`
 	// Promise says what becomes of writes that clients waited for.
 	Promise string `json:"promise,omitempty"`
 }

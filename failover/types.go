@@ -188,7 +188,7 @@ type Situation struct {
 
 // Blocker says why nothing can be done, and what would help.
 type Blocker struct {
-	Reason string // stable, kebab-case: "no-candidate", "cooldown", …
-	Text   string // for people
-	Remedy string
+	Reason string `json:"reason"` // stable, kebab-case: "no-candidate", "cooldown", …
+	Text   string `json:"text"`   // for people
+	Remedy string `json:"remedy"`
 }

@@ -57,43 +57,43 @@ type Opinion struct {
 
 // Observation is what one INFO said.
 type Observation struct {
-	Server   config.Addr
-	At       time.Time
-	Version  string
-	RunID    string
-	PID      int    // on its own host
-	Text     string `json:"-"` // the whole of it
-	Uptime   time.Duration
-	Loading  bool
-	Role     string // "master" or "slave"
-	ReplID   string
-	ReplID2  string
-	Offset   int64  // master: master_repl_offset; replica: slave_repl_offset (applied)
-	Received int64  // replica: slave_read_repl_offset
-	Second   int64  // second_repl_offset
-	Keys     int64  // in all databases
-	Backlog  int64  // bytes of the stream that a replica can continue from
-	Room     int64  // bytes of the stream that the backlog can hold
-	Disk     string // what the server can't write; empty: nothing is wrong
-	Fence    int64  // min-replicas-to-write; -1: it may not be asked for
+	Server   config.Addr   `json:"server"`
+	At       time.Time     `json:"at"`
+	Version  string        `json:"version"`
+	RunID    string        `json:"run_id"`
+	PID      int           `json:"pid"` // on its own host
+	Text     string        `json:"-"`   // the whole of it
+	Uptime   time.Duration `json:"-"`
+	Loading  bool          `json:"loading"`
+	Role     string        `json:"role"` // "master" or "slave"
+	ReplID   string        `json:"repl_id"`
+	ReplID2  string        `json:"repl_id2"`
+	Offset   int64         `json:"offset"`             // master: master_repl_offset; replica: slave_repl_offset (applied)
+	Received int64         `json:"received"`           // replica: slave_read_repl_offset
+	Second   int64         `json:"second_offset"`      // second_repl_offset
+	Keys     int64         `json:"keys"`               // in all databases
+	Backlog  int64         `json:"backlog_bytes"`      // bytes of the stream that a replica can continue from
+	Room     int64         `json:"backlog_room_bytes"` // bytes of the stream that the backlog can hold
+	Disk     string        `json:"disk,omitempty"`     // what the server can't write; empty: nothing is wrong
+	Fence    int64         `json:"fence"`              // min-replicas-to-write; -1: it may not be asked for
 	// Of a replica:
-	Master   config.Addr
-	LinkUp   bool
-	LinkDown time.Duration // since when, if not up
-	LastIO   time.Duration // since the last byte from the master, whole seconds; negative: never
-	Syncing  bool
-	Priority int
-	Unlisted bool // replica_announced:0
+	Master   config.Addr   `json:"master,omitempty"`
+	LinkUp   bool          `json:"link_up"`
+	LinkDown time.Duration `json:"-"` // since when, if not up
+	LastIO   time.Duration `json:"-"` // since the last byte from the master, whole seconds; negative: never
+	Syncing  bool          `json:"syncing"`
+	Priority int           `json:"priority"`
+	Unlisted bool          `json:"unlisted,omitempty"` // replica_announced:0
 	// Of a master:
-	Replicas []Attached
+	Replicas []Attached `json:"replicas,omitempty"`
 }
 
 // Attached is a replica as its master lists it.
 type Attached struct {
-	Server config.Addr
-	State  string // online, wait_bgsave, …
-	Offset int64
-	Lag    time.Duration
+	Server config.Addr   `json:"server"`
+	State  string        `json:"state"` // online, wait_bgsave, …
+	Offset int64         `json:"offset"`
+	Lag    time.Duration `json:"-"`
 }
 
 // Server is all that this agent knows of one server at one instant.
@@ -191,18 +191,18 @@ type Question struct {
 
 // Proof is a sign of life of a master that agents find down.
 type Proof struct {
-	Replica config.Addr
-	Text    string // what it received, and when
+	Replica config.Addr `json:"replica"`
+	Text    string      `json:"text"` // what it received, and when
 }
 
 // Verdict is the judgement on one master. ObjectivelyDown is the only thing that permits a failover.
 type Verdict struct {
-	Code            Code
-	ObjectivelyDown bool
-	Down            []Opinion // that count
-	Quorum          int
-	Life            []Proof   // vetoes
-	Since           time.Time // earliest Down here; zero if none
-	Text            string    // one sentence for people, with the remedy where there is one
-	Rule            Rule      // that the judgement rests on
+	Code            Code      `json:"code"`
+	ObjectivelyDown bool      `json:"objectively_down"`
+	Down            []Opinion `json:"down,omitempty"` // that count
+	Quorum          int       `json:"quorum"`
+	Life            []Proof   `json:"life,omitempty"` // vetoes
+	Since           time.Time `json:"since,omitzero"` // earliest Down here; zero if none
+	Text            string    `json:"text"`           // one sentence for people, with the remedy where there is one
+	Rule            Rule      `json:"rule"`           // that the judgement rests on
 }

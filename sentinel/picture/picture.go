@@ -85,7 +85,7 @@ type Agent struct {
 	Up           bool          `json:"up"`
 	Role         string        `json:"role"`  // as it last said
 	Epoch        uint64        `json:"epoch"` // as it last said
-	Heard        time.Duration `json:"heard"` // since it last spoke; negative: never
+	Heard        time.Duration `json:"-"`     // since it last spoke; negative: never
 	Voter        bool          `json:"voter"` // it counts in decisions; a new agent does once it has caught up
 	// Witness: no Redis beside it. It watches and votes like any other.
 	Witness bool `json:"witness,omitempty"`
