@@ -2,77 +2,177 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"picket/config"
+	"picket/sentinel/cli"
 )
 
 // orderTimeout bounds a command that waits for nothing but an agent's answer; the agent itself gives up earlier.
 const orderTimeout = 10 * time.Second
 
-// door is how a command reaches an agent, and how it shows the answer.
-type door struct{ config, agent, output string }
+// door is how a command reaches the agents, and how it shows what they answer.
+type door struct {
+	flags     *pflag.FlagSet
+	config    string
+	agents    []string
+	tokenFile string
+	ca        string
+	cert, key string
+	output    cli.Format
+}
 
 // newDoor adds its flags.
 func newDoor(flags *pflag.FlagSet) *door {
-	d := &door{}
-	flags.StringVarP(&d.config, "config", "c", defaultConfig, "configuration file, for the agent's address")
-	flags.StringVar(&d.agent, "agent", "", "HTTP address of an agent (default: listen.http of the configuration)")
+	d := &door{flags: flags}
+	flags.StringVarP(&d.config, "config", "c", defaultConfig, "configuration file, for the agents' addresses, tokens and TLS")
+	flags.StringSliceVar(&d.agents, "agent", nil, "HTTP `address` of an agent, HOST:PORT; of several, the first that answers (default: those of the configuration)")
+	flags.StringVar(&d.tokenFile, "token-file", "", "`file` with the bearer token for the agents' HTTP ports")
+	flags.StringVar(&d.ca, "ca", "", "PEM `file` of the certificates that sign the agents'; the agents are asked with TLS")
+	flags.StringVar(&d.cert, "cert", "", "PEM `file` of the certificate to show to the agents")
+	flags.StringVar(&d.key, "key", "", "PEM `file` of its key")
 	outputFlag(flags, &d.output)
 	return d
 }
 
-func outputFlag(flags *pflag.FlagSet, output *string) {
-	flags.StringVarP(output, "output", "o", "text", "text or json")
+func outputFlag(flags *pflag.FlagSet, output *cli.Format) {
+	*output = cli.Table
+	flags.VarP(output, "output", "o", "how to print it: table, json or yaml")
 }
 
-// checkOutput refuses what is none of the two forms.
-func checkOutput(output string) error {
-	if output != "text" && output != "json" {
-		return fmt.Errorf("--output is text or json, not %q", output)
+// client reaches the agents as the flags say, and for the rest as the configuration says. What takes long is told to notes.
+func (d *door) client(notes io.Writer) (*cli.Client, error) {
+	access := cli.Access{Notes: notes}
+	for _, a := range d.agents {
+		access.Agents = append(access.Agents, config.Addr(a))
 	}
+	if len(d.agents) == 0 || d.flags.Changed("config") {
+		cfg, err := doors(d.config)
+		if err != nil {
+			return nil, err
+		}
+		if len(d.agents) == 0 {
+			access.Agents = agentsOf(cfg)
+		}
+		if len(access.Agents) == 0 {
+			return nil, errors.New("this host's agent has no HTTP port, which this command speaks to: set listen.http, or name another agent with --agent HOST:PORT")
+		}
+	}
+	if err := d.identify(&access); err != nil {
+		return nil, err
+	}
+	return cli.New(access), nil
+}
+
+// identify adds what the flags say of who asks, and of whom to believe.
+func (d *door) identify(access *cli.Access) error {
+	if d.tokenFile != "" {
+		token, err := config.ReadSecret(d.tokenFile)
+		if err != nil {
+			return usageError{fmt.Errorf("--token-file: %w", err)}
+		}
+		access.Token = token
+	}
+	if d.ca == "" && d.cert == "" && d.key == "" {
+		return nil
+	}
+	if (d.cert == "") != (d.key == "") {
+		return usageError{errors.New("--cert and --key belong together: give both")}
+	}
+	own := &tls.Config{MinVersion: tls.VersionTLS12}
+	if d.ca != "" {
+		bundle, err := os.ReadFile(d.ca)
+		if err != nil {
+			return usageError{fmt.Errorf("--ca: %w", err)}
+		}
+		own.RootCAs = x509.NewCertPool()
+		if !own.RootCAs.AppendCertsFromPEM(bundle) {
+			return usageError{fmt.Errorf("--ca: %s holds no certificate in PEM", d.ca)}
+		}
+	}
+	if d.cert != "" {
+		pair, err := tls.LoadX509KeyPair(d.cert, d.key)
+		if err != nil {
+			return usageError{fmt.Errorf("--cert, --key: %w", err)}
+		}
+		own.Certificates = []tls.Certificate{pair}
+	}
+	access.TLS = own
 	return nil
 }
 
-// addr finds the agent.
-func (d *door) addr() (config.Addr, error) {
-	if err := checkOutput(d.output); err != nil {
-		return "", err
+// doors is a configuration that says where the agent of this host can be reached: the defaults, where there is no file at the usual place, because
+// the agent runs from a sentinel.conf alone.
+func doors(path string) (*config.Config, error) {
+	if _, err := os.Stat(path); path == defaultConfig && errors.Is(err, os.ErrNotExist) {
+		cfg := config.Default()
+		return &cfg, nil
 	}
-	return httpDoor(d.config, d.agent)
+	return config.Load(path, nil)
 }
 
-// answer is what an agent says, and how that is written for people.
-type answer struct {
-	value any
-	text  func(io.Writer) error
+// agentsOf lists the HTTP ports of a configuration's agents, that of this host first. The others' are known where this one does not listen on its own
+// host only: then they are taken to listen on the same port.
+func agentsOf(cfg *config.Config) []config.Addr {
+	own := cfg.Listen.HTTP
+	if own == "" {
+		return nil
+	}
+	agents := []config.Addr{reachable(own)}
+	if own.Loopback() {
+		return agents
+	}
+	for _, a := range cfg.Agents {
+		if a.ID != cfg.Agent.ID {
+			agents = append(agents, config.NewAddr(a.Address.Host(), own.Port()))
+		}
+	}
+	return agents
 }
 
-// ask puts a question to the agent and shows its answer.
-func (d *door) ask(cmd *cobra.Command, question func(context.Context, config.Addr) (answer, error)) error {
-	addr, err := d.addr()
+// reachable turns a listening address on all interfaces into one that can be dialled from here.
+func reachable(a config.Addr) config.Addr {
+	switch a.Host() {
+	case "0.0.0.0", "":
+		return config.NewAddr("127.0.0.1", a.Port())
+	case "::":
+		return config.NewAddr("::1", a.Port())
+	}
+	return a
+}
+
+// ask puts a question to the agents and shows the answer.
+func (d *door) ask(cmd *cobra.Command, question func(context.Context, *cli.Client) (cli.Answer, error)) error {
+	return d.within(cmd, orderTimeout, func(ctx context.Context, c *cli.Client) error {
+		a, err := question(ctx, c)
+		if err != nil {
+			return err
+		}
+		return d.output.Write(cmd.OutOrStdout(), a)
+	})
+}
+
+// within does something with the agents for so long; 0: for as long as it takes.
+func (d *door) within(cmd *cobra.Command, limit time.Duration, do func(context.Context, *cli.Client) error) error {
+	c, err := d.client(cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), orderTimeout)
-	defer cancel()
-	a, err := question(ctx, addr)
-	if err != nil {
-		return err
+	defer c.Close()
+	ctx := cmd.Context()
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
 	}
-	return show(cmd.OutOrStdout(), d.output, a)
-}
-
-// show writes an answer: as JSON in one line, or as text.
-func show(out io.Writer, output string, a answer) error {
-	if output == "json" {
-		return json.NewEncoder(out).Encode(a.value)
-	}
-	return a.text(out)
+	return do(ctx, c)
 }

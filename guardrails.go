@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"picket/config"
 	"picket/sentinel/api"
 	"picket/sentinel/cli"
 )
@@ -57,9 +56,9 @@ func acknowledgeCommand() *cobra.Command {
 func guardrail[T any](cmd *cobra.Command, say func(context.Context, cli.Guardrails, string) (T, error), show func(io.Writer, T) error) {
 	d := newDoor(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return d.ask(cmd, func(ctx context.Context, agent config.Addr) (answer, error) {
-			said, err := say(ctx, cli.Guardrails{Agent: agent, Who: operator()}, optional(args))
-			return answer{said, func(out io.Writer) error { return show(out, said) }}, err
+		return d.ask(cmd, func(ctx context.Context, c *cli.Client) (cli.Answer, error) {
+			said, err := say(ctx, cli.Guardrails{Client: c, Who: operator()}, optional(args))
+			return cli.Answer{Value: said, Table: func(out io.Writer) error { return show(out, said) }}, err
 		})
 	}
 }

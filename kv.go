@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"picket/config"
 	"picket/sentinel/api"
 	"picket/sentinel/cli"
 	"picket/sentinel/state"
@@ -28,9 +26,9 @@ func kvCommand() *cobra.Command {
 }
 
 // ask puts a question to an agent and shows its answer.
-func (d *kvDoor) ask(cmd *cobra.Command, question func(context.Context, cli.KV) (answer, error)) error {
-	return d.door.ask(cmd, func(ctx context.Context, agent config.Addr) (answer, error) {
-		return question(ctx, cli.KV{Agent: agent, Stale: d.stale})
+func (d *kvDoor) ask(cmd *cobra.Command, question func(context.Context, cli.KV) (cli.Answer, error)) error {
+	return d.door.ask(cmd, func(ctx context.Context, c *cli.Client) (cli.Answer, error) {
+		return question(ctx, cli.KV{Client: c, Stale: d.stale})
 	})
 }
 
@@ -42,9 +40,9 @@ func (d *kvDoor) get() *cobra.Command {
 	cmd := &cobra.Command{Use: "get KEY", Short: "Print a key's value", Args: cobra.ExactArgs(1)}
 	d.staleFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return d.ask(cmd, func(ctx context.Context, kv cli.KV) (answer, error) {
+		return d.ask(cmd, func(ctx context.Context, kv cli.KV) (cli.Answer, error) {
 			item, err := kv.Get(ctx, args[0])
-			return answer{item, func(out io.Writer) error {
+			return cli.Answer{Value: item, Table: func(out io.Writer) error {
 				_, err := fmt.Fprintln(out, item.Value)
 				return err
 			}}, err
@@ -57,9 +55,9 @@ func (d *kvDoor) list() *cobra.Command {
 	cmd := &cobra.Command{Use: "list [PREFIX]", Short: "Print all keys, or those that begin with a prefix", Args: cobra.MaximumNArgs(1)}
 	d.staleFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return d.ask(cmd, func(ctx context.Context, kv cli.KV) (answer, error) {
+		return d.ask(cmd, func(ctx context.Context, kv cli.KV) (cli.Answer, error) {
 			list, err := kv.List(ctx, optional(args))
-			return answer{list, func(out io.Writer) error { return table(out, list.Items) }}, err
+			return cli.Answer{Value: list, Table: func(out io.Writer) error { return cli.WriteItems(out, list.Items) }}, err
 		})
 	}
 	return cmd
@@ -70,15 +68,6 @@ func optional(args []string) string {
 		return ""
 	}
 	return args[0]
-}
-
-func table(out io.Writer, items []api.Item) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "KEY\tREVISION\tVALUE")
-	for _, item := range items {
-		fmt.Fprintf(w, "%s\t%d\t%q\n", item.Key, item.Revision, item.Value)
-	}
-	return w.Flush()
 }
 
 func (d *kvDoor) put() *cobra.Command {
@@ -141,9 +130,9 @@ func (d *kvDoor) delete() *cobra.Command {
 }
 
 func (d *kvDoor) write(cmd *cobra.Command, w state.Write) error {
-	return d.ask(cmd, func(ctx context.Context, kv cli.KV) (answer, error) {
+	return d.ask(cmd, func(ctx context.Context, kv cli.KV) (cli.Answer, error) {
 		revision, err := kv.Write(ctx, w)
-		return answer{api.Written{Key: w.Key, Revision: revision}, func(out io.Writer) error {
+		return cli.Answer{Value: api.Written{Key: w.Key, Revision: revision}, Table: func(out io.Writer) error {
 			_, err := fmt.Fprintf(out, "revision %d\n", revision)
 			return err
 		}}, err
@@ -156,13 +145,11 @@ func (d *kvDoor) watch() *cobra.Command {
 	from := cmd.Flags().Uint64("from", 0, "revision to begin at (default: now)")
 	d.staleFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		agent, err := d.addr()
-		if err != nil {
-			return err
-		}
-		kv := cli.KV{Agent: agent, Stale: d.stale}
-		return kv.Watch(cmd.Context(), optional(args), *prefix || len(args) == 0, *from, func(c cli.Change) error {
-			return show(cmd.OutOrStdout(), d.output, answer{c, func(out io.Writer) error { return line(out, c) }})
+		return d.within(cmd, 0, func(ctx context.Context, c *cli.Client) error {
+			kv := cli.KV{Client: c, Stale: d.stale}
+			return kv.Watch(ctx, optional(args), *prefix || len(args) == 0, *from, func(c cli.Change) error {
+				return d.output.Write(cmd.OutOrStdout(), cli.Answer{Value: c, Table: func(out io.Writer) error { return line(out, c) }})
+			})
 		})
 	}
 	return cmd
@@ -172,7 +159,7 @@ func line(out io.Writer, c cli.Change) error {
 	switch c.Kind {
 	case api.EventCompacted:
 		fmt.Fprintf(out, "changes up to revision %d are forgotten; what holds now:\n", c.Present.Revision)
-		return table(out, c.Present.Items)
+		return cli.WriteItems(out, c.Present.Items)
 	case api.EventDelete:
 		_, err := fmt.Fprintf(out, "%d delete %s\n", c.Item.Revision, c.Item.Key)
 		return err

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,41 +10,27 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"picket/config"
-	"picket/sentinel"
-	"picket/sentinel/api"
-	"picket/sentinel/cli"
 	"picket/sentinel/demo"
 )
 
 // version is set by the linker; see the Makefile.
 var version = ""
 
-// Exit codes.
-const (
-	exitFailure   = 1
-	exitBadConfig = 2
-)
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	root := command()
 	root.SetArgs(arguments(root, os.Args))
-	err := root.ExecuteContext(ctx)
+	err := execute(ctx, root)
 	stop()
-	if err == nil {
-		return
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "picket:", err)
 	}
-	fmt.Fprintln(os.Stderr, "picket:", err)
-	if bad := (*config.Error)(nil); errors.As(err, &bad) {
-		os.Exit(exitBadConfig)
-	}
-	os.Exit(exitFailure)
+	os.Exit(exitCode(err))
 }
 
 func command() *cobra.Command {
@@ -109,122 +94,6 @@ func demoCommand() *cobra.Command {
 		return demo.Run(cmd.Context(), demo.Options{Program: program, Once: *once, Keep: *keep, Out: cmd.OutOrStdout()})
 	}
 	return cmd
-}
-
-func statusCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "status", Short: "Show masters, replicas and agents", Args: cobra.NoArgs}
-	path := configFlag(cmd)
-	agent := cmd.Flags().String("agent", "", "HTTP address of an agent (default: listen.http of the configuration)")
-	watch := cmd.Flags().BoolP("watch", "w", false, "show it again each second until Ctrl-C")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		addr, err := httpDoor(*path, *agent)
-		if err != nil {
-			return err
-		}
-		if *watch {
-			return cli.Watch(cmd.Context(), cmd.OutOrStdout(), addr, time.Second)
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), 5*time.Second)
-		defer cancel()
-		picture, err := cli.Fetch(ctx, addr)
-		if err != nil {
-			return err
-		}
-		return cli.Status(cmd.OutOrStdout(), picture)
-	}
-	return cmd
-}
-
-func failoverCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "failover NAME",
-		Short: "Fail a master over to its best replica, whatever its health",
-		Args:  cobra.ExactArgs(1),
-	}
-	path := configFlag(cmd)
-	addr := cmd.Flags().String("sentinel", "", "Sentinel address of an agent (default: listen.sentinel of the configuration)")
-	password := cmd.Flags().String("password-file", "", "file with the password of the Sentinel port, with --sentinel")
-	agent := cmd.Flags().String("agent", "", "with --allow-data-loss: HTTP address of an agent (default: listen.http of the configuration)")
-	allow := cmd.Flags().Bool("allow-data-loss", false, "go on without replicas that may hold writes which clients have waited for")
-	timeout := cmd.Flags().Duration("timeout", time.Minute, "how long to wait for its end")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if *allow {
-			return forceFailover(cmd, *path, *agent, args[0], *timeout)
-		}
-		door, err := sentinelDoor(*path, config.Addr(*addr), *password)
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), *timeout)
-		defer cancel()
-		return cli.Failover(ctx, cmd.OutOrStdout(), door, args[0])
-	}
-	return cmd
-}
-
-// forceFailover accepts that writes are lost.
-func forceFailover(cmd *cobra.Command, path, agent, master string, timeout time.Duration) error {
-	door, err := httpDoor(path, agent)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
-	defer cancel()
-	return cli.Orders{Agent: door, Who: operator()}.Failover(ctx, cmd.OutOrStdout(), api.FailoverOrder{Master: master, AllowDataLoss: true})
-}
-
-// sentinelDoor finds the Sentinel port and its password: as the flags say, else as the configuration says.
-func sentinelDoor(path string, addr config.Addr, passwordFile string) (cli.Door, error) {
-	if addr != "" {
-		if passwordFile == "" {
-			return cli.Door{Addr: addr}, nil
-		}
-		secret, err := config.ReadSecret(passwordFile)
-		return cli.Door{Addr: addr, Password: secret}, err
-	}
-	cfg, err := doors(path)
-	if err != nil {
-		return cli.Door{}, err
-	}
-	door := cli.Door{Addr: reachable(cfg.Listen.Sentinel), Password: cfg.Sentinel.Password}
-	if cfg.Listen.Sentinel == "" {
-		door.Addr = reachable(cfg.Listen.SentinelTLS)
-		door.TLS, err = sentinel.OwnDoor(cfg)
-	}
-	return door, err
-}
-
-// httpDoor finds an agent's HTTP port: as the flag says, else as the configuration says.
-func httpDoor(path, addr string) (config.Addr, error) {
-	if addr != "" {
-		return config.Addr(addr), nil
-	}
-	cfg, err := doors(path)
-	if err != nil {
-		return "", err
-	}
-	return reachable(cfg.Listen.HTTP), nil
-}
-
-// doors is a configuration that says where the agent of this host can be reached: the defaults, where there is no file at the usual place, because
-// the agent runs from a sentinel.conf alone.
-func doors(path string) (*config.Config, error) {
-	if _, err := os.Stat(path); path == defaultConfig && errors.Is(err, os.ErrNotExist) {
-		cfg := config.Default()
-		return &cfg, nil
-	}
-	return config.Load(path, nil)
-}
-
-// reachable turns a listening address on all interfaces into one that can be dialled from here.
-func reachable(a config.Addr) config.Addr {
-	switch a.Host() {
-	case "0.0.0.0", "":
-		return config.NewAddr("127.0.0.1", a.Port())
-	case "::":
-		return config.NewAddr("::1", a.Port())
-	}
-	return a
 }
 
 func configCommand() *cobra.Command {

@@ -19,9 +19,9 @@ func membersCommand() *cobra.Command {
 	verb := func(use, short string, args int, ask func(context.Context, cli.Members, []string) (api.Members, error)) {
 		cmd.AddCommand(&cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(args),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return d.ask(cmd, func(ctx context.Context, agent config.Addr) (answer, error) {
-					members, err := ask(ctx, cli.Members{Agent: agent}, args)
-					return answer{members, func(out io.Writer) error { return cli.WriteMembers(out, members) }}, err
+				return d.ask(cmd, func(ctx context.Context, c *cli.Client) (cli.Answer, error) {
+					members, err := ask(ctx, cli.Members{Client: c}, args)
+					return cli.Answer{Value: members, Table: func(out io.Writer) error { return cli.WriteMembers(out, members) }}, err
 				})
 			}})
 	}

@@ -196,7 +196,7 @@ func checkCommand() *cobra.Command {
 		if len(args) > 0 {
 			path = args[0]
 		} else if !cmd.Flags().Changed(sentinelConfFlag) {
-			return errors.New("name the file that is to be checked")
+			return usageError{errors.New("name the file that is to be checked")}
 		}
 		cfg, p, err := load(cmd, path, like, false)
 		if err != nil {

@@ -33,12 +33,9 @@ func salvageCommand() *cobra.Command {
 
 func salvageList(where func() (string, error)) *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the files", Args: cobra.NoArgs}
-	var output string
+	var output cli.Format
 	outputFlag(cmd.Flags(), &output)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := checkOutput(output); err != nil {
-			return err
-		}
 		dir, err := where()
 		if err != nil {
 			return err
@@ -47,7 +44,7 @@ func salvageList(where func() (string, error)) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd.OutOrStdout(), output, answer{list, func(out io.Writer) error { return cli.WriteSalvage(out, list) }})
+		return output.Write(cmd.OutOrStdout(), cli.Answer{Value: list, Table: func(out io.Writer) error { return cli.WriteSalvage(out, list) }})
 	}
 	return cmd
 }
@@ -59,10 +56,11 @@ func salvageShow(where func() (string, error)) *cobra.Command {
 		Long:  "Decode the commands of a file, as listed or by its path. Nothing is replayed: that is up to you, by redis-cli and -o commands.",
 		Args:  cobra.ExactArgs(1),
 	}
-	output := cmd.Flags().StringP("output", "o", "text", "text, json (an object a line), or commands (as redis-cli reads them)")
+	output := cmd.Flags().StringP("output", "o", string(cli.Table), "how to print them: table, json, yaml, or commands (as redis-cli reads them)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if *output != "text" && *output != "json" && *output != "commands" {
-			return fmt.Errorf("--output is text, json or commands, not %q", *output)
+		format := cli.Format(*output)
+		if err := format.Set(*output); err != nil && format != cli.Commands {
+			return usageError{fmt.Errorf("--output is one of table, json, yaml and commands, not %q", *output)}
 		}
 		file := args[0]
 		if _, err := os.Stat(file); err != nil && !filepath.IsAbs(file) {
@@ -72,7 +70,7 @@ func salvageShow(where func() (string, error)) *cobra.Command {
 			}
 			file = filepath.Join(dir, file)
 		}
-		return cli.ShowSalvage(cmd.OutOrStdout(), file, *output)
+		return cli.ShowSalvage(cmd.OutOrStdout(), file, format)
 	}
 	return cmd
 }

@@ -71,7 +71,7 @@ func (c *Config) server(r *report, key string, a Addr) {
 		r.add(key, nil, "is missing", "write it like 10.0.0.1:6379")
 	case a.unspecified():
 		r.add(key, a, "is not the address of one server", "write the address under which all agents reach it")
-	case a.loopback() && slices.ContainsFunc(c.Agents, func(p Peer) bool { return p.Address != "" && !p.Address.loopback() }):
+	case a.Loopback() && slices.ContainsFunc(c.Agents, func(p Peer) bool { return p.Address != "" && !p.Address.Loopback() }):
 		r.add(key, a, "means another server on each host, and not all agents are on this one",
 			"write the address under which all agents reach it")
 	}
@@ -114,7 +114,8 @@ func (a Addr) literal() bool {
 	return err == nil
 }
 
-func (a Addr) loopback() bool {
+// Loopback says whether only its own host reaches it.
+func (a Addr) Loopback() bool {
 	ip, err := netip.ParseAddr(a.Host())
 	return err == nil && ip.IsLoopback() || strings.EqualFold(a.Host(), "localhost")
 }

@@ -83,7 +83,7 @@ func TestStatus_ShowsTheTopology(t *testing.T) {
 			t.Errorf("%v does not show a leader:\n%s", args, out)
 		}
 	}
-	if out := picket(t, 1, "failover", "nobody", "--sentinel", string(c.Agents[0].Sentinel)); !strings.Contains(out, "No such master") {
+	if out := picket(t, 6, "failover", "nobody", "--agent", string(c.Agents[0].HTTP)); !strings.Contains(out, "no such master") {
 		t.Errorf("failover of an unknown master: %s", out)
 	}
 }

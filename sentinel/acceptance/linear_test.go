@@ -87,7 +87,7 @@ func revive(t *testing.T, victims []*lab.Agent) {
 func doorsOf(c *lab.Cluster) []cli.KV {
 	var doors []cli.KV
 	for _, a := range c.Agents {
-		doors = append(doors, cli.KV{Agent: a.HTTP})
+		doors = append(doors, cli.KV{Client: cli.At(a.HTTP)})
 	}
 	return doors
 }
@@ -153,7 +153,7 @@ func TestKVCommand(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var seen []string
-	if err := (cli.KV{Agent: c.Agents[2].HTTP}).Watch(ctx, "team/", true, 1, func(change cli.Change) error {
+	if err := (cli.KV{Client: cli.At(c.Agents[2].HTTP)}).Watch(ctx, "team/", true, 1, func(change cli.Change) error {
 		if seen = append(seen, change.Kind+" "+change.Item.Value); change.Kind == api.EventDelete {
 			cancel()
 		}

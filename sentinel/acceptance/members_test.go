@@ -57,7 +57,7 @@ func TestMembers_GroupIsResizedAndReplacedUnderLoad(t *testing.T) {
 	h.check(t)
 	var doors []cli.KV
 	for _, a := range heirs {
-		doors = append(doors, cli.KV{Agent: a.HTTP})
+		doors = append(doors, cli.KV{Client: cli.At(a.HTTP)})
 		m.sentinelsAre(a, heirs)
 	}
 	sameMap(t, doors)
@@ -90,7 +90,7 @@ func (m *membership) join(a *lab.Agent) {
 		m.t.Fatal(err)
 	}
 	m.await(a.ID+" votes", func(ctx context.Context) error {
-		list, err := cli.Members{Agent: a.HTTP}.List(ctx)
+		list, err := cli.Members{Client: cli.At(a.HTTP)}.List(ctx)
 		if err != nil {
 			return err
 		}
@@ -242,7 +242,7 @@ func TestMembers_WipedDiskIsReplaced(t *testing.T) {
 	if lost == leader {
 		lost = c.Agents[1]
 	}
-	door := cli.KV{Agent: leader.HTTP}
+	door := cli.KV{Client: cli.At(leader.HTTP)}
 	if _, err := door.Write(t.Context(), state.Write{Key: "k", Value: "v"}); err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestMembers_WipedDiskIsReplaced(t *testing.T) {
 		t.Errorf("after the removal:\n%s", out)
 	}
 	m.await("it votes again", func(ctx context.Context) error {
-		list, err := cli.Members{Agent: leader.HTTP}.List(ctx)
+		list, err := cli.Members{Client: cli.At(leader.HTTP)}.List(ctx)
 		if err != nil {
 			return err
 		}
@@ -278,7 +278,7 @@ func TestMembers_WipedDiskIsReplaced(t *testing.T) {
 		}
 	}
 	m.await("the leader misses it", func(ctx context.Context) error {
-		list, err := cli.Members{Agent: leader.HTTP}.List(ctx)
+		list, err := cli.Members{Client: cli.At(leader.HTTP)}.List(ctx)
 		for _, a := range list.Members {
 			if !a.Up {
 				return nil
@@ -286,7 +286,7 @@ func TestMembers_WipedDiskIsReplaced(t *testing.T) {
 		}
 		return errors.Join(err, errors.New("all are up"))
 	})
-	out = picket(t, 1, "members", "remove", lost.ID, "--agent", string(leader.HTTP))
+	out = picket(t, 3, "members", "remove", lost.ID, "--agent", string(leader.HTTP))
 	if !strings.Contains(out, "only 1 can be heard, and 2 are needed") {
 		t.Errorf("a removal that leaves no majority: %s", out)
 	}

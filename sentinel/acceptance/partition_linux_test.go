@@ -78,7 +78,7 @@ func (n *network) door(a *lab.Agent) cli.KV {
 		proxy.Close()
 		transport.CloseIdleConnections()
 	})
-	return cli.KV{Agent: config.Addr(proxy.Listener.Addr().String())}
+	return cli.KV{Client: cli.At(config.Addr(proxy.Listener.Addr().String()))}
 }
 
 // TestMap_IsLinearizableAcrossPartitions cuts agents off from each other, in both directions and in one.

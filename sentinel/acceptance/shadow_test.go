@@ -56,7 +56,7 @@ func TestShadow_BesideRedisSentinel(t *testing.T) {
 		}
 		return nil
 	})
-	if out := picket(t, 1, "failover", lab.MasterName, "--sentinel", string(agent.Sentinel)); !strings.Contains(out, "only watch") {
+	if out := picket(t, 3, "failover", lab.MasterName, "--agent", string(agent.HTTP)); !strings.Contains(out, "only watch") {
 		t.Errorf("a failover by hand: %s", out)
 	}
 

@@ -1,4 +1,3 @@
-// Package cli is what the command line says to people: it fetches an agent's picture over HTTP and shows it as
-// tables, it reads and writes the replicated map there, and it asks for failovers through the Sentinel port, as any
-// Sentinel client would.
+// Package cli is what the command line says to people: it asks agents over HTTP, the first that answers, and shows what they know
+// as tables, JSON or YAML; it reads and writes the replicated map there, and has masters failed and handed over.
 package cli

@@ -2,53 +2,36 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"time"
 
-	"picket/config"
 	"picket/sentinel/api"
 	"picket/sentinel/picture"
 )
 
 // Guardrails hold the agents back and let them go on, by way of one of them.
 type Guardrails struct {
-	Agent config.Addr // of its HTTP port
-	Who   string      // asks for it
+	Client *Client
+	Who    string // asks for it
 }
 
 // Pause has nothing begin by itself, for one master or, without a name, for all.
 func (g Guardrails) Pause(ctx context.Context, master, why string, length time.Duration) (p api.Pauses, err error) {
-	body, err := json.Marshal(api.PauseOrder{Master: master, For: api.Length(length), Who: g.Who, Why: why})
-	if err != nil {
-		return p, fmt.Errorf("ask the agent: %w", err)
-	}
-	err = g.call(ctx, http.MethodPost, "/v1/pause", string(body), &p)
-	return p, err
+	return p, g.Client.call(ctx, http.MethodPost, "/v1/pause", api.PauseOrder{Master: master, For: api.Length(length), Who: g.Who, Why: why}, &p)
 }
 
 // Resume ends the pause of one master or, without a name, the one of all.
 func (g Guardrails) Resume(ctx context.Context, master string) (p api.Pauses, err error) {
-	err = g.call(ctx, http.MethodDelete, "/v1/pause?"+url.Values{"master": {master}, "who": {g.Who}}.Encode(), "", &p)
-	return p, err
+	return p, g.Client.call(ctx, http.MethodDelete, "/v1/pause?"+url.Values{"master": {master}, "who": {g.Who}}.Encode(), nil, &p)
 }
 
 // Acknowledge lifts the cool-down after the last failover of a master.
 func (g Guardrails) Acknowledge(ctx context.Context, master string) (a api.Acknowledged, err error) {
 	path := "/v1/masters/" + url.PathEscape(master) + "/acknowledge?" + url.Values{"who": {g.Who}}.Encode()
-	err = g.call(ctx, http.MethodPost, path, "", &a)
-	return a, err
-}
-
-func (g Guardrails) call(ctx context.Context, method, path, body string, into any) error {
-	response, err := send(ctx, g.Agent, method, path, nil, body)
-	if err != nil {
-		return err
-	}
-	return receive(response, into)
+	return a, g.Client.call(ctx, http.MethodPost, path, nil, &a)
 }
 
 // WritePauses writes the pauses that hold, a line each.

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -52,13 +51,14 @@ func TestGuardrails_ReachTheAgentAndShowWhatHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := At(config.Addr(s.Addr().String()))
 	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections()
+		c.Close()
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	g := Guardrails{Agent: config.Addr(s.Addr().String()), Who: "ann@host"}
+	g := Guardrails{Client: c, Who: "ann@host"}
 	written := func(p api.Pauses, err error) string {
 		var out strings.Builder
 		if err == nil {
@@ -87,7 +87,7 @@ func TestGuardrails_ReachTheAgentAndShowWhatHolds(t *testing.T) {
 	if _, err := g.Acknowledge(t.Context(), "calm"); err == nil || !strings.Contains(err.Error(), "no failover of calm") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := (Guardrails{Agent: g.Agent}).Resume(t.Context(), "m"); err == nil || !strings.Contains(err.Error(), "who") {
+	if _, err := (Guardrails{Client: g.Client}).Resume(t.Context(), "m"); err == nil || !strings.Contains(err.Error(), "who") {
 		t.Errorf("without a name: error %v", err)
 	}
 }

@@ -12,18 +12,14 @@ import (
 	"strconv"
 	"strings"
 
-	"picket/config"
 	"picket/sentinel/api"
 	"picket/sentinel/state"
 )
 
-// maxMap bounds what is read of the map in one answer; JSON may make several bytes of one.
-const maxMap = 128 << 20
-
 // KV reads and writes the replicated map by way of an agent.
 type KV struct {
-	Agent config.Addr // of its HTTP port
-	Stale bool        // read what the agent knows, without asking the others
+	Client *Client
+	Stale  bool // read what the agent knows, without asking the others
 }
 
 // Get reads a key.
@@ -153,32 +149,12 @@ func (c *Change) decode(data []byte) error {
 
 // send asks for a key.
 func (k KV) send(ctx context.Context, method, key string, query url.Values, header http.Header, body string) (*http.Response, error) {
-	response, err := send(ctx, k.Agent, method, target(key, query), header, body)
+	response, err := k.Client.send(ctx, request{method, target(key, query), header, body})
 	if p := (api.Problem{}); errors.As(err, &p) {
 		p.Detail += advice[p.Status]
 		err = p
 	}
 	return response, err
-}
-
-// send sends a request to an agent; the answer is one of success, with its body still to be read.
-func send(ctx context.Context, agent config.Addr, method, path string, header http.Header, body string) (*http.Response, error) {
-	url := "http://" + strings.TrimPrefix(string(agent), "http://") + path
-	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("ask the agent: %w", err)
-	}
-	for name, values := range header {
-		request.Header[name] = values
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("ask the agent: %w; is it running, and is listen.http its address?", err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, refused(response)
-	}
-	return response, nil
 }
 
 // target is a key's path and query. Dots and slashes are escaped, too, so that nobody on the way tidies the path up.
@@ -192,19 +168,12 @@ var advice = map[int]string{
 	http.StatusPreconditionFailed: "; nothing was changed: look with `picket kv get`, and decide again",
 }
 
-// refused gives the api.Problem that an agent answers with.
-func refused(response *http.Response) error {
-	var p api.Problem
-	if err := receive(response, &p); err != nil || p.Detail == "" {
-		return fmt.Errorf("the agent answers %s", response.Status)
+// WriteItems writes keys as a table.
+func WriteItems(out io.Writer, items []api.Item) error {
+	var keys grid
+	keys.head("KEY", "REVISION", "VALUE")
+	for _, item := range items {
+		keys.row(item.Key, item.Revision, fmt.Sprintf("%q", item.Value))
 	}
-	return p
-}
-
-func receive(response *http.Response, into any) error {
-	defer response.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxMap)).Decode(into); err != nil {
-		return fmt.Errorf("read the agent's answer: %w", err)
-	}
-	return nil
+	return keys.write(out)
 }

@@ -51,13 +51,14 @@ func serve(t *testing.T) KV {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := At(config.Addr(s.Addr().String()))
 	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections()
+		c.Close()
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return KV{Agent: config.Addr(s.Addr().String())}
+	return KV{Client: c}
 }
 
 func TestKV(t *testing.T) {
@@ -172,7 +173,7 @@ func TestEachEvent(t *testing.T) {
 }
 
 func TestKV_NoAgent(t *testing.T) {
-	kv := KV{Agent: "127.0.0.1:1"}
+	kv := KV{Client: At("127.0.0.1:1")}
 	if _, err := kv.Get(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "is it running") {
 		t.Errorf("%v", err)
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,46 +14,54 @@ import (
 	"picket/sentinel/state"
 )
 
-// Orders have a master handed over, by way of an agent.
+// Orders have a master handed over, by way of an agent, and tell its steps.
 type Orders struct {
-	Agent config.Addr // of its HTTP port
-	Who   string      // orders it
+	Client *Client
+	Who    string // orders it
+	Out    io.Writer
+	Format Format
 }
 
 // Switchover hands a healthy master over, and tells its steps until it has ended; one for later is only agreed.
-func (o Orders) Switchover(ctx context.Context, out io.Writer, order api.SwitchoverOrder) error {
+func (o Orders) Switchover(ctx context.Context, order api.SwitchoverOrder) error {
 	order.Who = o.Who
-	return o.carryOut(ctx, out, "/v1/switchover", order, order.Master, !order.At.IsZero())
+	return o.carryOut(ctx, "/v1/switchover", order, order.Master, !order.At.IsZero())
 }
 
 // Failover fails a master over whatever its health, and tells the steps.
-func (o Orders) Failover(ctx context.Context, out io.Writer, order api.FailoverOrder) error {
+func (o Orders) Failover(ctx context.Context, order api.FailoverOrder) error {
 	order.Who = o.Who
-	return o.carryOut(ctx, out, "/v1/failover", order, order.Master, false)
+	return o.carryOut(ctx, "/v1/failover", order, order.Master, false)
 }
 
 // Forget drops a replica that is gone for good.
-func (o Orders) Forget(ctx context.Context, out io.Writer, master string, server config.Addr) error {
-	path := "/v1/masters/" + url.PathEscape(master) + "/replicas/" + url.PathEscape(string(server))
-	if _, err := o.call(ctx, http.MethodDelete, path, nil); err != nil {
+func (o Orders) Forget(ctx context.Context, master string, server config.Addr) error {
+	m, err := o.call(ctx, http.MethodDelete, "/v1/masters/"+url.PathEscape(master)+"/replicas/"+url.PathEscape(string(server)), nil)
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%s is forgotten; if it comes back as a replica of %s, it is known again\n", server, master)
-	return err
+	return o.tell(m, "%s is forgotten; if it comes back as a replica of %s, it is known again\n", server, master)
 }
 
 // Cancel takes back a switchover that is ordered for later.
-func (o Orders) Cancel(ctx context.Context, out io.Writer, master string) error {
-	path := "/v1/switchover?" + url.Values{"master": {master}, "who": {o.Who}}.Encode()
-	if _, err := o.call(ctx, http.MethodDelete, path, nil); err != nil {
+func (o Orders) Cancel(ctx context.Context, master string) error {
+	m, err := o.call(ctx, http.MethodDelete, "/v1/switchover?"+url.Values{"master": {master}, "who": {o.Who}}.Encode(), nil)
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "the switchover of %s is cancelled\n", master)
-	return err
+	return o.tell(m, "the switchover of %s is cancelled\n", master)
 }
 
-func (o Orders) carryOut(ctx context.Context, out io.Writer, path string, order any, master string, later bool) error {
-	before, err := Fetch(ctx, o.Agent)
+// tell prints a fact, or words for people.
+func (o Orders) tell(value any, words string, args ...any) error {
+	return o.Format.Write(o.Out, Answer{value, func(out io.Writer) error {
+		_, err := fmt.Fprintf(out, words, args...)
+		return err
+	}})
+}
+
+func (o Orders) carryOut(ctx context.Context, path string, order any, master string, later bool) error {
+	before, err := Fetch(ctx, o.Client)
 	if err != nil {
 		return err
 	}
@@ -63,25 +70,14 @@ func (o Orders) carryOut(ctx context.Context, out io.Writer, path string, order 
 		return err
 	}
 	if later && m.Scheduled != nil {
-		_, err := fmt.Fprintf(out, "the switchover of %s is due at %s; picket switchover %s --cancel takes it back\n",
+		return o.tell(m, "the switchover of %s is due at %s; picket switchover %s --cancel takes it back\n",
 			master, m.Scheduled.At.Local().Format(time.DateTime), master)
-		return err
 	}
-	return o.follow(ctx, out, master, newest(before.Events))
+	return o.follow(ctx, master, newest(before.Events))
 }
 
 func (o Orders) call(ctx context.Context, method, path string, order any) (m picture.Master, err error) {
-	body := []byte{}
-	if order != nil {
-		if body, err = json.Marshal(order); err != nil {
-			return m, fmt.Errorf("ask the agent: %w", err)
-		}
-	}
-	response, err := send(ctx, o.Agent, method, path, nil, string(body))
-	if err != nil {
-		return m, err
-	}
-	return m, receive(response, &m)
+	return m, o.Client.call(ctx, method, path, order, &m)
 }
 
 func newest(events []state.Event) uint64 {
@@ -95,12 +91,12 @@ func newest(events []state.Event) uint64 {
 const followEvery = 20 * time.Millisecond
 
 // follow tells the committed steps that are newer than an event, until the failover has ended.
-func (o Orders) follow(ctx context.Context, out io.Writer, master string, told uint64) error {
+func (o Orders) follow(ctx context.Context, master string, told uint64) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	start := int64(0)
 	for {
-		p, err := Fetch(ctx, o.Agent)
+		p, err := Fetch(ctx, o.Client)
 		if err != nil {
 			return fmt.Errorf("%w; `picket status` at another agent shows how the failover goes on", err)
 		}
@@ -112,7 +108,7 @@ func (o Orders) follow(ctx context.Context, out io.Writer, master string, told u
 			if start == 0 {
 				start = e.At
 			}
-			if _, err := fmt.Fprintf(out, "%6d ms  %s\n", (e.At-start)/int64(time.Millisecond), describeStep(e)); err != nil {
+			if err := o.tell(e, "%6d ms  %s\n", (e.At-start)/int64(time.Millisecond), describeStep(e)); err != nil {
 				return err
 			}
 			switch e.Type {

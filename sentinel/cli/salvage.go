@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"picket/failover/salvage"
@@ -80,25 +78,27 @@ func WriteSalvage(out io.Writer, list []Salvaged) error {
 		_, err := fmt.Fprintln(out, "nothing was kept")
 		return err
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "FILE\tSERVER\tEPOCH\tKEPT\tBYTES\tCOMMANDS\tKEYS")
+	var files grid
+	files.head("FILE", "SERVER", "EPOCH", "KEPT", "BYTES", "COMMANDS", "KEYS")
 	for _, s := range list {
 		if s.Damage != "" {
-			fmt.Fprintf(table, "%s\t%s\n", s.File, s.Damage)
+			files.row(s.File, cell{s.Damage, bad})
 			continue
 		}
 		more := ""
 		if s.MoreKeys {
 			more = "+"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%d\t%d\t%d%s\n", s.File, s.Server, s.Epoch, s.At.Local().Format(time.DateTime), s.Size(), s.Commands, s.Keys, more)
+		files.row(s.File, s.Server, s.Epoch, s.At.Local().Format(time.DateTime), s.Size(), s.Commands, fmt.Sprint(s.Keys, more))
 	}
-	return table.Flush()
+	return files.write(out)
 }
 
-// ShowSalvage writes the commands of a file: as a table for people (text), as an object a line (json), or as lines that redis-cli reads (commands).
-// The file's checksum is checked before anything is written.
-func ShowSalvage(out io.Writer, path, format string) error {
+// Commands is the format of a file's commands that redis-cli reads.
+const Commands Format = "commands"
+
+// ShowSalvage writes the commands of a file, one after the other. The file's checksum is checked before anything is written.
+func ShowSalvage(out io.Writer, path string, format Format) error {
 	file, size, err := open(path)
 	if err != nil {
 		return fmt.Errorf("show what was kept: %w", err)
@@ -113,9 +113,9 @@ func ShowSalvage(out io.Writer, path, format string) error {
 	}
 	limits, write := salvage.Showing, writeText
 	switch format {
-	case "json":
-		limits, write = salvage.Everything, writeJSON
-	case "commands":
+	case JSON, YAML:
+		limits, write = salvage.Everything, format.writeObject
+	case Commands:
 		limits, write = salvage.Everything, writeCommand
 	default:
 		fmt.Fprintf(out, "%d bytes that %s had written and the master of %s in epoch %d has not: %d commands, %d keys\n",
@@ -139,8 +139,8 @@ func ShowSalvage(out io.Writer, path, format string) error {
 }
 
 // undecoded tells of bytes at the end that are no whole command; only people can be told.
-func undecoded(out io.Writer, format string, n int64) error {
-	if n == 0 || format == "json" || format == "commands" {
+func undecoded(out io.Writer, format Format, n int64) error {
+	if n == 0 || format != Table {
 		return nil
 	}
 	_, err := fmt.Fprintf(out, "%d bytes at the end are no whole command\n", n)
@@ -172,7 +172,7 @@ func writeCommand(out io.Writer, c salvage.Command, db *int) error {
 	return err
 }
 
-func writeJSON(out io.Writer, c salvage.Command, _ *int) error {
+func (f Format) writeObject(out io.Writer, c salvage.Command, _ *int) error {
 	line := struct {
 		Offset int64    `json:"offset"`
 		DB     *int     `json:"db"`             // null: it was selected before
@@ -189,7 +189,7 @@ func writeJSON(out io.Writer, c salvage.Command, _ *int) error {
 			line.Base64 = append(line.Base64, a.Text)
 		}
 	}
-	return json.NewEncoder(out).Encode(line)
+	return f.Write(out, Answer{Value: line})
 }
 
 // quoted writes a command as redis-cli reads one.

@@ -54,7 +54,7 @@ func TestSalvage(t *testing.T) {
 	show := func(format string) string {
 		t.Helper()
 		var b strings.Builder
-		if err := ShowSalvage(&b, filepath.Join(dir, name), format); err != nil {
+		if err := ShowSalvage(&b, filepath.Join(dir, name), Format(format)); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()
@@ -67,7 +67,7 @@ func TestSalvage(t *testing.T) {
 			t.Errorf("%s: got\n%s\nwant\n%s", format, got, want)
 		}
 	}
-	if got := show("text"); !strings.Contains(got, "2 commands, 2 keys") || !strings.Contains(got, `123  db 3  "SET" "k"`) ||
+	if got := show("table"); !strings.Contains(got, "2 commands, 2 keys") || !strings.Contains(got, `123  db 3  "SET" "k"`) ||
 		!strings.Contains(got, "13 bytes at the end are no whole command") {
 		t.Errorf("got\n%s", got)
 	}
@@ -84,7 +84,7 @@ func TestSalvage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ShowSalvage(&strings.Builder{}, damaged, "text"); err == nil || !strings.Contains(err.Error(), "its checksum does not match") {
+	if err := ShowSalvage(&strings.Builder{}, damaged, "table"); err == nil || !strings.Contains(err.Error(), "its checksum does not match") {
 		t.Errorf("a damaged file is shown: %v", err)
 	}
 	list, err := ListSalvage(dir)

@@ -1,13 +1,13 @@
 package cli
 
 import (
+	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"text/tabwriter"
+	"slices"
 	"time"
 
 	"picket/config"
@@ -16,47 +16,21 @@ import (
 	"picket/sentinel/state"
 )
 
-// maxStatus bounds what is read from an agent.
-const maxStatus = 16 << 20
-
-// Fetch asks the agent at an HTTP address for its picture.
-func Fetch(ctx context.Context, agent config.Addr) (picture.Picture, error) {
-	var p picture.Picture
-	url := "http://" + string(agent) + "/v1/status"
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return p, fmt.Errorf("ask %s: %w", url, err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return p, fmt.Errorf("ask the agent: %w; is it running, and is listen.http its address?", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return p, fmt.Errorf("ask %s: the agent answers %s", url, response.Status)
-	}
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxStatus)).Decode(&p); err != nil {
-		return p, fmt.Errorf("read the status from %s: %w", url, err)
-	}
-	return p, nil
+// Fetch asks an agent for its picture.
+func Fetch(ctx context.Context, c *Client) (p picture.Picture, err error) {
+	return p, c.call(ctx, http.MethodGet, "/v1/status", nil, &p)
 }
 
-// Watch shows the status again each interval until ctx ends, on a terminal that understands ANSI.
-func Watch(ctx context.Context, out io.Writer, agent config.Addr, interval time.Duration) error {
-	tick := time.NewTicker(interval)
+// Watch shows an answer again each second until ctx ends: on a terminal each in the place of the last, else one after the other. What goes wrong
+// is told to errs where it would be taken for an answer.
+func Watch(ctx context.Context, out, errs io.Writer, f Format, ask func(context.Context) (Answer, error)) error {
+	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
-		p, err := Fetch(ctx, agent)
-		fmt.Fprint(out, "\x1b[H\x1b[2J") // cursor home, clear
-		switch {
-		case errors.Is(err, context.Canceled):
+		if err := watchOnce(ctx, out, errs, f, ask); ctx.Err() != nil {
 			return nil
-		case err != nil:
-			fmt.Fprintln(out, err) // the agent may come back: keep watching
-		default:
-			if err := Status(out, p); err != nil {
-				return err
-			}
+		} else if err != nil {
+			return err
 		}
 		select {
 		case <-tick.C:
@@ -66,93 +40,179 @@ func Watch(ctx context.Context, out io.Writer, agent config.Addr, interval time.
 	}
 }
 
-// Status writes the picture as tables.
-func Status(out io.Writer, p picture.Picture) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "cluster %s, epoch %d, %s\n", p.Cluster, p.Epoch, leadership(p))
-	if p.Shadow {
-		fmt.Fprintln(w, "SHADOW MODE: the agents only watch, and say what they would do")
+const (
+	watchEvery  = time.Second
+	clearScreen = "\x1b[H\x1b[2J\x1b[3J"
+)
+
+// watchOnce shows what is answered, or why nothing is: the agent may come back.
+func watchOnce(ctx context.Context, out, errs io.Writer, f Format, ask func(context.Context) (Answer, error)) error {
+	asking, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	a, err := ask(asking)
+	var text bytes.Buffer
+	page := io.Writer(&text)
+	if Colours(out) {
+		page = Coloured{page}
+	}
+	if Terminal(out) && f == Table {
+		text.WriteString(clearScreen)
+	}
+	if err != nil && f != Table {
+		fmt.Fprintln(errs, err)
+	} else if err != nil {
+		fmt.Fprintln(page, paint(page, bad, err.Error()))
+	} else if err := f.Write(page, a); err != nil {
+		return err
+	}
+	_, err = text.WriteTo(out)
+	return err
+}
+
+// Unwell says what keeps the masters from being up and safe, a line each.
+func Unwell(p picture.Picture) []string {
+	var lines []string
+	if !p.Majority {
+		lines = append(lines, "no majority of agents")
 	}
 	for _, m := range p.Masters {
-		writeMaster(w, m)
+		switch {
+		case m.Server.State != "up" || m.ODown:
+			lines = append(lines, fmt.Sprintf("%s: its master %s is %s", m.Name, m.Server.Addr, m.Server.State))
+		case m.Failover != nil:
+			lines = append(lines, m.Name+": a failover is running")
+		case m.Blocker != nil:
+			lines = append(lines, m.Name+": "+m.Blocker.Text)
+		case !slices.ContainsFunc(m.Replicas, func(r picture.Server) bool { return r.State == "up" && r.Last != nil && r.Last.LinkUp }):
+			lines = append(lines, m.Name+": no replica follows it")
+		}
 	}
-	fmt.Fprintf(w, "\nAGENT\tROLE\tEPOCH\tSENTINEL PORT\tSTATE\n")
+	return lines
+}
+
+// Status writes the picture as tables.
+func Status(out io.Writer, p picture.Picture) error {
+	page := &page{out: out}
+	page.say(plain, "cluster %s, epoch %d, %s", p.Cluster, p.Epoch, leadership(p))
+	if !p.Majority {
+		page.say(bad, "NO MAJORITY: this agent can see, but nothing can be decided until more agents are back")
+	}
+	if p.Shadow {
+		page.say(bold, "SHADOW MODE: the agents only watch, and say what they would do")
+	}
+	for _, m := range p.Masters {
+		page.master(m)
+	}
+	page.say(plain, "")
+	var agents grid
+	agents.head("AGENT", "ROLE", "EPOCH", "SENTINEL PORT", "STATE")
 	for _, a := range p.Agents {
-		state := "up"
-		if !a.Up {
-			state = "not heard"
-		}
-		if a.Self {
-			state += " (this one)"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s:%d\t%s\n", a.ID, orDash(a.Role), a.Epoch, a.Host, a.SentinelPort, state)
+		agents.row(a.ID, orDash(a.Role), a.Epoch, config.NewAddr(a.Host, a.SentinelPort), agentState(a))
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("write the status: %w", err)
+	page.grid(agents)
+	if page.err != nil {
+		return fmt.Errorf("write the status: %w", page.err)
 	}
 	return nil
 }
 
+// page is written from top to bottom, until something goes wrong.
+type page struct {
+	out io.Writer
+	err error
+}
+
+func (p *page) say(i ink, format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintln(p.out, paint(p.out, i, fmt.Sprintf(format, args...)))
+	}
+}
+
+func (p *page) grid(g grid) {
+	if p.err == nil {
+		p.err = g.write(p.out)
+	}
+}
+
 func leadership(p picture.Picture) string {
-	if !p.Majority {
-		return "NO MAJORITY: this agent can see, but nothing can be decided until more agents are back"
+	if p.Leader == "" {
+		return "no leader is known"
 	}
 	return p.Leader + " leads"
 }
 
-func writeMaster(w io.Writer, m picture.Master) {
-	fmt.Fprintf(w, "\nMASTER %s\tROLE\tSTATE\tOFFSET\tLAG\n", m.Name)
-	writeServer(w, m.Server, "master")
-	for _, r := range m.Replicas {
-		writeServer(w, r, "replica")
+// agentState tells whether an agent is heard.
+func agentState(a picture.Agent) cell {
+	c := cell{"up", good}
+	if !a.Up {
+		c = cell{"not heard", bad}
 	}
+	if a.Self {
+		c.text += " (this one)"
+	}
+	return c
+}
+
+func (p *page) master(m picture.Master) {
+	var servers grid
+	servers.head("MASTER "+m.Name, "ROLE", "STATE", "OFFSET", "LAG")
+	servers.server(m.Server, "master")
+	for _, r := range m.Replicas {
+		servers.server(r, "replica")
+	}
+	p.say(plain, "")
+	p.grid(servers)
 	if m.ODown {
-		fmt.Fprintf(w, "objectively down: %s\n", m.Verdict.Text)
+		p.say(bad, "objectively down: %s", m.Verdict.Text)
 	}
 	if m.Shadow != nil {
-		fmt.Fprintf(w, "shadow: %s\n", describeShadow(*m.Shadow))
+		p.say(plain, "shadow: %s", describeShadow(*m.Shadow))
 	}
 	for _, f := range m.Foreign {
-		fmt.Fprintf(w, "also watched by a Redis Sentinel: %s, as %s (run id %s, heard on %s %s ago)\n", f.Addr, f.Name, f.RunID, f.Server,
+		p.say(plain, "also watched by a Redis Sentinel: %s, as %s (run id %s, heard on %s %s ago)", f.Addr, f.Name, f.RunID, f.Server,
 			f.Age.Round(time.Millisecond))
 	}
 	if m.Paused != nil {
-		fmt.Fprintf(w, "paused: %s\n", describePause(*m.Paused))
+		p.say(doubt, "paused: %s", describePause(*m.Paused))
+	}
+	if m.Scheduled != nil {
+		p.say(plain, "a switchover to %s is due at %s, ordered by %s", cmp.Or(string(m.Scheduled.To), "the best replica"),
+			m.Scheduled.At.Local().Format(time.DateTime), m.Scheduled.Who)
 	}
 	if m.Blocker != nil {
-		fmt.Fprintf(w, "blocked since %s: %s; %s\n", m.BlockedAt.Local().Format(time.DateTime), m.Blocker.Text, m.Blocker.Remedy)
+		p.say(bad, "blocked since %s: %s; %s", m.BlockedAt.Local().Format(time.DateTime), m.Blocker.Text, m.Blocker.Remedy)
 	}
 	for _, f := range m.Findings {
-		fmt.Fprintf(w, "%s: %s: %s; %s\n", f.Code, f.Where, f.Text, f.Remedy)
+		p.say(doubt, "%s: %s: %s; %s", f.Code, f.Where, f.Text, f.Remedy)
 	}
 	switch {
 	case m.Failover != nil:
-		fmt.Fprintf(w, "failover running: %s\n", describe(*m.Failover))
+		p.say(doubt, "failover running: %s", describe(*m.Failover))
 	case m.Last != nil:
-		fmt.Fprintf(w, "last failover: %s\n", describe(*m.Last))
+		p.say(plain, "last failover: %s", describe(*m.Last))
 	default:
-		fmt.Fprintf(w, "last failover: none\n")
+		p.say(plain, "last failover: none")
 	}
 }
 
-func writeServer(w io.Writer, s picture.Server, role string) {
-	state, offset, lag := s.State, "-", "-"
+func (g *grid) server(s picture.Server, role string) {
+	state, offset, lag := cell{s.State, stateInk(s.State)}, "-", "-"
 	if s.Down && s.Evidence != "" {
-		state += " (" + s.Evidence + ")"
+		state.text += " (" + s.Evidence + ")"
 	}
 	if s.Last != nil {
 		offset = fmt.Sprint(s.Last.Offset)
 		if reported := map[string]string{"master": "master", "slave": "replica"}[s.Last.Role]; reported != role {
-			state += ", says it is a " + orDash(reported)
+			state = cell{state.text + ", says it is a " + orDash(reported), doubt}
 		}
 		if role == "replica" && s.Last.Role == "slave" && !s.Last.LinkUp {
-			state += ", link down"
+			state = cell{state.text + ", link down", doubt}
 		}
 	}
 	if role == "replica" && s.Lag >= 0 {
 		lag = fmt.Sprintf("%d B", s.Lag)
 	}
-	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Addr, role, state, offset, lag)
+	g.row(s.Addr, role, state, offset, lag)
 }
 
 // describe tells a failover in one line.

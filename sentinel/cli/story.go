@@ -121,7 +121,7 @@ func (s *story) failover(which string, r *failover.Record) {
 		at(r.PromoteAt, "%s chosen: %s", r.Target, r.Chosen)
 		s.others(r)
 		if lost := r.OldOffset - r.Offset; r.OldOffset > 0 && !r.HandOver {
-			s.add("             it lacks %s of what was last seen on %s", bytes(max(0, lost)), r.Old)
+			s.add("             it lacks %s of what was last seen on %s", size(max(0, lost)), r.Old)
 		}
 	}
 	if r.HeldAt != 0 {
@@ -225,10 +225,10 @@ func missing(lost int64) string {
 	if lost < 0 {
 		return ""
 	}
-	return fmt.Sprintf(", lacking %s of what was last seen", bytes(lost))
+	return fmt.Sprintf(", lacking %s of what was last seen", size(lost))
 }
 
-func bytes(n int64) string {
+func size(n int64) string {
 	if n == 0 {
 		return "nothing"
 	}

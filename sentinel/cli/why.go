@@ -6,14 +6,13 @@ import (
 	"net/url"
 	"time"
 
-	"picket/config"
 	"picket/failover"
 	"picket/sentinel/api"
 )
 
 // Reasons asks an agent what was decided, and what would be.
 type Reasons struct {
-	Agent config.Addr // of its HTTP port
+	Client *Client
 }
 
 // Why asks about a master; the zero time is now.
@@ -37,9 +36,5 @@ func (r Reasons) Blocked(ctx context.Context) (list []api.Blocked, err error) {
 }
 
 func (r Reasons) get(ctx context.Context, path string, into any) error {
-	response, err := send(ctx, r.Agent, http.MethodGet, path, nil, "")
-	if err != nil {
-		return err
-	}
-	return receive(response, into)
+	return r.Client.call(ctx, http.MethodGet, path, nil, into)
 }
