@@ -179,6 +179,12 @@ func unfit(o *monitor.Observation, history string, named bool) string {
 	return "it holds another master's data, or none"
 }
 
+// Promotable says whether a replica, as it was seen last, could take the place of a master that fails now.
+func Promotable(replica monitor.Server, master *monitor.Observation) bool {
+	o := replica.Last
+	return replica.State == monitor.Up && o != nil && master != nil && o.Disk == "" && unfit(o, master.ReplID, false) == ""
+}
+
 // commonHistory is the replication id of most of the replicas, of the farthest one where they are equally many. Those that hold nothing
 // count only among themselves: one that was restarted without its data has a history of its own, too.
 func commonHistory(read []*monitor.Observation) string {

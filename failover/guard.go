@@ -1,7 +1,7 @@
 package failover
 
 import (
-	"fmt"
+	"strings"
 	"time"
 
 	"picket/config"
@@ -42,6 +42,29 @@ type Orders struct {
 	Fence   string    // have the server refuse writes
 	Unfence bool      // let it take writes again
 	Look    time.Time // again then, at the latest; zero: when something changes
+}
+
+// Why a server is fenced begins with one of these.
+const (
+	whyReplaced  = "another one is about to be promoted"
+	whyRestarted = "it was restarted"
+	whyDeposed   = "the master is "
+	whyReleased  = "it has no lease: "
+	whyRunOut    = "its lease ran out"
+	whySilent    = "it does not answer"
+)
+
+// FenceReasons are the words that FenceReason says.
+var FenceReasons = []string{"replaced", "restarted", "deposed", "released", "lease-lost", "silent"}
+
+// FenceReason is a word for why a server is fenced, as Orders say it; empty: it is not. Words never change meaning.
+func FenceReason(why string) string {
+	for i, text := range []string{whyReplaced, whyRestarted, whyDeposed, whyReleased, whyRunOut, whySilent} {
+		if strings.HasPrefix(why, text) {
+			return FenceReasons[i]
+		}
+	}
+	return ""
 }
 
 // Guard decides when the Redis beside an agent may take writes. It is plain data, for one goroutine.
@@ -107,9 +130,9 @@ func (g *Guard) Next(p Post) Orders {
 	case p.Server.Addr != p.Master:
 		g.stray(p, &o)
 	case p.Record != nil && p.Record.Phase != Switched && !p.Record.HandOver:
-		g.stop(p, &o, "another one is about to be promoted")
+		g.stop(p, &o, whyReplaced)
 	case p.RunID != "" && p.RunID != last.RunID:
-		g.stop(p, &o, "it was restarted, and the agents have not agreed yet that it is still the master")
+		g.stop(p, &o, whyRestarted+", and the agents have not agreed yet that it is still the master")
 	default:
 		g.hold(p, &o)
 	}
@@ -190,9 +213,9 @@ func (g *Guard) down(p Post, o *Orders) {
 		return
 	}
 	if p.Server.Addr == p.Master && g.released == "" {
-		o.Fence = "it does not answer"
+		o.Fence = whySilent
 	}
-	g.letGo(o, "it does not answer, and is fenced when it does")
+	g.letGo(o, whySilent+", and is fenced when it does")
 }
 
 // stray: another one is the master. A process that was promoted just now may be ahead of what this agent knows.
@@ -223,7 +246,7 @@ func (g *Guard) stray(p Post, o *Orders) {
 		o.Confirm, o.Look = true, earlier(o.Look, p.Now.Add(left))
 		return
 	}
-	g.stop(p, o, fmt.Sprintf("the master is %s", p.Master))
+	g.stop(p, o, whyDeposed+string(p.Master))
 }
 
 // hold: it is the master, perhaps one that is handed over: the leader holds its writers and fences it, and who has asked to replace it must be
@@ -281,7 +304,7 @@ func (g *Guard) prove(p Post, o *Orders) {
 // policy: it is the master as far as this agent knows, and has no lease.
 func (g *Guard) policy(p Post, o *Orders) {
 	if g.released != "" {
-		o.Fence = g.fence(p, "it has no lease: "+g.released)
+		o.Fence = g.fence(p, whyReleased+g.released)
 		return
 	}
 	g.prove(p, o)
@@ -292,9 +315,9 @@ func (g *Guard) policy(p Post, o *Orders) {
 		o.Unfence = g.fenced(p) && g.office(p) && (g.mine || p.Now.Sub(g.fencedAt) > handedOver)
 	case g.young(p) && !g.fenced(p):
 	case p.Settings.LeaseLoss == config.LeaseReplicas:
-		o.Fence = g.fence(p, "its lease ran out, and not all its replicas prove that they follow it")
+		o.Fence = g.fence(p, whyRunOut+", and not all its replicas prove that they follow it")
 	default:
-		o.Fence = g.fence(p, "its lease ran out")
+		o.Fence = g.fence(p, whyRunOut)
 	}
 }
 

@@ -150,6 +150,9 @@ func TestGuard(t *testing.T) {
 			if text := fmt.Sprint(got); text != c.want && !(strings.Contains(c.want, "fence: ") && strings.HasPrefix(text, c.want)) { // of a reason, the beginning will do
 				t.Errorf("orders %q, want %q", text, c.want)
 			}
+			if (got.Fence != "") != (FenceReason(got.Fence) != "") {
+				t.Errorf("the reason of %q is %q", got.Fence, FenceReason(got.Fence))
+			}
 			if !got.Look.After(c.posts[len(c.posts)-1].Now) {
 				t.Errorf("looks again at %v, which is past", got.Look)
 			}

@@ -72,6 +72,16 @@ func (l *Lease) Answered(number uint64, agent string, voters []string, span time
 	}
 }
 
+// Sent is when a round was begun that may still extend the lease; ok is false if there is none of that number.
+func (l *Lease) Sent(number uint64) (at time.Time, ok bool) {
+	for _, r := range l.rounds {
+		if r.number == number {
+			return r.sent, true
+		}
+	}
+	return time.Time{}, false
+}
+
 // Held says whether nobody can have been promoted up to now.
 func (l *Lease) Held(now time.Time) bool { return now.Before(l.until) }
 

@@ -38,6 +38,7 @@ type Agent struct {
 	redis    failover.Redis
 	names    *monitor.Names
 	asking   chan struct{}                     // holds one element for each client that waits for a name to be resolved
+	port     atomic.Pointer[resp.Server]       // nil: it is not open yet
 	volume   *volume                           // of the log
 	crew     func(consensus.Term) failover.Env // what the runners of a term work with
 
@@ -100,7 +101,7 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 	a.diary = newDiary()
 	a.judgement.Store(&judgement{})
 	a.status.Store(&consensus.Status{})
-	a.metrics = metrics.New(a)
+	a.metrics = metrics.New(a, version)
 	a.herald = &herald{
 		log: log, cluster: cfg.Cluster, self: cfg.Agent.ID, machine: a.machine, metrics: a.metrics,
 		queue: make(chan saying, heraldQueue), down: map[config.Addr]bool{}, problems: map[string]string{},
@@ -231,7 +232,7 @@ func (a *Agent) join() error {
 	node.Core.HeartbeatInterval = a.cfg.Agent.ElectionTimeout / 6
 	node.Core.Veto = a.veto
 	sessions := session.NewMachine(a.machine)
-	node.Disk, node.Recovered, node.StateMachine = log, recovered, sessions
+	node.Disk, node.Recovered, node.StateMachine = timed{log, a.metrics}, recovered, sessions
 	node.Connect, node.Observe, node.OnGossip = a.connect, a.observe, a.onGossip
 	node.Appended = a.ledger.appended
 	a.ledger.appended(recovered.Entries)
@@ -291,6 +292,7 @@ func (a *Agent) open() (doors, error) {
 	if err != nil {
 		return d, err
 	}
+	a.port.Store(d.sentinel)
 	a.herald.door = func(m ...resp.Message) { d.sentinel.Publish(m...) }
 	if a.cfg.Listen.HTTP != "" {
 		d.http, err = api.Listen(api.Config{
@@ -333,6 +335,8 @@ func (a *Agent) observe(e consensus.Event) {
 		if e.Kind == consensus.EventDisconnected {
 			a.offer(func(j *judge) { j.agenda.released(e.Peer) })
 		}
+	case consensus.EventLeader:
+		a.metrics.Leader()
 	case consensus.EventVoted:
 		if r := electedFor(e.Reason); e.Peer != consensus.ServerID(a.cfg.Agent.ID) {
 			now := a.now()

@@ -167,9 +167,11 @@ func (a *Agent) elect(ctx context.Context, r reason) (consensus.Term, error) {
 	asked := a.now()
 	term, err := a.node.Campaign(ctx, r.encode())
 	if err != nil {
+		a.metrics.Election(string(r.purpose), false)
 		a.herald.defeated(r, err)
 		return 0, fmt.Errorf("stand for election: %w", err)
 	}
+	a.metrics.Election(string(r.purpose), true)
 	a.victory.Store(&victory{term: term, asked: asked, reason: r})
 	a.poke()
 	return term, nil

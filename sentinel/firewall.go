@@ -37,6 +37,8 @@ func (a *Agent) saw(e monitor.Event) {
 		a.sidecar.offer(func(*sidecar) {}) // have it look
 	}
 	switch e.Kind {
+	case monitor.StallBegun:
+		a.metrics.Stalled()
 	case monitor.MasterLost, monitor.MasterRefuses, monitor.ServerReboot:
 		a.shield(e)
 		a.recall(e)

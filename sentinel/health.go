@@ -3,6 +3,7 @@ package sentinel
 import (
 	"time"
 
+	"picket/consensus"
 	"picket/sentinel/metrics"
 )
 
@@ -15,13 +16,40 @@ func (a *Agent) Alive() bool { return a.now().Sub(a.judgement.Load().at) < stuck
 // Counters are for the metrics.
 func (a *Agent) Counters() metrics.Counters {
 	c := metrics.Counters{
-		MessagesDropped: a.transport.Dropped(), EventsDropped: a.herald.dropped.Load(), Backlog: map[string]int{},
+		MessagesDropped: a.transport.Dropped(), EventsDropped: a.herald.dropped.Load(), Webhooks: map[string]metrics.Webhook{},
+	}
+	if port := a.port.Load(); port != nil {
+		c.Sentinel = metrics.Port(port.Traffic())
+	}
+	for _, script := range a.scripts.Pending() {
+		c.Scripts++
+		if script.Running {
+			c.ScriptsRunning++
+		}
 	}
 	s := a.machine.State()
 	for _, w := range a.cfg.Webhooks {
 		if told, known := s.Cursor(w.Name); known {
-			c.Backlog[w.Name] = len(s.After(told, len(s.Events)))
+			waiting := metrics.Webhook{}
+			if behind := s.After(told, len(s.Events)); len(behind) > 0 {
+				waiting = metrics.Webhook{Backlog: len(behind), Oldest: time.Unix(0, behind[0].At)}
+			}
+			c.Webhooks[w.Name] = waiting
 		}
 	}
 	return c
+}
+
+// timed measures how long it takes until what goes into the log is durable: proposals wait for that.
+type timed struct {
+	consensus.Disk
+	metrics *metrics.Metrics
+}
+
+// Save implements consensus.Disk.
+func (t timed) Save(hs *consensus.HardState, entries []consensus.Entry) error {
+	began := time.Now()
+	err := t.Disk.Save(hs, entries)
+	t.metrics.Appended(time.Since(began))
+	return err
 }

@@ -51,7 +51,9 @@ type saying struct {
 }
 
 // tally counts what the herald tells.
-type tally interface{ Committed(state.Event) }
+type tally interface {
+	Committed(state.Event, *failover.Record)
+}
 
 // heraldQueue bounds what waits to be told: a burst of some hundred servers going down at once.
 const heraldQueue = 4096
@@ -149,7 +151,7 @@ func (h *herald) event(e state.Event) {
 		line = line.Str(o.Name, o.Value)
 	}
 	line.Msg(string(e.Type))
-	h.metrics.Committed(e)
+	h.metrics.Committed(e, h.machine.State().Record(e))
 	h.publishCommitted(e)
 }
 

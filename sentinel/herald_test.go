@@ -30,7 +30,9 @@ type listener struct {
 	programs  []string // that were to be run
 }
 
-func (l *listener) Committed(e state.Event) { l.counted = append(l.counted, e.Type) }
+func (l *listener) Committed(e state.Event, _ *failover.Record) {
+	l.counted = append(l.counted, e.Type)
+}
 
 func newListener() (*listener, *herald) {
 	l := &listener{}

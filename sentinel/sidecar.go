@@ -206,7 +206,18 @@ func (s *sidecar) count(from string, n note) {
 	for i, id := range voters {
 		ids[i] = string(id)
 	}
-	s.guard.Lease().Answered(n.Round, from, ids, n.Span)
+	lease := s.guard.Lease()
+	sent, open := lease.Sent(n.Round)
+	until := lease.Until()
+	lease.Answered(n.Round, from, ids, n.Span)
+	if took := s.a.now().Sub(sent); open {
+		if from != s.a.cfg.Agent.ID {
+			s.a.metrics.Promised(from, took)
+		}
+		if lease.Until() != until {
+			s.a.metrics.Renewed(took)
+		}
+	}
 }
 
 // release tells everybody that nobody need wait for the lease.

@@ -72,8 +72,7 @@ func serverHead(p *picture.Picture, m *picture.Master, s *picture.Server) head {
 	w := &s.Watch
 	h := head{
 		addr: s.Shown(), runID: s.RunID, owners: 1, down: s.Down, downFor: p.At.Sub(w.Since),
-		// A server that never answered has kept us waiting since it is watched.
-		lastOK: p.At.Sub(cmp.Or(w.LastOK, w.Since)), lastReply: p.At.Sub(cmp.Or(w.LastReply, w.Since)),
+		lastOK: s.Silence(p.At), lastReply: p.At.Sub(cmp.Or(w.LastReply, w.Since)),
 		downAfter: cmp.Or(w.DownAfter, m.Settings.DownAfter),
 	}
 	if !w.PingSent.IsZero() {

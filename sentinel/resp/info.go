@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"picket/sentinel/picture"
 )
 
 // sections of INFO, in their order.
@@ -180,18 +178,8 @@ func (s *Server) infoSentinel(b *strings.Builder) {
 	for i := range p.Masters {
 		m := &p.Masters[i]
 		infoLine(b, fmt.Sprintf("master%d", i), fmt.Sprintf("name=%s,status=%s,address=%s:%d,slaves=%d,sentinels=%d",
-			m.Name, status(m), m.Server.Shown().Host(), m.Server.Shown().Port(), len(m.Replicas), len(p.Agents)))
+			m.Name, m.Status(), m.Server.Shown().Host(), m.Server.Shown().Port(), len(m.Replicas), len(p.Agents)))
 	}
-}
-
-func status(m *picture.Master) string {
-	switch {
-	case m.ODown:
-		return "odown"
-	case m.Server.Down:
-		return "sdown"
-	}
-	return "ok"
 }
 
 func role(_ context.Context, c *client, _ []string) {

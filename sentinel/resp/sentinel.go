@@ -3,7 +3,6 @@ package resp
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +81,7 @@ func showReplicas(_ context.Context, c *client, args []string) {
 	if !ok {
 		return
 	}
-	listed := slices.DeleteFunc(slices.Clone(m.Replicas), func(r picture.Server) bool { return r.Last != nil && r.Last.Unlisted })
+	listed := slices.DeleteFunc(slices.Clone(m.Replicas), func(r picture.Server) bool { return r.Unlisted() })
 	c.reply.array(len(listed))
 	for i := range listed {
 		c.reply.fields(replicaFields(&p, m, &listed[i]))
@@ -148,27 +147,12 @@ func ckquorum(_ context.Context, c *client, args []string) {
 	if !ok {
 		return
 	}
-	usable := 0
-	for _, a := range p.Agents {
-		if a.Self || a.Up {
-			usable++
-		}
-	}
-	problem := ""
-	if usable < m.Quorum {
-		problem = "Not enough available Sentinels to reach the specified quorum for this master"
-	}
-	if usable < len(p.Agents)/2+1 {
-		if problem != "" {
-			problem += ". "
-		}
-		problem += "Not enough available Sentinels to reach the majority and authorize a failover"
-	}
-	if problem != "" {
-		c.reply.error(fmt.Sprintf("NOQUORUM %d usable Sentinels. %s", usable, problem))
+	text, enough := p.CheckQuorum(m)
+	if !enough {
+		c.reply.error(text)
 		return
 	}
-	c.reply.simple(fmt.Sprintf("OK %d usable Sentinels. Quorum and failover authorization can be reached", usable))
+	c.reply.simple(text)
 }
 
 // handOver takes a while. Only its own connection waits. A hand-over that loses nothing is what COORDINATED asks for in Valkey: it is the only kind

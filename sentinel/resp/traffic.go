@@ -14,6 +14,21 @@ type traffic struct {
 	commands, input, output    meter
 }
 
+// Traffic is what goes on at a server's ports.
+type Traffic struct {
+	Open                                 int   // connections
+	Accepted, Rejected, Commands, Errors int64 // since the start
+}
+
+// Traffic is that of this server.
+func (s *Server) Traffic() Traffic {
+	s.mu.Lock()
+	open := len(s.clients)
+	s.mu.Unlock()
+	t := &s.traffic
+	return Traffic{Open: open, Accepted: t.accepted.Load(), Rejected: t.rejected.Load(), Commands: t.commands.total(), Errors: t.errors.Load()}
+}
+
 func (t *traffic) wrote(bytes int) {
 	t.writes.Add(1)
 	t.output.count(int64(bytes))

@@ -23,6 +23,26 @@ func (s *State) Recall(m *Master, at int64) *failover.Record {
 	return nil
 }
 
+// Record gives the failover that an event belongs to, as it is now; nil: none, or it is forgotten.
+func (s *State) Record(e Event) *failover.Record {
+	if e.Data.Failover == 0 {
+		return nil
+	}
+	if m := s.Master(e.Master); m != nil {
+		for _, r := range []*failover.Record{m.Failover, m.Last} {
+			if r != nil && r.ID == e.Data.Failover {
+				return r
+			}
+		}
+	}
+	for i, begun := range s.Events {
+		if begun.Type == FailoverBegun && begun.ID == e.Data.Failover {
+			return retold(s.Events[i:])
+		}
+	}
+	return nil
+}
+
 // retold makes a record from the events of a failover; the first one is its begin.
 func retold(events []Event) *failover.Record {
 	begun := events[0]
