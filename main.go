@@ -103,7 +103,7 @@ func configCommand() *cobra.Command {
 		_, err := cmd.OutOrStdout().Write(config.Example())
 		return err
 	}
-	cmd.AddCommand(checkCommand(), example)
+	cmd.AddCommand(checkCommand(), example, importCommand())
 	return cmd
 }
 

@@ -39,6 +39,9 @@ type builder struct {
 	users    []string
 	channels bool // users may use all of them unless their line says otherwise
 	tls      transport
+	myID     string
+	notices  []config.Problem // the warnings, and, where the file is imported, what is told besides
+	imported bool             // it becomes a file of Picket's: what has no counterpart is told, not refused
 }
 
 // master is one that is watched.
@@ -47,12 +50,14 @@ type master struct {
 	tree    map[string]any
 	renames map[string]bool // in upper case
 	at      config.Place
+	epoch   uint64
 }
 
 // peer is another Sentinel.
 type peer struct {
 	host string
 	port int
+	id   string // its run id; empty: not known
 }
 
 // name is what its problems are called after that have no line.
@@ -68,8 +73,17 @@ func (s Source) name() string {
 
 // Read reads all that a source names, and says everything that is wrong with it: then the error is a *config.Error.
 func Read(s Source) (*Conf, error) {
+	b := build(s, false)
+	if len(b.problems) > 0 {
+		return nil, &config.Error{Problems: b.problems}
+	}
+	return &b.conf, nil
+}
+
+// build reads a source.
+func build(s Source, imported bool) *builder {
 	r := read(s)
-	b := &builder{problems: r.problems, dir: r.dir, conf: Conf{Standard: true, Syslog: Syslog{Ident: "redis", Facility: "local0"}, Layer: config.Layer{
+	b := &builder{imported: imported, problems: r.problems, dir: r.dir, conf: Conf{Standard: true, Syslog: Syslog{Ident: "redis", Facility: "local0"}, Layer: config.Layer{
 		File: s.name(), Over: map[string]any{}, Under: map[string]any{}, Places: map[string]config.Place{}, Remedies: map[string]string{},
 		Master: map[string]any{"down-after": defaultDownAfter.String(), "failover-timeout": defaultFailoverTimeout.String()},
 	}}}
@@ -90,11 +104,14 @@ func Read(s Source) (*Conf, error) {
 	case r.included:
 		b.conf.Layer.Fixed = "files that it includes hold lines of Sentinel's, which would be doubled"
 	}
-	if len(b.problems) > 0 {
-		slices.SortStableFunc(b.problems, func(p, q config.Problem) int { return cmp.Or(cmp.Compare(p.File, q.File), cmp.Compare(p.Line, q.Line)) })
-		return nil, &config.Error{Problems: b.problems}
-	}
-	return &b.conf, nil
+	slices.SortStableFunc(b.problems, inOrder)
+	slices.SortStableFunc(b.notices, inOrder)
+	return b
+}
+
+// inOrder is the order of the lines.
+func inOrder(p, q config.Problem) int {
+	return cmp.Or(cmp.Compare(p.File, q.File), cmp.Compare(p.Line, q.Line))
 }
 
 // passOf orders directives as Sentinel does: masters are known before what is said of them, wherever that stands.
@@ -124,11 +141,17 @@ func (b *builder) take(d directive) {
 	case rule.fate != applied && !slices.ContainsFunc(d.args(), func(w string) bool { return w != "" }): // it says: none
 	case rule.fate == refused:
 		message, remedy, _ := strings.Cut(noteOf(rule), "; ")
+		if b.imported {
+			b.notice(d, "is left away: "+message, remedy)
+			return
+		}
 		b.refuse(d, "", message, remedy)
 	case rule.fate == warned:
 		b.warn(d, "has no effect: "+noteOf(rule))
 	case rule.apply != nil:
 		rule.apply(b, d)
+	case b.imported && rule.note != "":
+		b.notice(d, "needs no counterpart: "+noteOf(rule), "")
 	}
 }
 
@@ -176,8 +199,16 @@ func (b *builder) refuse(d directive, value, message, remedy string) {
 
 // warn notes that a directive has no effect, or another one than with Sentinel.
 func (b *builder) warn(d directive, text string) {
-	p := config.Problem{File: d.place.File, Line: d.place.Line, Key: d.name(), Message: text}
+	text, remedy, _ := strings.Cut(text, "; ")
+	p := b.notice(d, text, remedy)
 	b.conf.Layer.Warnings = append(b.conf.Layer.Warnings, p.String())
+}
+
+// notice notes what is worth to be told of a directive.
+func (b *builder) notice(d directive, text, remedy string) config.Problem {
+	p := config.Problem{File: d.place.File, Line: d.place.Line, Key: d.name(), Message: text, Remedy: remedy}
+	b.notices = append(b.notices, p)
+	return p
 }
 
 // set gives a key of the configuration a value; a later one wins.

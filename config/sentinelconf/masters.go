@@ -155,8 +155,22 @@ func (b *builder) knownReplica(d directive) {
 // knownSentinel is a hint of which agents there may be.
 func (b *builder) knownSentinel(d directive) {
 	port, ok := b.portNumber(d, d.args()[2])
-	if p := (peer{d.args()[1], port}); b.of(d) != nil && ok && !slices.Contains(b.peers, p) {
+	p := peer{host: d.args()[1], port: port}
+	if len(d.args()) > 3 {
+		p.id = d.args()[3]
+	}
+	if b.of(d) != nil && ok && !slices.ContainsFunc(b.peers, func(known peer) bool { return known.host == p.host && known.port == p.port }) {
 		b.peers = append(b.peers, p)
+	}
+}
+
+// ownID is by which the other Sentinels' files name this one.
+func (b *builder) ownID(d directive) { b.myID = d.args()[0] }
+
+// configEpoch tells which of several files knows the master best.
+func (b *builder) configEpoch(d directive) {
+	if m := b.master(d.args()[0]); m != nil {
+		m.epoch, _ = strconv.ParseUint(d.args()[1], 10, 64) // what is none says nothing
 	}
 }
 

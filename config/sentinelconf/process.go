@@ -13,6 +13,10 @@ import (
 // Sentinel says /tmp.
 func (b *builder) workingDir(d directive) {
 	b.conf.Dir = b.dir
+	if b.imported {
+		b.notice(d, "is where Sentinel kept its own files: what the agent must remember is in agent.data-dir", "")
+		return
+	}
 	if b.dir == "/tmp" {
 		b.warn(d, b.dir+" is emptied when the system starts, so what the agent must remember is in data-dir, "+config.Default().Agent.DataDir)
 		return
@@ -20,10 +24,18 @@ func (b *builder) workingDir(d directive) {
 	put(b.conf.Layer.Under, "agent.data-dir", filepath.Join(b.dir, "picket"))
 }
 
+// unlike notes what a file of Picket's can't say.
+func (b *builder) unlike(d directive, text, remedy string) {
+	if b.imported {
+		b.notice(d, "has no counterpart: "+text, remedy)
+	}
+}
+
 func (b *builder) logfile(d directive) {
 	b.conf.LogFile = ""
 	if path := d.args()[0]; path != "" {
 		b.conf.LogFile = b.path(path)
+		b.unlike(d, "the agent logs to its standard error, which systemd and containers keep", "journalctl -u picket shows it")
 	}
 	b.conf.Standard = b.conf.LogFile == ""
 }
@@ -32,6 +44,7 @@ func (b *builder) pidfile(d directive) {
 	b.conf.PIDFile = ""
 	if path := d.args()[0]; path != "" {
 		b.conf.PIDFile = b.path(path)
+		b.unlike(d, "the agent writes no such file", "systemctl show -p MainPID picket tells the id")
 	}
 }
 
@@ -47,6 +60,9 @@ func (b *builder) loglevel(d directive) {
 func (b *builder) syslogEnabled(d directive) {
 	if yes, ok := b.yes(d); ok {
 		b.conf.Syslog.Enabled = yes
+		if yes {
+			b.unlike(d, "the agent logs to its standard error", "systemd's journal hands that on to a syslog daemon")
+		}
 	}
 }
 

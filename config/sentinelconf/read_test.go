@@ -107,7 +107,7 @@ func TestRead_TellsWhichLineToAdd(t *testing.T) {
 
 // TestPeersLine_OneHost gives each agent of a host a port of its own.
 func TestPeersLine_OneHost(t *testing.T) {
-	b := &builder{listen: listening{port: 5000}, peers: []peer{{"fd00::1", 5001}, {"fd00::1", 5002}}}
+	b := &builder{listen: listening{port: 5000}, peers: []peer{{host: "fd00::1", port: 5001}, {host: "fd00::1", port: 5002}}}
 	b.conf.Layer.Over = map[string]any{"announce": map[string]any{"host": "fd00::1"}}
 	want := "PICKET_CLUSTER_PEERS=fd00--1-5000=[fd00::1]:15000,fd00--1-5001=[fd00::1]:15001,fd00--1-5002=[fd00::1]:15002"
 	if got := b.peersLine(); got != want {

@@ -22,7 +22,7 @@ func (b *builder) remedies() {
 // peersLine guesses the agents: this Sentinel, and those that it knew. Of those, only the hosts are known: agents talk to each other on a port of
 // their own.
 func (b *builder) peersLine() string {
-	me := peer{"THIS-HOST", cmp.Or(b.listen.port, b.listen.tlsPort)}
+	me := peer{host: "THIS-HOST", port: cmp.Or(b.listen.port, b.listen.tlsPort)}
 	if host, ok := b.announced(); ok {
 		me.host = host
 	} else if name, err := os.Hostname(); err == nil && len(b.peers) > 0 {
@@ -30,7 +30,7 @@ func (b *builder) peersLine() string {
 	}
 	all := append([]peer{me}, b.peers...)
 	if len(b.peers) == 0 {
-		all = append(all, peer{"SECOND-HOST", me.port}, peer{"THIRD-HOST", me.port})
+		all = append(all, peer{host: "SECOND-HOST", port: me.port}, peer{host: "THIRD-HOST", port: me.port})
 	}
 	hosts := map[string]int{}
 	for _, p := range all {

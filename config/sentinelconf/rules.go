@@ -76,10 +76,10 @@ var rules = []rule{
 	{name: "sentinel known-sentinel", least: 3, most: 4, apply: (*builder).knownSentinel},
 
 	{name: "sentinel", most: 0, fate: ignored, note: "it is what --sentinel becomes"},
-	{name: "sentinel config-epoch", least: 2, most: 2, fate: ignored, note: "epochs are those of the agents' elections"},
+	{name: "sentinel config-epoch", least: 2, most: 2, fate: ignored, apply: (*builder).configEpoch, note: "epochs are those of the agents' elections"},
 	{name: "sentinel leader-epoch", least: 2, most: 2, fate: ignored, note: "as config-epoch"},
 	{name: "sentinel current-epoch", least: 1, most: 1, fate: ignored, note: "as config-epoch"},
-	{name: "sentinel myid", least: 1, most: 1, fate: ignored, note: "an agent's id is the same for all masters, and follows from its name"},
+	{name: "sentinel myid", least: 1, most: 1, fate: ignored, apply: (*builder).ownID, note: "an agent's id is the same for all masters, and follows from its name"},
 	{name: "tcp-backlog", least: 1, most: 1, fate: ignored, note: "the longest that the system allows"},
 	{name: "tcp-keepalive", least: 1, most: 1, fate: ignored, note: "connections are kept alive, by probes every 15 s"},
 	{name: "unixsocketperm", least: 1, most: 1, fate: ignored, note: "as unixsocket"},
