@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -137,20 +135,4 @@ func (f logFile) try() error {
 		return fmt.Errorf("open the log file: %w; name one that this user may write, or \"\" for the standard output, with logfile", err)
 	}
 	return nil
-}
-
-// tellSystemd tells what started this process how it is, if that wants to know.
-func tellSystemd(log zerolog.Logger, state string) {
-	path := os.Getenv("NOTIFY_SOCKET")
-	if path == "" {
-		return
-	}
-	conn, err := net.Dial("unixgram", path)
-	if err == nil {
-		_, err = conn.Write([]byte(state))
-		err = errors.Join(err, conn.Close())
-	}
-	if err != nil {
-		log.Warn().Err(err).Str("state", state).Msg("systemd was not told")
-	}
 }

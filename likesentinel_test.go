@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -100,29 +99,6 @@ func TestStartable(t *testing.T) {
 		if err := p.startable([]byte(text)); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
-	}
-}
-
-func TestTellSystemd(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	t.Setenv("NOTIFY_SOCKET", path)
-	tellSystemd(zerolog.Nop(), "READY=1")
-	said := make([]byte, 20)
-	if n, err := socket.Read(said); err != nil || string(said[:n]) != "READY=1" {
-		t.Errorf("got %q, %v", said[:n], err)
-	}
-	var log strings.Builder
-	for _, path := range []string{"", path + "s"} {
-		t.Setenv("NOTIFY_SOCKET", path)
-		tellSystemd(zerolog.New(&log), "READY=1")
-	}
-	if lines := strings.Split(log.String(), "\n"); len(lines) != 2 || !strings.Contains(lines[0], "systemd was not told") {
-		t.Errorf("logged %q", lines)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -53,14 +54,29 @@ func configFlag(cmd *cobra.Command) *string {
 
 const defaultConfig = "/etc/picket/picket.yaml"
 
+// newLogger logs for the process. How much the agent logs is its own affair.
 func newLogger(cfg config.Log, out io.Writer) zerolog.Logger {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00" // a failover is told in milliseconds
 	level, err := zerolog.ParseLevel(cfg.Level)
 	if err != nil {
 		level = zerolog.InfoLevel // the configuration was validated; be loud rather than silent
 	}
-	return zerolog.New(logWriter(cfg, out)).Level(level).With().Timestamp().Logger()
+	return zerolog.New(out).Level(level).With().Timestamp().Logger()
 }
+
+// formatter writes lines in the format that the configuration asks for, which may be another one at any time.
+type formatter struct {
+	out io.Writer
+	now atomic.Pointer[io.Writer]
+}
+
+func (f *formatter) set(cfg config.Log) {
+	w := logWriter(cfg, f.out)
+	f.now.Store(&w)
+}
+
+// Write implements io.Writer.
+func (f *formatter) Write(line []byte) (int, error) { return (*f.now.Load()).Write(line) }
 
 // logWriter writes lines in the format that is asked for.
 func logWriter(cfg config.Log, out io.Writer) io.Writer {

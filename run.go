@@ -8,8 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -44,7 +46,9 @@ type process struct {
 	config  string // the file that warnings are about
 	log     io.Writer
 	syslog  sentinelconf.Syslog
-	pidFile string // empty: none
+	pidFile string                         // empty: none
+	load    func() (*config.Config, error) // reads the configuration again; nil: it can't be
+	files   []string                       // that it is read from
 	// startable says why the agent could not start from another text of its sentinel.conf; nil: there is none.
 	startable func(text []byte) error
 }
@@ -53,10 +57,15 @@ type process struct {
 func load(cmd *cobra.Command, path string, like *likeSentinel, move bool) (*config.Config, process, error) {
 	p := process{config: path, log: cmd.ErrOrStderr()}
 	if !cmd.Flags().Changed(sentinelConfFlag) {
-		cfg, err := config.Load(path, cmd.Flags())
-		if err == nil {
-			err = sentinel.Check(cfg, path)
+		p.files = []string{path}
+		p.load = func() (*config.Config, error) {
+			cfg, err := config.Load(path, cmd.Flags())
+			if err == nil {
+				err = sentinel.Check(cfg, path)
+			}
+			return cfg, err
 		}
+		cfg, err := p.load()
 		return cfg, p, err
 	}
 	source, err := like.source(cmd.InOrStdin())
@@ -79,9 +88,20 @@ func load(cmd *cobra.Command, path string, like *likeSentinel, move bool) (*conf
 		}
 	}
 	cfg, err := around(conf, path, cmd.Flags())
+	if source.Input == nil { // else it can't be read again
+		p.files = slices.DeleteFunc([]string{source.File, path}, func(f string) bool { return f == "" })
+		p.load = func() (*config.Config, error) {
+			conf, err := sentinelconf.Read(source)
+			if err != nil {
+				return nil, err
+			}
+			return around(conf, path, cmd.Flags())
+		}
+	}
 	p.startable = func(text []byte) error {
-		source.Contents = text
-		conf, err := sentinelconf.Read(source)
+		given := source
+		given.Contents = text
+		conf, err := sentinelconf.Read(given)
 		if err == nil {
 			_, err = around(conf, path, cmd.Flags())
 		}
@@ -124,9 +144,11 @@ func run(ctx context.Context, cfg *config.Config, p process) error {
 			return err
 		}
 	}
-	log := newLogger(cfg.Log, p.log)
+	lines := &formatter{out: p.log}
+	lines.set(cfg.Log)
+	log := newLogger(cfg.Log, lines)
 	if p.syslog.Enabled {
-		log = alsoToSyslog(log, logWriter(cfg.Log, p.log), p.syslog)
+		log = alsoToSyslog(log, lines, p.syslog)
 	}
 	for _, warning := range cfg.Warnings() {
 		line := log.Warn()
@@ -136,16 +158,15 @@ func run(ctx context.Context, cfg *config.Config, p process) error {
 		line.Msg(warning)
 	}
 	pid := &pidFile{log: log, path: p.pidFile}
-	ready := func() {
-		pid.write()
-		tellSystemd(log, "READY=1")
-	}
-	agent, err := sentinel.New(cfg, sentinel.Host{Startable: p.startable, Ready: ready}, log, buildVersion())
+	ready := make(chan struct{})
+	agent, err := sentinel.New(cfg, sentinel.Host{Startable: p.startable, Ready: func() { pid.write(); close(ready) }}, log, buildVersion())
 	if err != nil {
 		return err
 	}
 	defer pid.remove()
-	defer context.AfterFunc(ctx, func() { tellSystemd(log, "STOPPING=1") })()
+	minder := newMinder(cfg, p, agent, lines, log)
+	defer minder.start(ready)()
+	defer context.AfterFunc(ctx, func() { minder.tell(daemon.SdNotifyStopping) })()
 	return agent.Run(ctx)
 }
 

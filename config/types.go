@@ -29,7 +29,8 @@ func (a Addr) Port() int {
 	return n
 }
 
-// Config is a whole picket.yaml. Keys in the file are these names in kebab-case.
+// Config is a whole picket.yaml. Keys in the file are these names in kebab-case. What is tagged reload:"yes" counts as soon as the file is read again, with
+// all that is below it; reload:"first" is what counts only until the agents know better; all else counts after a restart: see Renew.
 type Config struct {
 	Cluster  string    // names the group of agents; agents of another cluster are refused
 	Agent    Agent     // this agent
@@ -40,17 +41,17 @@ type Config struct {
 	Mode     string    // active or shadow: whether the agents act, or only say what they would do
 	Sentinel Door      // who may use the Sentinel port
 	PeerTLS  TLS       // between agents; off when empty
-	Masters  []Master  // what is watched
+	Masters  []Master  `reload:"yes"` // what is watched
 	Webhooks []Webhook // where failover events go
-	OnStop   string    // nothing or switchover: what an agent does for the master beside it before it stops
-	Fence    Fence     // what to do to the local Redis when it must stop taking writes and can't be told so
-	Scripts  Scripts   // what clients of the Sentinel port may do to the masters' scripts
-	Salvage  Salvage   // what former masters had written and nobody else has
-	Log      Log
+	OnStop   string    `reload:"yes"` // nothing or switchover: what an agent does for the master beside it before it stops
+	Fence    Fence     `reload:"yes"` // what to do to the local Redis when it must stop taking writes and can't be told so
+	Scripts  Scripts   `reload:"yes"` // what clients of the Sentinel port may do to the masters' scripts
+	Salvage  Salvage   `reload:"yes"` // what former masters had written and nobody else has
+	Log      Log       `reload:"yes"`
 	// ConfigRewrite is none or sentinel: whether a sentinel.conf, where there is one, is kept as Redis Sentinel keeps it.
 	ConfigRewrite string
 
-	ResolveHostnames bool // servers may be known by host names; off: by IP addresses only, as for Redis Sentinel
+	ResolveHostnames bool `reload:"yes"` // servers may be known by host names; off: by IP addresses only, as for Redis Sentinel
 
 	warnings     []string // what Load noticed
 	file         string   // see File
@@ -84,7 +85,7 @@ type Listen struct {
 	Sentinel    Addr     // default 0.0.0.0:26379
 	SentinelTLS Addr     // default none
 	Also        []string // more hosts, on which clients are listened for as on Sentinel's; one that begins with a dash may be missing here
-	MaxClients  int      // of the Sentinel port, at a time
+	MaxClients  int      `reload:"yes"` // of the Sentinel port, at a time
 	Peers       Addr     // default 0.0.0.0:26380
 	HTTP        Addr     // default 127.0.0.1:26381
 }
@@ -101,14 +102,14 @@ func (l Listen) SentinelPort() int {
 type Announce struct {
 	Host         string // default: the host of this agent's address in Agents
 	SentinelPort int    // default: that of Listen
-	Hostnames    bool   // whether servers and agents that are known by names are told by them, or by their IP addresses
+	Hostnames    bool   `reload:"yes"` // whether servers and agents that are known by names are told by them, or by their IP addresses
 }
 
 // Door guards the Sentinel port.
 type Door struct {
-	Password     Secret // of the default user
-	PasswordFile string
-	Users        []Secret // each the rest of a line of a file of Redis's ACL users: "alice on >secret +@all"
+	Password     Secret   `reload:"yes"` // of the default user
+	PasswordFile string   `reload:"yes"`
+	Users        []Secret `reload:"yes"` // each the rest of a line of a file of Redis's ACL users: "alice on >secret +@all"
 	ACLFile      string   // such a file, with all users, that ACL LOAD and ACL SAVE work on; empty: none
 	TLS          DoorTLS
 }
@@ -138,8 +139,8 @@ type TLS struct {
 // Master is one watched master and its replicas.
 type Master struct {
 	Name            string
-	Address         Addr          // at the first start; afterwards the replicated state knows better
-	KnownReplicas   []Addr        // at the first start, while the master can't be asked for them
+	Address         Addr          `reload:"first"` // at the first start; afterwards the replicated state knows better
+	KnownReplicas   []Addr        `reload:"first"` // at the first start, while the master can't be asked for them
 	Quorum          int           // agents that must find it down
 	DownAfter       time.Duration // without a valid answer for so long it is down
 	CrashGrace      time.Duration // connections refused for so long it is down, long before DownAfter
@@ -230,7 +231,7 @@ type Scripts struct {
 // Webhook is one receiver of failover events.
 type Webhook struct {
 	Name       string // unique; its delivery position is kept under this name
-	URL        string
+	URL        string `show:"no"` // it may hold a token
 	Secret     Secret // whsec_… (Standard Webhooks)
 	SecretFile string
 	Events     []string // types or prefixes ("failover.*"); empty: all

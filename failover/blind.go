@@ -19,7 +19,7 @@ import (
 // connection must do that was made before, by an action that reads.
 func (s *servers) blindFence(ctx context.Context, master string, a Action) error {
 	is := fenceSettings{max(0, a.Fence), fenceMaxLag}
-	m := s.settings(master)
+	m := s.cfg.Settings(master)
 	switch c, err := s.client(master, a.Server); {
 	case err != nil:
 		return err
@@ -27,7 +27,7 @@ func (s *servers) blindFence(ctx context.Context, master string, a Action) error
 		_, err = commandAndInfo(ctx, c, a.Server, command("CONFIG", "SET", minReplicas, strconv.FormatInt(is.fenced().replicas, 10)))
 		return err
 	}
-	dial := s.dial
+	dial := s.cfg.Dial
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"picket/config"
+	"picket/config/certs"
 	"picket/monitor"
 )
 
@@ -45,10 +46,7 @@ type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // servers is Redis over go-redis: one small client for each server, kept for the next time.
 type servers struct {
-	settings func(master string) *config.Master
-	names    *monitor.Names
-	dial     Dial
-	now      func() time.Time
+	cfg RedisConfig
 
 	mu      sync.Mutex
 	clients map[clientKey]client
@@ -67,19 +65,25 @@ type client struct {
 	ips      []netip.Addr // of the server; none: not known then
 }
 
-// NewRedis talks to the servers of masters, with the credentials of their settings, which are nil for a master that is not known. names may be nil: each
-// address means another server; and so may dial: over the machine's network. What is seen is dated by now.
-func NewRedis(settings func(master string) *config.Master, names *monitor.Names, dial Dial, now func() time.Time) Redis {
-	return &servers{settings: settings, names: names, dial: dial, now: now, clients: map[clientKey]client{}}
+// RedisConfig says how servers are reached.
+type RedisConfig struct {
+	Settings func(master string) *config.Master // its credentials are used; nil for a master that is not known
+	Names    *monitor.Names                     // nil: each address means another server
+	Certs    *certs.Store                       // of TLS; may be nil
+	Dial     Dial                               // nil: over the machine's network
+	Now      func() time.Time                   // what is seen is dated by it
 }
+
+// NewRedis talks to the servers of masters.
+func NewRedis(cfg RedisConfig) Redis { return &servers{cfg: cfg, clients: map[clientKey]client{}} }
 
 func (s *servers) client(master string, server config.Addr) (*redis.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := clientKey{master, server}
-	settings := s.settings(master)
+	settings := s.cfg.Settings(master)
 	known, found := s.clients[key]
-	ips := s.names.IPs(server.Host())
+	ips := s.cfg.Names.IPs(server.Host())
 	if found && known.settings == settings && !moved(known.ips, ips) {
 		return known.Client, nil
 	}
@@ -90,11 +94,11 @@ func (s *servers) client(master string, server config.Addr) (*redis.Client, erro
 	if settings == nil {
 		return nil, fmt.Errorf("no master %q is known to this agent", master)
 	}
-	opts, err := monitor.RedisOptions(settings, server)
+	opts, err := monitor.RedisOptions(settings, server, s.cfg.Certs)
 	if err != nil {
 		return nil, err
 	}
-	opts.Dialer = s.dial
+	opts.Dialer = s.cfg.Dial
 	opts.PoolSize = 2
 	opts.ClientName = "picket-failover"
 	opts.DialTimeout = time.Second
@@ -218,8 +222,8 @@ func (s *servers) once(ctx context.Context, master string, a Action) (*monitor.O
 		return nil, remark, fmt.Errorf("%s %s: %w", a.Kind, a.Server, err)
 	}
 	if o != nil {
-		o.At = s.now()
-		s.names.Name(o)
+		o.At = s.cfg.Now()
+		s.cfg.Names.Name(o)
 	}
 	return o, remark, nil
 }
@@ -381,7 +385,7 @@ func (s *servers) listed(ctx context.Context, c *redis.Client, a Action) config.
 		return ""
 	}
 	for _, r := range o.Replicas {
-		if r.Server != a.Master && s.names.Known(r.Server) == a.Master {
+		if r.Server != a.Master && s.cfg.Names.Known(r.Server) == a.Master {
 			return r.Server
 		}
 	}

@@ -33,7 +33,7 @@ func newServers(t *testing.T) (*lab.Redis, failover.Redis, *redis.Client) {
 		t.Fatal(err)
 	}
 	m := config.DefaultMaster()
-	servers := failover.NewRedis(func(string) *config.Master { return &m }, nil, nil, time.Now)
+	servers := failover.NewRedis(failover.RedisConfig{Settings: func(string) *config.Master { return &m }, Now: time.Now})
 	t.Cleanup(func() { _ = servers.Close() })
 	client := redis.NewClient(&redis.Options{Addr: string(r.Addr)})
 	t.Cleanup(func() { _ = client.Close() })
@@ -190,7 +190,7 @@ func TestFence_IsFoundByAServerThatWakesUp(t *testing.T) {
 	m := config.DefaultMaster()
 	m.Username, m.Password = "guard", "secret"
 	m.RenameCommands = []config.Rename{{Command: "other", As: "another"}}
-	servers := failover.NewRedis(func(string) *config.Master { return &m }, nil, nil, time.Now)
+	servers := failover.NewRedis(failover.RedisConfig{Settings: func(string) *config.Master { return &m }, Now: time.Now})
 	t.Cleanup(func() { _ = servers.Close() })
 	if err := client.Do(t.Context(), "ACL", "SETUSER", "guard", "on", ">secret", "+@all").Err(); err != nil {
 		t.Fatal(err)
@@ -307,10 +307,10 @@ func TestDo_TriesConnectionsUntilOneIsWhole(t *testing.T) {
 	r, _, _ := newServers(t)
 	var broken atomic.Int32
 	m := config.DefaultMaster()
-	servers := failover.NewRedis(func(string) *config.Master { return &m }, nil, func(ctx context.Context, network, addr string) (net.Conn, error) {
+	servers := failover.NewRedis(failover.RedisConfig{Settings: func(string) *config.Master { return &m }, Now: time.Now, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 		return &breaking{conn, &broken}, err
-	}, time.Now)
+	}})
 	t.Cleanup(func() { _ = servers.Close() })
 	read := func() error {
 		_, _, err := servers.Do(t.Context(), "m", failover.Action{Kind: failover.Read, Server: r.Addr})
@@ -345,7 +345,7 @@ func TestHandOver_ByTheServersOwnCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := config.DefaultMaster()
-	servers := failover.NewRedis(func(string) *config.Master { return &m }, nil, nil, time.Now)
+	servers := failover.NewRedis(failover.RedisConfig{Settings: func(string) *config.Master { return &m }, Now: time.Now})
 	t.Cleanup(func() { _ = servers.Close() })
 	if err := lab.Await(10*time.Second, "it follows", func(ctx context.Context) error { return target.Follows(ctx, old.Addr) }); err != nil {
 		t.Fatal(err)
@@ -412,7 +412,7 @@ func TestDo_RenamedCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	servers := failover.NewRedis(func(string) *config.Master { return &m }, nil, nil, time.Now)
+	servers := failover.NewRedis(failover.RedisConfig{Settings: func(string) *config.Master { return &m }, Now: time.Now})
 	t.Cleanup(func() { _ = servers.Close() })
 	runID := ""
 	for _, step := range []struct {

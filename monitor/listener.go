@@ -50,7 +50,7 @@ func (l listener) run(ctx context.Context) {
 // session subscribes and takes in what is said, until the connection breaks.
 func (l listener) session(ctx context.Context) (subscribed bool, err error) {
 	p := l.prober
-	opts, err := RedisOptions(p.target.Settings, p.target.Addr)
+	opts, err := RedisOptions(p.target.Settings, p.target.Addr, p.monitor.cfg.Certs)
 	if err != nil {
 		return false, err
 	}

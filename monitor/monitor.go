@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/config/certs"
 )
 
 // Target is one server to watch.
@@ -28,6 +29,8 @@ type Config struct {
 	Now  func() time.Time
 	// Names knows which addresses mean the same server. Nil: each means another one.
 	Names *Names
+	// Certs knows the files of TLS; nil: nobody is told when they make no sense any more.
+	Certs *certs.Store
 	// Share sends this agent's opinions to all peers: on each change, and as a heartbeat.
 	Share func([]Opinion)
 	// Changed says that something a judgement depends on is different: an opinion, an observation that matters.

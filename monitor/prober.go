@@ -150,7 +150,7 @@ func (p *prober) session(ctx context.Context, raw net.Conn) {
 
 // client gives go-redis the connection; a second one is refused.
 func (p *prober) client(conn net.Conn) (*redis.Client, error) {
-	opts, err := RedisOptions(p.target.Settings, p.target.Addr)
+	opts, err := RedisOptions(p.target.Settings, p.target.Addr, p.monitor.cfg.Certs)
 	if err != nil {
 		return nil, err
 	}

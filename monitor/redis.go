@@ -2,11 +2,7 @@ package monitor
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 
@@ -14,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"picket/config"
+	"picket/config/certs"
 )
 
 // go-redis logs failed dials by itself; whoever watches servers that die is told through errors already.
@@ -24,8 +21,8 @@ type silence struct{}
 func (silence) Printf(context.Context, string, ...any) {}
 
 // RedisOptions are the options with which Picket talks to a server of a master's group: credentials and TLS as configured, no
-// retries, no hidden commands. Callers add time-outs.
-func RedisOptions(m *config.Master, addr config.Addr) (*redis.Options, error) {
+// retries, no hidden commands. Callers add time-outs. files may be nil.
+func RedisOptions(m *config.Master, addr config.Addr, files *certs.Store) (*redis.Options, error) {
 	opts := &redis.Options{
 		Addr:                  string(addr),
 		Username:              m.Username,
@@ -40,38 +37,9 @@ func RedisOptions(m *config.Master, addr config.Addr) (*redis.Options, error) {
 			Mode: maintnotifications.ModeDisabled,
 		},
 	}
-	if !m.TLS.Enabled {
-		return opts, nil
-	}
 	var err error
-	opts.TLSConfig, err = tlsConfig(m.TLS, addr.Host())
+	opts.TLSConfig, err = files.Client(m.TLS, addr.Host())
 	return opts, err
-}
-
-// tlsConfig reads the files of one TLS identity.
-func tlsConfig(t config.TLS, host string) (*tls.Config, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if cfg.ServerName == "" {
-		cfg.ServerName = host
-	}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("read the certificate authorities: %w", err)
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM form", t.CA)
-		}
-	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("load the certificate: %w", err)
-		}
-		cfg.Certificates = []tls.Certificate{pair}
-	}
-	return cfg, nil
 }
 
 // watchedConn is a connection whose end is noticed the moment the kernel knows it, not at the next command: one goroutine

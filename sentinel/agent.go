@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"picket/config"
+	"picket/config/certs"
 	"picket/consensus"
 	"picket/consensus/session"
 	"picket/consensus/tcp"
@@ -29,7 +30,8 @@ import (
 
 // Agent is one sidecar: a member of the group that watches all servers and, when it leads, acts.
 type Agent struct {
-	cfg      *config.Config
+	cfg      *config.Config // as it was at the start: what counts only after a restart; for all else see current
+	renewal  renewal
 	host     Host
 	version  string
 	rules    rules       // for the masters
@@ -37,6 +39,7 @@ type Agent struct {
 	beside   beside
 	redis    failover.Redis
 	names    *monitor.Names
+	certs    *certs.Store                      // the files of TLS, for all ports and towards Redis
 	asking   chan struct{}                     // holds one element for each client that waits for a name to be resolved
 	port     atomic.Pointer[resp.Server]       // nil: it is not open yet
 	volume   *volume                           // of the log
@@ -72,6 +75,7 @@ type Agent struct {
 	dismissed chan bool                        // SHUTDOWN was ordered; true: in a hurry
 	workers   sync.WaitGroup                   // what the judge started
 	fresh     bool                             // the log was empty at the start
+	began     time.Time                        // when the configuration was read
 	simulated atomic.Uint32                    // failures, for tests: SENTINEL SIMULATE-FAILURE
 	joined    atomic.Bool                      // there is a node: peers may be connected a little earlier
 }
@@ -81,8 +85,11 @@ const inboxLength = 1024
 
 // New makes an agent; nothing runs, and nothing is opened, before Run.
 func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Agent, error) {
-	volume := newVolume(log.GetLevel())
-	log = log.Level(zerolog.DebugLevel).Hook(volume).With().Str("agent", cfg.Agent.ID).Logger()
+	volume := newVolume(cfg.Log.Level)
+	if log.GetLevel() != zerolog.Disabled { // how much is logged is the volume's affair
+		log = log.Level(zerolog.DebugLevel)
+	}
+	log = log.Hook(volume).With().Str("agent", cfg.Agent.ID).Logger()
 	a := &Agent{
 		volume: volume,
 		cfg:    cfg, host: host.withDefaults(), version: version, identity: identity(cfg, rand.Uint64()),
@@ -91,10 +98,9 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 		settled: make(chan struct{}), electing: make(chan struct{}, 1), dismissed: make(chan bool, 1), dictated: make(chan struct{}, 1),
 		asking: make(chan struct{}, maxAsking),
 	}
-	a.rules = rules{file: map[string]*config.Master{}, known: map[string]setting{}}
-	for i := range cfg.Masters {
-		a.rules.file[cfg.Masters[i].Name] = &cfg.Masters[i]
-	}
+	a.began = a.now()
+	a.rules.known = map[string]setting{}
+	a.rules.take(cfg.Masters)
 	a.beside.located = make(chan struct{}, 1)
 	a.ledger = newLedger(a.now(), cfg.Masters)
 	a.sidecar, a.shields = newSidecar(a), newShields()
@@ -111,17 +117,18 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 	a.names = monitor.NewNames(monitor.NamesConfig{Lookup: a.host.Lookup, Now: a.now, Allowed: a.resolves})
 	dial := a.names.Dial(monitor.Dial(host.watch()))
 	a.herald.told = a.told
-	a.redis = failover.NewRedis(a.named, a.names, failover.Dial(dial), a.now)
+	a.certs = &certs.Store{Tell: a.herald.file}
+	a.redis = failover.NewRedis(failover.RedisConfig{Settings: a.named, Names: a.names, Certs: a.certs, Dial: failover.Dial(dial), Now: a.now})
 	a.keeper = salvage.NewKeeper(salvage.Config{
-		FS: a.host.FS, Dir: SalvageDir(cfg.Agent.DataDir), MaxBytes: int64(cfg.Salvage.MaxBytes), Settings: a.named,
-		Dial: salvage.Dial(dial), Now: a.now,
+		FS: a.host.FS, Dir: SalvageDir(cfg.Agent.DataDir), MaxBytes: func() int64 { return int64(a.current().Salvage.MaxBytes) }, Settings: a.named,
+		Certs: a.certs, Dial: salvage.Dial(dial), Now: a.now,
 	})
 	if a.shadow() {
 		a.redis = failover.ReadOnly(a.redis)
 	}
 	a.crew = func(t consensus.Term) failover.Env { return crew{a, t} }
 	a.monitor = monitor.New(monitor.Config{
-		Self: cfg.Agent.ID, Dial: dial, Now: a.now, Names: a.names, Share: a.share, Changed: a.poke, Observe: a.saw,
+		Self: cfg.Agent.ID, Dial: dial, Now: a.now, Names: a.names, Certs: a.certs, Share: a.share, Changed: a.poke, Observe: a.saw,
 	})
 	var err error
 	a.webhooks, err = a.dispatcher()
@@ -253,7 +260,7 @@ func last(r consensus.Recovered) uint64 {
 }
 
 func (a *Agent) connect(receiver consensus.Receiver) (consensus.Transport, error) {
-	tls, err := peerTLS(a.cfg.PeerTLS)
+	tls, err := peerTLS(a.cfg.PeerTLS, a.certs)
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +288,7 @@ type doors struct {
 
 func (a *Agent) open() (doors, error) {
 	var d doors
-	tls, err := doorTLS(a.cfg)
+	tls, err := doorTLS(a.cfg, a.certs)
 	if err != nil {
 		return d, err
 	}

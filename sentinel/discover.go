@@ -31,7 +31,7 @@ func (a *Agent) discover(ctx context.Context, term consensus.Term) {
 		var group errgroup.Group // one for each command; the term's end ends them
 		group.SetLimit(proposals)
 		agreed := a.machine.State()
-		wanted := slices.Concat(missing(a.cfg, agreed, a.monitor.View(), dropped), gone(agreed, a.node.Status().Members, a.now()), over(agreed, a.now()))
+		wanted := slices.Concat(missing(a.current(), agreed, a.monitor.View(), dropped), gone(agreed, a.node.Status().Members, a.now()), over(agreed, a.now()))
 		wanted = append(wanted, a.processes(ctx, dropped)...)
 		for _, c := range wanted {
 			group.Go(func() error { return a.propose(ctx, term, c) })

@@ -16,7 +16,7 @@ func (a *Agent) Alive() bool { return a.now().Sub(a.judgement.Load().at) < stuck
 // Counters are for the metrics.
 func (a *Agent) Counters() metrics.Counters {
 	c := metrics.Counters{
-		MessagesDropped: a.transport.Dropped(), EventsDropped: a.herald.dropped.Load(), Webhooks: map[string]metrics.Webhook{},
+		MessagesDropped: a.transport.Dropped(), EventsDropped: a.herald.dropped.Load(), Webhooks: map[string]metrics.Webhook{}, Certificates: a.certs.Expiries(),
 	}
 	if port := a.port.Load(); port != nil {
 		c.Sentinel = metrics.Port(port.Traffic())

@@ -498,6 +498,17 @@ var delivered = map[webhook.ReportKind]string{
 	webhook.Disabled: "webhook is gone by its own word; it gets nothing more until this agent starts again",
 }
 
+// file tells of a file of TLS that was replaced.
+func (h *herald) file(file string, err error) {
+	h.tell(func() {
+		if err != nil {
+			h.log.Warn().Str("file", file).Err(err).Msg("a certificate can't be read: what the file said before counts; put it right, no restart is needed")
+			return
+		}
+		h.log.Info().Str("file", file).Msg("a certificate was read again: new connections use it")
+	})
+}
+
 // overtaken says whether something failed only because this agent stopped leading, or stops.
 func overtaken(err error) bool {
 	var notLeader *consensus.NotLeaderError

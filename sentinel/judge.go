@@ -22,6 +22,7 @@ type judge struct {
 	now       judgement
 	watched   *state.State           // whose servers the monitor watches
 	by        *ownValues             // and with which of this agent's own settings
+	file      *config.Config         // and with which of the file's
 	attended  []config.Addr          // and which it looks at closely
 	standing  bool                   // an election that this agent stands in is not decided yet
 	beginning map[string]time.Time   // masters whose failover is being begun: not to be tried again before
@@ -209,8 +210,8 @@ func (j *judge) publish() {
 
 // watch tells the monitor which servers matter, and which matter now.
 func (j *judge) watch(l look) {
-	if own := j.a.rules.own.values.Load(); l.state != j.watched || own != j.by {
-		j.watched, j.by = l.state, own
+	if own := j.a.rules.own.values.Load(); l.state != j.watched || own != j.by || j.a.current() != j.file {
+		j.watched, j.by, j.file = l.state, own, j.a.current()
 		j.a.know(l.state)
 		j.a.monitor.Watch(j.a.targets(l.state))
 		j.tidy(l)

@@ -29,21 +29,34 @@ func levelWord(l zerolog.Level) string {
 
 // volume is how much is logged; it can be changed while the agent runs.
 type volume struct {
-	file zerolog.Level // as the file says
+	file atomic.Int32 // as the file says
 	now  atomic.Int32
 }
 
-func newVolume(file zerolog.Level) *volume {
-	v := &volume{file: file}
+func newVolume(file string) *volume {
+	v := &volume{}
+	v.follow(file)
 	v.set("")
 	return v
 }
+
+// follow notes what the file says. The configuration was validated; be loud rather than silent.
+func (v *volume) follow(file string) {
+	level, err := zerolog.ParseLevel(file)
+	if err != nil || level == zerolog.NoLevel {
+		level = zerolog.InfoLevel
+	}
+	v.file.Store(int32(level))
+}
+
+// level is what the file says.
+func (v *volume) level() zerolog.Level { return zerolog.Level(v.file.Load()) } //nolint:gosec // one of zerolog's few
 
 // set changes it; without a word, back to what the file says.
 func (v *volume) set(word string) {
 	level, known := logLevels[word]
 	if !known {
-		level = v.file
+		level = v.level()
 	}
 	v.now.Store(int32(level))
 }

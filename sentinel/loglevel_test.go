@@ -11,7 +11,7 @@ import (
 // TestVolume: how much is logged can be changed in both directions, and is taken back.
 func TestVolume(t *testing.T) {
 	var out bytes.Buffer
-	v := newVolume(zerolog.InfoLevel)
+	v := newVolume("info")
 	log := zerolog.New(&out).Level(zerolog.DebugLevel).Hook(v)
 	for _, c := range []struct{ word, want string }{
 		{"", "info warn"}, {"debug", "debug info warn"}, {"verbose", "debug info warn"}, {"notice", "info warn"}, {"warning", "warn"}, {"nothing", ""}, {"", "info warn"},

@@ -39,12 +39,12 @@ func (a *Agent) says(parameter string, file bool) bool {
 
 // resolves says whether servers may be known by a name. Its own Redis an agent finds by any.
 func (a *Agent) resolves(host string) bool {
-	return host == a.cfg.Local.Host() || a.says(resolveHostnames, a.cfg.ResolveHostnames)
+	return host == a.cfg.Local.Host() || a.says(resolveHostnames, a.current().ResolveHostnames)
 }
 
 // told is an address as clients are told.
 func (a *Agent) told(addr config.Addr) config.Addr {
-	if addr == "" || a.says(announceHostnames, a.cfg.Announce.Hostnames) {
+	if addr == "" || a.says(announceHostnames, a.current().Announce.Hostnames) {
 		return addr
 	}
 	return a.names.Told(addr)
@@ -71,8 +71,9 @@ func (a *Agent) know(s *state.State) {
 			}
 		}
 	}
-	for i := range a.cfg.Masters {
-		if m := &a.cfg.Masters[i]; unmet(s, m) {
+	file := a.current().Masters
+	for i := range file {
+		if m := &file[i]; unmet(s, m) {
 			masters = append(masters, m.Address)
 		}
 	}

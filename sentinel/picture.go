@@ -47,7 +47,7 @@ func (a *Agent) paint(l look) picture.Picture {
 		Epoch: uint64(l.status.Term), Role: l.status.Role.String(), Leader: string(l.status.Leader), Majority: l.status.Leader != "",
 		Simulated: int(a.simulated.Load()), Shadow: a.shadow(), Listening: failover.Listening(l.view, l.view.Now), Stalled: l.view.Stalled, Commit: uint64(l.status.Commit), Applied: uint64(l.status.Applied),
 		Masters: make([]picture.Master, 0, len(l.masters)), Agents: a.agents(l),
-		Lease:  a.sidecar.lease(),
+		Lease: a.sidecar.lease(), Reload: a.reloaded(),
 		Events: l.state.Events[max(0, len(l.state.Events)-shownEvents):], Pauses: []picture.Pause{},
 	}
 	for _, pause := range l.state.Pauses {
@@ -57,7 +57,7 @@ func (a *Agent) paint(l look) picture.Picture {
 	}
 	masters := l.masters
 	if a.fresh {
-		masters = withFile(masters, l.state, a.cfg.Masters)
+		masters = withFile(masters, l.state, a.current().Masters)
 	}
 	for _, m := range masters {
 		p.Masters = append(p.Masters, a.master(l, m, judged[m.Name]))

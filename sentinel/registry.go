@@ -54,7 +54,7 @@ func (a *Agent) Set(ctx context.Context, master string, options []state.Option) 
 		switch {
 		case !config.OwnOption(o.Name):
 			shared = append(shared, o)
-		case o.Name != config.OptionUser && o.Name != config.OptionPassword && a.cfg.Scripts.DenyReconfig:
+		case o.Name != config.OptionUser && o.Name != config.OptionPassword && a.current().Scripts.DenyReconfig:
 			return &picture.OptionError{Option: o.Name, Value: o.Value, Err: picture.ErrScriptsDenied}
 		default:
 			own[o.Name] = o.Value
@@ -110,8 +110,8 @@ const (
 func (a *Agent) Parameters() map[string]string {
 	p := map[string]string{
 		announceIP: a.cfg.Announce.Host, announcePort: fmt.Sprint(a.cfg.Announce.SentinelPort),
-		resolveHostnames: yesNo(a.cfg.ResolveHostnames), announceHostnames: yesNo(a.cfg.Announce.Hostnames),
-		logLevel: levelWord(a.volume.file),
+		resolveHostnames: yesNo(a.current().ResolveHostnames), announceHostnames: yesNo(a.current().Announce.Hostnames),
+		logLevel: levelWord(a.volume.level()),
 	}
 	for name, value := range a.rules.own.values.Load().Parameters {
 		p[name] = value

@@ -29,7 +29,7 @@ func (a *Agent) keep(ctx context.Context, master string, d failover.Divergence) 
 		return d
 	case m.Diverged != nil && m.Diverged.Same(d) && m.DivergedIn == m.Epoch:
 		return d // an earlier try has seen to it
-	case a.cfg.Salvage.MaxBytes == 0:
+	case a.current().Salvage.MaxBytes == 0:
 		d.Unkept = "salvage.max-bytes is 0"
 		return d
 	}

@@ -318,7 +318,7 @@ func (s *sidecar) end(ctx context.Context, p failover.Post, why string) {
 		return
 	}
 	s.work("end", func() error {
-		err := terminate(ctx, s.a.cfg.Fence, victim{p.Name, s.a.cfg.Local, runID, p.Server.Last.PID, why})
+		err := terminate(ctx, s.a.current().Fence, victim{p.Name, s.a.cfg.Local, runID, p.Server.Last.PID, why})
 		s.a.herald.ended(p.Name, p.Server.Addr, err)
 		if err == nil || errors.Is(err, errNoLastResort) {
 			s.offer(func(s *sidecar) { s.gone = runID })

@@ -90,7 +90,7 @@ const onStopTimeout = 10 * time.Second
 // leave hands the master beside this agent over before both are stopped, as the configuration has it.
 func (a *Agent) leave() {
 	m := a.machine.State().Owner(a.local())
-	if a.cfg.OnStop != config.StopSwitchover || a.cfg.Local == "" || m == nil || m.Addr != a.local() {
+	if a.current().OnStop != config.StopSwitchover || a.cfg.Local == "" || m == nil || m.Addr != a.local() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), onStopTimeout)

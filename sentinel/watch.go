@@ -39,8 +39,9 @@ func (a *Agent) targets(s *state.State) []monitor.Target {
 			targets = append(targets, monitor.Target{Addr: r, Settings: settings})
 		}
 	}
-	for i := range a.cfg.Masters {
-		if m := &a.cfg.Masters[i]; unmet(s, m) {
+	file := a.current().Masters
+	for i := range file {
+		if m := &file[i]; unmet(s, m) {
 			targets = append(targets, monitor.Target{Addr: m.Address, Settings: m, IsMaster: true})
 		}
 	}

@@ -41,7 +41,7 @@ func (t *Transport) greet(raw net.Conn) (*peer, *bufio.Reader, error) {
 	_ = raw.SetDeadline(time.Now().Add(helloTimeout)) // an error shows at the first read
 	conn := raw
 	if t.cfg.TLS != nil {
-		conn = tls.Server(raw, t.serverTLS())
+		conn = tls.Server(raw, t.cfg.TLS.Server)
 	}
 	r := bufio.NewReaderSize(conn, maxHello)
 	data, err := readFrame(r, nil, maxHello)
@@ -104,13 +104,6 @@ func valid(certificate *x509.Certificate, hosts []string) error {
 		}
 	}
 	return err
-}
-
-func (t *Transport) serverTLS() *tls.Config {
-	cfg := t.cfg.TLS.Clone()
-	cfg.ClientAuth = tls.RequireAndVerifyClientCert
-	cfg.ClientCAs = cfg.RootCAs
-	return cfg
 }
 
 // receive hands messages over until the connection breaks or the peer lies about who it is.

@@ -235,11 +235,7 @@ func (p *peer) greet(ctx context.Context, raw net.Conn) (net.Conn, error) {
 	_ = raw.SetDeadline(time.Now().Add(helloTimeout)) // an error shows at the first write
 	conn := raw
 	if p.t.cfg.TLS != nil {
-		cfg := p.t.cfg.TLS.Clone()
-		if cfg.ServerName == "" {
-			cfg.ServerName = hostOf(p.address())
-		}
-		secured := tls.Client(raw, cfg)
+		secured := tls.Client(raw, p.t.cfg.TLS.Client(hostOf(p.address())))
 		if err := secured.HandshakeContext(ctx); err != nil {
 			return nil, &refusal{err.Error()}
 		}

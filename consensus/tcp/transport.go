@@ -24,13 +24,19 @@ type Config struct {
 	// Known are addresses of other servers from elsewhere than the group, which are tried where the group's own fails: a
 	// file that was changed because a host has moved. May be nil.
 	Known map[consensus.ServerID]string
-	TLS   *tls.Config // nil: plain; used for both sides, RootCAs for the certificates of both
+	TLS   *TLS // nil: plain
 	// OpenPort and Dial reach the network; nil: sockets that notice soon when a peer is gone.
 	OpenPort func(network, addr string) (net.Listener, error)
 	Dial     Dial
 	// Problem is told what an operator should know: a handshake that was refused, on either side, or a peer
 	// that speaks nonsense. It must not block.
 	Problem func(peer string, err error)
+}
+
+// TLS is how servers prove to each other who they are.
+type TLS struct {
+	Server *tls.Config                   // must ask for a certificate, and verify it
+	Client func(host string) *tls.Config // to dial a host
 }
 
 const (

@@ -356,7 +356,7 @@ func TestTransport_StrangersAreLimited(t *testing.T) {
 func TestTransport_WithTLS(t *testing.T) {
 	ours, theirs := newAuthority(t), newAuthority(t)
 	for name, c := range map[string]struct {
-		a, b *tls.Config
+		a, b *TLS
 		want string // a's problem or b's; empty: they connect
 	}{
 		"both are known":             {ours.issue(t, "127.0.0.1"), ours.issue(t, "127.0.0.1"), ""},
@@ -413,10 +413,10 @@ func newAuthority(t *testing.T) *authority {
 	return &authority{certificate, key}
 }
 
-func (a *authority) issue(t *testing.T, host string) *tls.Config { return a.issueFor(t, a, host) }
+func (a *authority) issue(t *testing.T, host string) *TLS { return a.issueFor(t, a, host) }
 
 // issueFor makes the configuration of an agent whose certificate a signed and which trusts another authority.
-func (a *authority) issueFor(t *testing.T, trusted *authority, host string) *tls.Config {
+func (a *authority) issueFor(t *testing.T, trusted *authority, host string) *TLS {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -432,5 +432,9 @@ func (a *authority) issueFor(t *testing.T, trusted *authority, host string) *tls
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(trusted.certificate)
-	return &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	own := []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}
+	return &TLS{
+		Server: &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots, Certificates: own},
+		Client: func(host string) *tls.Config { return &tls.Config{RootCAs: roots, ServerName: host, Certificates: own} },
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/config/certs"
 	"picket/consensus/vfs"
 	"picket/monitor"
 )
@@ -30,8 +31,9 @@ const unfinished = Suffix + ".tmp"
 type Config struct {
 	FS       vfs.FS
 	Dir      string                             // holds a directory for each master
-	MaxBytes int64                              // of all files
+	MaxBytes func() int64                       // of all files
 	Settings func(master string) *config.Master // nil: it is not known
+	Certs    *certs.Store                       // of TLS; may be nil
 	Dial     Dial                               // nil: over the machine's network
 	Now      func() time.Time
 }
@@ -64,8 +66,8 @@ func (k *Keeper) Keep(ctx context.Context, l Lost) (Header, string, error) {
 		return Header{}, "", err
 	case kept != nil && kept.Lost == l:
 		return *kept, name, nil
-	case used+headerBytes+l.Size() > k.cfg.MaxBytes:
-		return Header{}, "", fmt.Errorf("%w: %d of %d bytes are taken", ErrFull, used, k.cfg.MaxBytes)
+	case used+headerBytes+l.Size() > k.cfg.MaxBytes():
+		return Header{}, "", fmt.Errorf("%w: %d of %d bytes are taken", ErrFull, used, k.cfg.MaxBytes())
 	}
 	h, err := k.fetch(ctx, l, filepath.Join(k.cfg.Dir, name))
 	return h, name, err
@@ -143,7 +145,7 @@ func (k *Keeper) fetch(ctx context.Context, l Lost, path string) (Header, error)
 	if settings == nil {
 		return Header{}, fmt.Errorf("no master %q is known to this agent", l.Master)
 	}
-	opts, err := monitor.RedisOptions(settings, l.Server)
+	opts, err := monitor.RedisOptions(settings, l.Server, k.cfg.Certs)
 	if err != nil {
 		return Header{}, err
 	}

@@ -80,7 +80,7 @@ func (d *Decoder) nextFrom(in *bufio.Reader) (Command, error) {
 func newKeeper(disk vfs.FS, m *master) *Keeper {
 	settings := config.DefaultMaster()
 	return NewKeeper(Config{
-		FS: disk, Dir: "/d/salvage", MaxBytes: 1 << 20, Dial: m.dial,
+		FS: disk, Dir: "/d/salvage", MaxBytes: func() int64 { return 1 << 20 }, Dial: m.dial,
 		Settings: func(name string) *config.Master {
 			return map[string]*config.Master{"m": &settings, "n": &settings}[name]
 		},
@@ -152,10 +152,12 @@ func TestKeep_Refusals(t *testing.T) {
 		"a line without end":  {func(_ *Keeper, m *master, _ *Lost) { m.replies["PSYNC"] = strings.Repeat("x", maxReply+1) }, "buffer full"},
 		"it hangs":            {func(_ *Keeper, m *master, _ *Lost) { m.hang = true }, "ask for the history"},
 		"it stops in between": {func(_ *Keeper, _ *master, l *Lost) { l.To += 50 }, "copy the stream"},
-		"the budget":          {func(k *Keeper, _ *master, _ *Lost) { k.cfg.MaxBytes = headerBytes + lost.Size() - 1 }, "salvage.max-bytes"},
-		"another master":      {func(_ *Keeper, _ *master, l *Lost) { l.Master = "other" }, `no master "other"`},
-		"a path":              {func(_ *Keeper, _ *master, l *Lost) { l.Master = ".." }, "can't be kept"},
-		"no history":          {func(_ *Keeper, _ *master, l *Lost) { l.ReplID = "" }, "can't be kept"},
+		"the budget": {func(k *Keeper, _ *master, _ *Lost) {
+			k.cfg.MaxBytes = func() int64 { return headerBytes + lost.Size() - 1 }
+		}, "salvage.max-bytes"},
+		"another master": {func(_ *Keeper, _ *master, l *Lost) { l.Master = "other" }, `no master "other"`},
+		"a path":         {func(_ *Keeper, _ *master, l *Lost) { l.Master = ".." }, "can't be kept"},
+		"no history":     {func(_ *Keeper, _ *master, l *Lost) { l.ReplID = "" }, "can't be kept"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			disk, m, l := vfs.NewMem(), newMaster("+CONTINUE\r\n"+string(lostStream)), lost
@@ -195,7 +197,7 @@ func TestKeep_Authenticates(t *testing.T) {
 func TestKeep_TheBudgetIsForAllFiles(t *testing.T) {
 	disk, m := vfs.NewMem(), newMaster("+CONTINUE\r\n"+string(lostStream)+string(lostStream))
 	k := newKeeper(disk, m)
-	k.cfg.MaxBytes = headerBytes + lost.Size() + 10
+	k.cfg.MaxBytes = func() int64 { return headerBytes + lost.Size() + 10 }
 	if _, _, err := k.Keep(t.Context(), lost); err != nil {
 		t.Fatal(err)
 	}

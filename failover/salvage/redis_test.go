@@ -64,7 +64,7 @@ func newParted(t *testing.T, lines ...string) *parted {
 	settings := config.DefaultMaster()
 	settings.Password = password
 	p.keeper = salvage.NewKeeper(salvage.Config{
-		FS: vfs.OS{}, Dir: p.dir, MaxBytes: 1 << 20, Settings: func(string) *config.Master { return &settings }, Now: time.Now,
+		FS: vfs.OS{}, Dir: p.dir, MaxBytes: func() int64 { return 1 << 20 }, Settings: func(string) *config.Master { return &settings }, Now: time.Now,
 	})
 	if err := p.old.ConfigSet(t.Context(), "requirepass", password).Err(); err != nil { // the replica has gone
 		t.Fatal(err)

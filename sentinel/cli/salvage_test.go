@@ -38,7 +38,7 @@ func kept(t *testing.T, stream string) (dir, name string) {
 	})
 	dir = t.TempDir()
 	m := config.DefaultMaster()
-	k := salvage.NewKeeper(salvage.Config{FS: vfs.OS{}, Dir: dir, MaxBytes: 1 << 20, Settings: func(string) *config.Master { return &m }, Now: time.Now})
+	k := salvage.NewKeeper(salvage.Config{FS: vfs.OS{}, Dir: dir, MaxBytes: func() int64 { return 1 << 20 }, Settings: func(string) *config.Master { return &m }, Now: time.Now})
 	_, name, err = k.Keep(t.Context(), salvage.Lost{
 		Master: "m", Server: config.Addr(l.Addr().String()), Epoch: 7, ReplID: strings.Repeat("a", 40), From: 100, To: 99 + int64(len(stream)),
 	})

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"picket/config"
@@ -99,6 +100,12 @@ func Status(out io.Writer, p picture.Picture) error {
 	}
 	if p.Shadow {
 		page.say(bold, "SHADOW MODE: the agents only watch, and say what they would do")
+	}
+	if p.Reload.Error != "" {
+		page.say(bad, "CONFIGURATION REFUSED at %s, the former one counts: %s", p.Reload.At.Local().Format(time.DateTime), p.Reload.Error)
+	}
+	if len(p.Reload.Pending) > 0 {
+		page.say(bold, "takes effect after a restart of %s: %s", p.Agent, strings.Join(p.Reload.Pending, ", "))
 	}
 	for _, m := range p.Masters {
 		page.master(m)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"picket/config/certs"
 	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/picture"
@@ -60,6 +61,11 @@ var (
 	webhookBacklog = describe("webhook_backlog", "Events that an endpoint was not told of yet.", "endpoint")
 	webhookOldest  = describe("webhook_oldest_seconds", "Age of the oldest event that an endpoint was not told of yet; 0: there is none.", "endpoint")
 
+	reloadOK      = describe("config_last_reload_successful", "1 unless the configuration was read again and could not be used.")
+	reloadAt      = describe("config_last_reload_timestamp_seconds", "When the configuration was last read, with success or without.")
+	reloadPending = describe("config_pending_restart_keys", "Keys of the configuration whose values count after a restart.")
+	certExpiry    = describe("certificate_expiry_timestamp_seconds", "When a certificate that this agent shows is not valid any more.", "file")
+
 	portOpen     = describe("sentinel_connections", "Clients that are connected to the Sentinel port.")
 	portAccepted = describe("sentinel_connections_accepted_total", "Clients that have connected to the Sentinel port.")
 	portRejected = describe("sentinel_connections_rejected_total", "Clients that were turned away from the Sentinel port because there were too many.")
@@ -85,6 +91,7 @@ func (o output) counter(d *prometheus.Desc, v float64, labels ...string) {
 func (s scrape) Collect(out chan<- prometheus.Metric) {
 	o, p, c := output(out), s.source.Picture(), s.source.Counters()
 	o.agent(&p)
+	o.configuration(p.Reload, c.Certificates)
 	for i := range p.Masters {
 		m := &p.Masters[i]
 		o.master(&p, m)
@@ -95,6 +102,15 @@ func (s scrape) Collect(out chan<- prometheus.Metric) {
 	o.lease(&p)
 	o.doors(p.At, c)
 	o.exporter(&p, c)
+}
+
+func (o output) configuration(r picture.Reload, certificates []certs.Expiry) {
+	o.gauge(reloadOK, truth(r.OK))
+	o.gauge(reloadAt, float64(r.At.UnixMilli())/1000)
+	o.gauge(reloadPending, float64(len(r.Pending)))
+	for _, c := range certificates {
+		o.gauge(certExpiry, float64(c.Until.Unix()), c.File)
+	}
 }
 
 func (o output) agent(p *picture.Picture) {

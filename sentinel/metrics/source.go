@@ -3,6 +3,7 @@ package metrics
 import (
 	"time"
 
+	"picket/config/certs"
 	"picket/sentinel/picture"
 )
 
@@ -17,6 +18,7 @@ type Counters struct {
 	MessagesDropped uint64             // to other agents, because a queue was full
 	EventsDropped   uint64             // log lines and Sentinel events about what this agent saw, because too many waited
 	Webhooks        map[string]Webhook // by name
+	Certificates    []certs.Expiry     // that this agent shows
 	Sentinel        Port
 	ScriptsRunning  int
 	Scripts         int // that run or wait

@@ -34,6 +34,17 @@ type Picture struct {
 	Events    []state.Event `json:"events"`          // the latest committed ones, oldest first
 	Lease     *Lease        `json:"lease,omitempty"` // of the Redis beside this agent
 	Pauses    []Pause       `json:"pauses"`          // that hold, that of all masters first
+	Reload    Reload        `json:"reload"`          // of this agent's configuration
+}
+
+// Reload is how the last reading of an agent's configuration went: at its start, or since.
+type Reload struct {
+	At time.Time `json:"at"`
+	OK bool      `json:"ok"`
+	// Error is why the former configuration still counts; empty: it does not.
+	Error string `json:"error,omitempty"`
+	// Pending are keys whose values count after a restart of the agent.
+	Pending []string `json:"pending,omitempty"`
 }
 
 // Pause is an operator's word that nothing begins by itself.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -17,10 +18,11 @@ import (
 // accounts are the users, and what was denied to them. They are this agent's own: who may do what at its port is no matter of the group.
 type accounts struct {
 	catalogue *acl.Catalogue
-	initial   []string // rules for the default user, where nothing else says what that one may do
-	file      string   // of users; empty: there is none
+	file      string // of users; empty: there is none
 
-	disk sync.Mutex // held while the file is read or written; taken before mu
+	disk    sync.Mutex  // held while the file is read or written; taken before mu
+	initial []string    // rules for the default user, where nothing else says what that one may do; guarded by disk
+	door    config.Door // of which they were made; guarded by disk
 
 	mu   sync.Mutex // never held over the disk: every command of every client takes it
 	list *acl.List
@@ -29,7 +31,7 @@ type accounts struct {
 
 // newAccounts makes those of the configuration. The error is a *config.Error.
 func newAccounts(door config.Door, c *acl.Catalogue) (*accounts, error) {
-	a := &accounts{catalogue: c, file: door.ACLFile}
+	a := &accounts{catalogue: c, file: door.ACLFile, door: door}
 	if door.Password != "" {
 		a.initial = []string{"resetpass", acl.PasswordRule(string(door.Password))}
 	}
@@ -43,6 +45,25 @@ func newAccounts(door config.Door, c *acl.Catalogue) (*accounts, error) {
 		return nil, &config.Error{Problems: problems}
 	}
 	return a, nil
+}
+
+// reload takes the users of a configuration in the place of those that there are, if it is another one; the file of users stays the same.
+func (a *accounts) reload(door config.Door) (changed bool, err error) {
+	a.disk.Lock()
+	defer a.disk.Unlock()
+	if door.Password == a.door.Password && slices.Equal(door.Users, a.door.Users) {
+		return false, nil
+	}
+	door.ACLFile = a.file
+	next, err := newAccounts(door, a.catalogue)
+	if err != nil {
+		return false, err
+	}
+	a.initial, a.door = next.initial, door
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.list = next.list
+	return true, nil
 }
 
 // CheckUsers says what is wrong with the rules of a configuration's users. The error is a *config.Error.

@@ -111,7 +111,7 @@ func (s *Server) infoClients(b *strings.Builder) {
 	}
 	infoLine(b, "connected_clients", len(clients))
 	infoLine(b, "cluster_connections", 0)
-	infoLine(b, "maxclients", s.cfg.MaxClients)
+	infoLine(b, "maxclients", s.maxClients())
 	infoLine(b, "client_recent_max_input_buffer", input)
 	infoLine(b, "client_recent_max_output_buffer", output)
 	infoLine(b, "blocked_clients", s.pause.waiting.Load())

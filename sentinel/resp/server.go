@@ -71,6 +71,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	lastID  int64
+	most    int               // clients at a time
 	clients map[int64]*client // by their numbers; nil once closed
 }
 
@@ -92,9 +93,6 @@ func Listen(cfg Config) (*Server, error) {
 }
 
 func newServer(cfg Config) (*Server, error) {
-	if cfg.MaxClients == 0 {
-		cfg.MaxClients = defaultMaxClients
-	}
 	if cfg.OpenPort == nil {
 		cfg.OpenPort = net.Listen
 	}
@@ -107,8 +105,28 @@ func newServer(cfg Config) (*Server, error) {
 	}
 	return &Server{
 		cfg: cfg, table: t, accounts: users, hub: newHub(), pause: newPause(), started: time.Now(), runID: hex.EncodeToString(id),
-		clients: map[int64]*client{},
+		clients: map[int64]*client{}, most: cmp.Or(cfg.MaxClients, defaultMaxClients),
 	}, nil
+}
+
+// Reload changes who may do what, and how many clients may be connected; 0 is the default. Users that are the same keep what ACL SETUSER gave them, but where
+// any of them is another one all are again what the configuration says, and the connections of those that are not any more are closed.
+func (s *Server) Reload(door config.Door, maxClients int) error {
+	s.mu.Lock()
+	s.most = cmp.Or(maxClients, defaultMaxClients)
+	s.mu.Unlock()
+	changed, err := s.accounts.reload(door)
+	if changed {
+		s.kill(nil, func(o *client) bool { return s.accounts.user(o.user()) == nil })
+	}
+	return err
+}
+
+// maxClients is how many may be connected at a time.
+func (s *Server) maxClients() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.most
 }
 
 // openPorts opens all that are wanted, or none.
@@ -202,7 +220,7 @@ func (s *Server) admit(ctx context.Context, conn net.Conn) {
 func (s *Server) serve(ctx context.Context, conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.clients == nil || len(s.clients) >= s.cfg.MaxClients {
+	if s.clients == nil || len(s.clients) >= s.most {
 		return false
 	}
 	s.lastID++
