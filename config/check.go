@@ -43,6 +43,7 @@ func (c *Config) check(r *report) {
 	}
 	r.oneOf("mode", c.Mode, ModeActive, ModeShadow)
 	c.checkDoor(r)
+	c.checkHTTP(r)
 	c.PeerTLS.check(r, "peer-tls")
 	c.PeerTLS.checkMutual(r, "peer-tls")
 	c.checkMasters(r)

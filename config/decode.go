@@ -64,6 +64,8 @@ func (d *decoder) decodeList(key string, in any, out reflect.Value) {
 			*e = DefaultMaster()
 		case *Webhook:
 			*e = DefaultWebhook()
+		case *Token:
+			e.Role = RoleRead
 		}
 		d.decode(element(key, i), in, e)
 		out.Set(reflect.Append(out, e))

@@ -15,6 +15,7 @@ func Default() Config {
 		Agent:  Agent{DataDir: "/var/lib/picket", ElectionTimeout: 300 * time.Millisecond},
 		Listen: Listen{Sentinel: "0.0.0.0:26379", MaxClients: 10_000, Peers: "0.0.0.0:26380", HTTP: "127.0.0.1:26381"},
 		Mode:   ModeActive, Sentinel: Door{TLS: DoorTLS{AuthClients: AuthClientsYes}},
+		HTTP:   HTTP{TLS: DoorTLS{AuthClients: AuthClientsNo}, ClientRole: RoleRead, Anonymous: AnonymousLocal},
 		OnStop: StopNothing, ResolveHostnames: true, Announce: Announce{Hostnames: true},
 		Fence: Fence{Timeout: 5 * time.Second}, Salvage: Salvage{MaxBytes: 256 << 20}, Scripts: Scripts{DenyReconfig: true},
 		Log: Log{Level: "info", Format: "console"}, ConfigRewrite: RewriteNone,
@@ -39,6 +40,9 @@ func DefaultWebhook() Webhook { return Webhook{Timeout: 10 * time.Second} }
 func (c *Config) derive(set map[string]bool) {
 	if c.Agent.ID == "" {
 		c.Agent.ID = c.self()
+	}
+	if !set["http.tls.auth-clients"] && c.HTTP.TLS.CA != "" {
+		c.HTTP.TLS.AuthClients = AuthClientsOptional
 	}
 	for i := range c.Masters {
 		m, key := &c.Masters[i], element("masters", i)

@@ -72,6 +72,9 @@ var good = Config{
 	Local:    "10.0.0.1:6379",
 	Mode:     ModeShadow,
 	Sentinel: Door{Password: "one", Users: []Secret{"alice on >hunter2 +@all", "bob off"}, TLS: DoorTLS{AuthClients: AuthClientsOptional}},
+	HTTP: HTTP{TLS: DoorTLS{AuthClients: AuthClientsNo}, ClientRole: RoleOperate, Anonymous: AnonymousNone, Tokens: []Token{
+		{Name: "ops", Token: "hunter2hunter2hunter2", TokenFile: "testdata/files/token", Role: RoleAdmin}, {Name: "grafana", Token: "another2hunter2hunter2", Role: RoleRead},
+	}},
 	Masters: []Master{
 		{
 			Name: "mymaster", Address: "10.0.0.1:6379", KnownReplicas: []Addr{"10.0.0.3:6379"}, Quorum: 3, DownAfter: 2 * time.Second, CrashGrace: 100 * time.Millisecond,
@@ -176,6 +179,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		"ON_STOP": "switchover", "FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s", "MODE": "shadow", "SALVAGE_MAX_BYTES": "7",
 		"SCRIPTS_DENY_RECONFIG": "false", "SENTINEL_ACL_FILE": "testdata/files/users.acl", "SENTINEL_TLS_CERT": pair.Cert, "SENTINEL_TLS_KEY": pair.Key,
 		"SENTINEL_TLS_CA": pair.CA, "SENTINEL_TLS_AUTH_CLIENTS": "no", "ANNOUNCE_HOSTNAMES": "false", "RESOLVE_HOSTNAMES": "false",
+		"HTTP_TLS_CERT": pair.Cert, "HTTP_TLS_KEY": pair.Key, "HTTP_TLS_CA": pair.CA, "HTTP_TLS_AUTH_CLIENTS": "yes", "HTTP_CLIENT_ROLE": "admin", "HTTP_ANONYMOUS": "read",
 		"LISTEN_MAX_CLIENTS": "9", "CONFIG_REWRITE": "none",
 	} {
 		t.Setenv("PICKET_"+name, value)
@@ -191,6 +195,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		Cluster: "c", Agent: Agent{ID: "a1", Zone: "z", DataDir: "/d", ElectionTimeout: time.Second}, Agents: c.Agents, Masters: c.Masters,
 		Listen: Listen{"10.0.0.1:1", "10.0.0.1:6", nil, 9, "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4, false}, Local: "10.0.0.1:5", Mode: ModeShadow,
 		Sentinel: Door{"hunter2", "testdata/files/secret", nil, "testdata/files/users.acl", DoorTLS{pair.Cert, pair.Key, pair.CA, AuthClientsNo}}, PeerTLS: pair, Log: Log{"debug", "json"},
+		HTTP:   HTTP{DoorTLS{pair.Cert, pair.Key, pair.CA, AuthClientsYes}, RoleAdmin, AnonymousRead, nil},
 		OnStop: StopSwitchover, Fence: Fence{true, "/f", time.Second}, Salvage: Salvage{7}, ConfigRewrite: RewriteNone,
 	}
 	c.warnings, c.file = nil, ""

@@ -40,6 +40,7 @@ type Config struct {
 	Local    Addr      // the Redis beside this agent; empty: none (a witness)
 	Mode     string    // active or shadow: whether the agents act, or only say what they would do
 	Sentinel Door      // who may use the Sentinel port
+	HTTP     HTTP      // who may use the HTTP port
 	PeerTLS  TLS       // between agents; off when empty
 	Masters  []Master  `reload:"yes"` // what is watched
 	Webhooks []Webhook // where failover events go
@@ -114,7 +115,37 @@ type Door struct {
 	TLS          DoorTLS
 }
 
-// DoorTLS names the files of the Sentinel port with TLS.
+// HTTP guards the HTTP port.
+type HTTP struct {
+	TLS        DoorTLS // with a certificate, the port is HTTPS
+	ClientRole string  `reload:"yes"` // read, operate or admin: of whoever shows a certificate that TLS.CA signs
+	Anonymous  string  `reload:"yes"` // local, read or none: who may read without a token and a certificate
+	Tokens     []Token `reload:"yes"`
+}
+
+// Token lets whoever bears it do something over HTTP.
+type Token struct {
+	Name      string // for events and logs
+	Token     Secret
+	TokenFile string // that holds it; it is read again when it changes
+	Role      string // read, operate or admin
+}
+
+// Roles over HTTP, each of which may do what those before it may.
+const (
+	RoleRead    = "read"    // look
+	RoleOperate = "operate" // pause, hand over, fail over
+	RoleAdmin   = "admin"   // change who the agents are, and the replicated map
+)
+
+// Words of HTTP.Anonymous.
+const (
+	AnonymousLocal = "local" // programs on the agent's host
+	AnonymousRead  = "read"  // everybody who reaches the port
+	AnonymousNone  = "none"  // nobody
+)
+
+// DoorTLS names the files of a port with TLS.
 type DoorTLS struct {
 	Cert, Key   string // PEM of this side
 	CA          string // PEM bundle that signs clients

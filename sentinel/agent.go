@@ -42,6 +42,7 @@ type Agent struct {
 	certs    *certs.Store                      // the files of TLS, for all ports and towards Redis
 	asking   chan struct{}                     // holds one element for each client that waits for a name to be resolved
 	port     atomic.Pointer[resp.Server]       // nil: it is not open yet
+	web      atomic.Pointer[api.Server]        // nil: it is not open, or not wanted
 	volume   *volume                           // of the log
 	crew     func(consensus.Term) failover.Env // what the runners of a term work with
 
@@ -302,12 +303,16 @@ func (a *Agent) open() (doors, error) {
 	a.port.Store(d.sentinel)
 	a.herald.door = func(m ...resp.Message) { d.sentinel.Publish(m...) }
 	if a.cfg.Listen.HTTP != "" {
+		if tls, err = httpTLS(a.cfg, a.certs); err != nil {
+			return d, errors.Join(err, d.sentinel.Close())
+		}
 		d.http, err = api.Listen(api.Config{
-			Addr: string(a.cfg.Listen.HTTP), OpenPort: a.host.Listen, Backend: a, Group: a, Rails: a, Orders: a, Reasons: a, Store: a.store, Metrics: a.metrics.Handler(),
+			Addr: string(a.cfg.Listen.HTTP), OpenPort: a.host.Listen, Version: a.version, TLS: tls, HTTP: a.current().HTTP, Report: a.herald.requested, Backend: a, Group: a, Rails: a, Orders: a, Reasons: a, Store: a.store, Metrics: a.metrics.Handler(),
 		})
 		if err != nil {
 			return d, errors.Join(err, d.sentinel.Close())
 		}
+		a.web.Store(d.http)
 	}
 	return d, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"picket/consensus"
 	"picket/failover"
 	"picket/monitor"
+	"picket/sentinel/api"
 	"picket/sentinel/resp"
 	"picket/sentinel/state"
 	"picket/sentinel/webhook"
@@ -527,5 +529,19 @@ func (h *herald) failed(ctx context.Context, what, master string, err error) {
 			line = line.Str("master", master)
 		}
 		line.Msg("could not " + what)
+	})
+}
+
+// attempt tells who changed something over HTTP, or tried to.
+func (h *herald) requested(t api.Attempt) {
+	h.tell(func() {
+		line, text := h.log.Info(), "asked over HTTP"
+		if t.Status >= http.StatusBadRequest {
+			line, text = h.log.Warn(), "refused over HTTP"
+		}
+		if t.Who != "" {
+			line = line.Str("who", t.Who)
+		}
+		line.Str("from", t.Source).Str("method", t.Method).Str("path", t.Path).Int("status", t.Status).Msg(text)
 	})
 }

@@ -48,7 +48,7 @@ func (a *Agent) paint(l look) picture.Picture {
 		Simulated: int(a.simulated.Load()), Shadow: a.shadow(), Listening: failover.Listening(l.view, l.view.Now), Stalled: l.view.Stalled, Commit: uint64(l.status.Commit), Applied: uint64(l.status.Applied),
 		Masters: make([]picture.Master, 0, len(l.masters)), Agents: a.agents(l),
 		Lease: a.sidecar.lease(), Reload: a.reloaded(),
-		Events: l.state.Events[max(0, len(l.state.Events)-shownEvents):], Pauses: []picture.Pause{},
+		Events: append([]state.Event{}, l.state.Events[max(0, len(l.state.Events)-shownEvents):]...), Pauses: []picture.Pause{},
 	}
 	for _, pause := range l.state.Pauses {
 		if !pause.Over(l.now) {
@@ -87,7 +87,7 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 		Blocker:  judged.blocker,
 		Findings: a.findings(l, m),
 		Replicas: make([]picture.Server, 0, len(m.Replicas)),
-		Failover: m.Failover, Last: m.Last, Processes: m.Processes, Foreign: failover.Foreign(l.view, m.Addr, m.Replicas),
+		Failover: m.Failover, Last: m.Last, Processes: append([]failover.Process{}, m.Processes...), Foreign: failover.Foreign(l.view, m.Addr, m.Replicas),
 		Shadow: m.Shadow,
 	}
 	if pause := l.state.Paused(m.Name, l.now); pause != nil {

@@ -58,6 +58,9 @@ func (a *Agent) Reload(next *config.Config) {
 		err := door.Reload(now.Sentinel, now.Listen.MaxClients)
 		a.herald.failed(context.Background(), "take over who may use the Sentinel port", "", err)
 	}
+	if web := a.web.Load(); web != nil {
+		web.Reload(now.HTTP)
+	}
 	if a.joined.Load() {
 		a.know(a.machine.State())
 	}

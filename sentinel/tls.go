@@ -42,6 +42,18 @@ func doorTLS(cfg *config.Config, files *certs.Store) (*tls.Config, error) {
 	return out, nil
 }
 
+// httpTLS is how the HTTP port speaks TLS; nil: without.
+func httpTLS(cfg *config.Config, files *certs.Store) (*tls.Config, error) {
+	if cfg.HTTP.TLS.Cert == "" {
+		return nil, nil
+	}
+	t, err := files.Server(cfg.HTTP.TLS)
+	if err != nil {
+		return nil, fmt.Errorf("http.tls: %w", err)
+	}
+	return t, nil
+}
+
 // OwnDoor is how this host's commands talk to its own agent's Sentinel port with TLS: they know its certificate, and have no other to show.
 func OwnDoor(cfg *config.Config) (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(cfg.Sentinel.TLS.Cert, cfg.Sentinel.TLS.Key)

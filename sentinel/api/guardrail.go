@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -19,7 +18,7 @@ type Guardrails interface {
 	Acknowledge(ctx context.Context, master, who string) (Acknowledged, error)
 }
 
-// PauseOrder is the body of a request to pause. Who says it is for people: the port has no authentication.
+// PauseOrder is the body of a request to pause.
 type PauseOrder struct {
 	Master string `json:"master,omitempty"` // empty: all
 	For    Length `json:"for"`
@@ -57,11 +56,18 @@ type rails struct {
 	agent   Guardrails
 }
 
-func (h rails) route(mux *http.ServeMux, g guard) {
-	mux.HandleFunc("GET /v1/pause", h.list)
-	mux.HandleFunc("POST /v1/pause", g.guarded(h.pause))
-	mux.HandleFunc("DELETE /v1/pause", g.guarded(h.resume))
-	mux.HandleFunc("POST /v1/masters/{name}/acknowledge", g.guarded(h.acknowledge))
+func (h rails) route(d *door) {
+	d.handle("GET /v1/pause", Read, operation{summary: "The pauses that hold.", answer: Pauses{}}, h.list)
+	d.handle("POST /v1/pause", Operate, operation{
+		summary: "Have nothing begin by itself for a while, for one master or for all.", body: PauseOrder{}, answer: Pauses{},
+	}, h.pause)
+	d.handle("DELETE /v1/pause", Operate, operation{
+		summary: "End the pause of a master or, without a name, the one of all.",
+		query:   []parameter{{"master", "Its name", false}, asker}, answer: Pauses{},
+	}, h.resume)
+	d.handle("POST /v1/masters/{name}/acknowledge", Operate, operation{
+		summary: "Lift the cool-down after a master's last failover.", query: []parameter{asker}, answer: Acknowledged{},
+	}, h.acknowledge)
 }
 
 func (h rails) list(w http.ResponseWriter, _ *http.Request) {
@@ -71,9 +77,9 @@ func (h rails) list(w http.ResponseWriter, _ *http.Request) {
 func (h rails) pauses() Pauses { return Pauses{h.backend.Picture().Pauses} }
 
 func (h rails) pause(w http.ResponseWriter, r *http.Request) {
+	const form = `write {"for": "1h", "who": "…"}, with "master" and "why" where they apply`
 	var order PauseOrder
-	if err := json.NewDecoder(r.Body).Decode(&order); err != nil || order.Who == "" {
-		problem(w, Problem{Status: http.StatusBadRequest, Detail: `the body must be {"for": "1h", "who": "…"}, with "master" and "why" where they apply`})
+	if !decode(w, r, &order, form) || !signed(w, r, &order.Who, form) {
 		return
 	}
 	carryOut(w, r, func(ctx context.Context) (any, error) {
@@ -100,8 +106,8 @@ func (h rails) acknowledge(w http.ResponseWriter, r *http.Request) {
 
 // asks reads who asks for something, and refuses those who don't say.
 func asks(w http.ResponseWriter, r *http.Request) (who string, ok bool) {
-	if who = r.URL.Query().Get("who"); who == "" {
-		problem(w, Problem{Status: http.StatusBadRequest, Detail: "say who asks for it: ?who=…"})
+	if who = callerOf(r).signs(r.URL.Query().Get("who")); who == "" {
+		bad(w, r, "it is not said who asks for it", "add ?who=…, or show a token")
 	}
 	return who, who != ""
 }
@@ -115,7 +121,7 @@ func carryOut(w http.ResponseWriter, r *http.Request, do func(context.Context) (
 	defer cancel()
 	body, err := do(ctx)
 	if err != nil {
-		refuse(w, err)
+		refuse(w, r, err)
 		return
 	}
 	reply(w, http.StatusOK, body)

@@ -39,12 +39,12 @@ func TestGuardrails_RefuseStrangersAndNonsense(t *testing.T) {
 		"no unit":               {http.MethodPost, "/v1/pause", `{"for":"60","who":"ann"}`, "127.0.0.1:1000", "", http.StatusBadRequest},
 		"nobody":                {http.MethodPost, "/v1/pause", `{"for":"1h"}`, "127.0.0.1:1000", "", http.StatusBadRequest},
 		"not JSON":              {http.MethodPost, "/v1/pause", "for=1h", "127.0.0.1:1000", "", http.StatusBadRequest},
-		"too long":              {http.MethodPost, "/v1/pause", `{"who":"` + strings.Repeat("x", 2*maxBody), "127.0.0.1:1000", "", http.StatusBadRequest},
+		"too long":              {http.MethodPost, "/v1/pause", `{"who":"` + strings.Repeat("x", 2*maxBody), "127.0.0.1:1000", "", http.StatusRequestEntityTooLarge},
 		"nobody resumes":        {http.MethodDelete, "/v1/pause", "", "127.0.0.1:1000", "", http.StatusBadRequest},
 		"nobody acknowledges":   {http.MethodPost, "/v1/masters/m/acknowledge", "", "127.0.0.1:1000", "", http.StatusBadRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
-			handler := routes(Config{Backend: &fake{}, Rails: unreached{t}}, &kv{}, guard{loopback: true})
+			handler := testDoor(t, Config{Backend: &fake{}, Rails: unreached{t}})
 			r := httptest.NewRequest(c.method, "http://127.0.0.1:26381"+c.path, strings.NewReader(c.body))
 			r.RemoteAddr = c.remote
 			if c.origin != "" {
@@ -57,4 +57,13 @@ func TestGuardrails_RefuseStrangersAndNonsense(t *testing.T) {
 			}
 		})
 	}
+}
+
+// testDoor has the routes of a server that listens on loopback.
+func testDoor(t *testing.T, cfg Config) http.Handler {
+	t.Helper()
+	a := newAccess(cfg.HTTP, true, cfg.Report)
+	closing := make(chan struct{})
+	t.Cleanup(func() { close(closing) })
+	return a.audited(routes(cfg, a, closing))
 }

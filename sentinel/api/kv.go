@@ -51,24 +51,36 @@ type Written struct {
 // kv answers requests to the map.
 type kv struct {
 	store    Store
-	guard    guard
 	closing  <-chan struct{} // ends the watches
 	watchers chan struct{}   // holds an element for each watch
 }
 
-func (k *kv) routes() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/kv/{key...}", k.read)
-	mux.HandleFunc("PUT /v1/kv/{key...}", k.guard.guarded(k.write))
-	mux.HandleFunc("DELETE /v1/kv/{key...}", k.guard.guarded(k.write))
-	return http.MaxBytesHandler(mux, state.MaxValue)
+func (k *kv) route(d *door) {
+	stale := parameter{"stale", "As this agent knows it, without asking the others", false}
+	conditions := []parameter{{"If-Match", "Only if the key has this revision", false}, {"If-None-Match", "*: only if there is no such key", false}}
+	expect := parameter{"expect", "Only if the key holds this", false}
+	d.handle("GET /v1/kv/{key...}", Read, operation{
+		summary: "Read a key of the replicated map, or all that begin with it, or follow their changes.",
+		query: []parameter{
+			{"prefix", "All keys that begin with it", false}, stale,
+			{"watch", "Follow the changes, as server-sent events: put, delete and, where changes were forgotten, compacted", false},
+			{"from", "Of a watch: the revision to begin with", false},
+		},
+		header: []parameter{{"Last-Event-ID", "Of a watch: the last that was told", false}}, answer: Item{}, either: List{}, stream: true,
+	}, k.read)
+	d.handle("PUT /v1/kv/{key...}", Admin, operation{
+		summary: "Write a key.", query: []parameter{expect}, header: conditions, text: true, answer: Written{}, limit: state.MaxValue,
+	}, k.write)
+	d.handle("DELETE /v1/kv/{key...}", Admin, operation{
+		summary: "Delete a key.", query: []parameter{expect}, header: conditions, answer: Written{},
+	}, k.write)
 }
 
 func (k *kv) read(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	key, prefix, stale := r.PathValue("key"), query.Has("prefix"), query.Has("stale")
 	if err := state.CheckKey(key); err != nil && !prefix {
-		refuse(w, err)
+		refuse(w, r, err)
 		return
 	}
 	if query.Has("watch") {
@@ -77,7 +89,7 @@ func (k *kv) read(w http.ResponseWriter, r *http.Request) {
 	}
 	m, err := k.look(r.Context(), stale)
 	if err != nil {
-		refuse(w, err)
+		refuse(w, r, err)
 		return
 	}
 	if prefix {
@@ -88,7 +100,7 @@ func (k *kv) read(w http.ResponseWriter, r *http.Request) {
 	}
 	entry := m.Get(key)
 	if entry == nil {
-		refuse(w, fmt.Errorf("%w: %s", state.ErrAbsent, key))
+		refuse(w, r, fmt.Errorf("%w: %s", state.ErrAbsent, key))
 		return
 	}
 	w.Header().Set("ETag", etag(entry.Revision))
@@ -125,12 +137,12 @@ func (k *kv) write(w http.ResponseWriter, r *http.Request) {
 	change := state.Write{Key: r.PathValue("key"), Delete: r.Method == http.MethodDelete}
 	var err error
 	if change.If, err = condition(r); err != nil {
-		refuse(w, err)
+		refuse(w, r, err)
 		return
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		refuse(w, err)
+		refuse(w, r, err)
 		return
 	}
 	if !change.Delete {
@@ -140,7 +152,7 @@ func (k *kv) write(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	revision, err := k.store.Write(ctx, change)
 	if err != nil {
-		refuse(w, err)
+		refuse(w, r, err)
 		return
 	}
 	if !change.Delete {

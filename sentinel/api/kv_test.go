@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"picket/config"
 	"picket/consensus"
 	"picket/sentinel/state"
 )
@@ -196,9 +197,12 @@ func TestKV_WritesComeFromThisHostOnly(t *testing.T) {
 		{"a name that points here", "PUT", "", ours, "evil.example:1", "", 403},
 		{"a name that begins like here", "DELETE", "", ours, "localhost.evil.example", "", 403},
 		{"a web page", "PUT", "", ours, "127.0.0.1:1", "http://evil.example", 403},
-		{"a web page of ours", "DELETE", "", ours, "127.0.0.1:1", "http://127.0.0.1:1", 403},
+		{"a web page of ours", "DELETE", "", ours, "127.0.0.1:1", "http://127.0.0.1:1", 200},
+		{"a web page of another port", "DELETE", "", ours, "127.0.0.1:1", "http://127.0.0.1:2", 403},
 		{"no host", "PUT", "", ours, "", "", 403},
-		{"a read from elsewhere", "GET", "0.0.0.0:1", "10.0.0.1:999", "agent.example", "", 200},
+		{"a read from elsewhere", "GET", "0.0.0.0:1", "10.0.0.1:999", "agent.example", "", 401},
+		{"a read from here", "GET", "0.0.0.0:1", ours, "localhost", "", 200},
+		{"a read by a name that points here", "GET", "", ours, "evil.example", "", 401},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			st := &store{machine: state.NewMachine()}
@@ -215,7 +219,7 @@ func TestKV_WritesComeFromThisHostOnly(t *testing.T) {
 				r.Header.Set("Origin", tc.origin)
 			}
 			w := httptest.NewRecorder()
-			(&kv{store: st, guard: guard{loopback(listen)}}).routes().ServeHTTP(w, r)
+			kvDoor(t, &kv{store: st}, listen).ServeHTTP(w, r)
 			if w.Code != tc.code {
 				t.Errorf("%d, want %d: %s", w.Code, tc.code, w.Body)
 			}
@@ -224,6 +228,22 @@ func TestKV_WritesComeFromThisHostOnly(t *testing.T) {
 			}
 		})
 	}
+}
+
+// kvDoor has the map's routes, of a server that listens there.
+func kvDoor(t *testing.T, k *kv, listen string) http.Handler {
+	t.Helper()
+	a := newAccess(config.HTTP{}, loopback(listen), nil)
+	d := newDoor(a)
+	k.route(d)
+	return d
+}
+
+// local is a request from this host.
+func local(method, target string) *http.Request {
+	r := httptest.NewRequest(method, "http://127.0.0.1:26381"+target, nil)
+	r.RemoteAddr = "127.0.0.1:999"
+	return r
 }
 
 // events reads a watch in the background until the response's body is closed.
@@ -330,14 +350,15 @@ func TestWatch_ManyAreRefused(t *testing.T) {
 	k := &kv{store: st, watchers: make(chan struct{}, 1)}
 	k.watchers <- struct{}{}
 	w := httptest.NewRecorder()
-	k.routes().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/kv/a?watch", nil))
+	door := kvDoor(t, k, "127.0.0.1:1")
+	door.ServeHTTP(w, local(http.MethodGet, "/v1/kv/a?watch"))
 	if w.Code != http.StatusServiceUnavailable {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	for _, from := range []string{"x", "-1"} {
 		k.watchers = make(chan struct{}, 1)
 		w := httptest.NewRecorder()
-		k.routes().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/kv/a?watch&from="+from, nil))
+		door.ServeHTTP(w, local(http.MethodGet, "/v1/kv/a?watch&from="+from))
 		if w.Code != http.StatusBadRequest || len(k.watchers) != 0 {
 			t.Errorf("from %s: %d %s", from, w.Code, w.Body)
 		}

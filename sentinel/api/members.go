@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -44,12 +43,14 @@ type members struct {
 	group   Group
 }
 
-func (m members) route(mux *http.ServeMux, g guard) {
-	mux.HandleFunc("GET /v1/members", m.list)
-	mux.HandleFunc("PUT /v1/members/{id}", g.guarded(m.add))
-	mux.HandleFunc("DELETE /v1/members/{id}", g.guarded(m.remove))
-	mux.HandleFunc("POST /v1/members/{id}/promote", g.guarded(m.promote))
-	mux.HandleFunc("POST /v1/members/{id}/lead", g.guarded(m.lead))
+func (m members) route(d *door) {
+	d.handle("GET /v1/members", Read, operation{summary: "Who belongs to the group of agents.", answer: Members{}}, m.list)
+	d.handle("PUT /v1/members/{id}", Admin, operation{
+		summary: "Let an agent in, or change its address. It gets its vote when it has caught up.", body: Address{}, answer: Members{},
+	}, m.add)
+	d.handle("DELETE /v1/members/{id}", Admin, operation{summary: "Take an agent out.", answer: Members{}}, m.remove)
+	d.handle("POST /v1/members/{id}/promote", Admin, operation{summary: "Give an agent its vote now.", answer: Members{}}, m.promote)
+	d.handle("POST /v1/members/{id}/lead", Operate, operation{summary: "Have an agent lead.", answer: Members{}}, m.lead)
 }
 
 func (m members) list(w http.ResponseWriter, _ *http.Request) {
@@ -59,8 +60,12 @@ func (m members) list(w http.ResponseWriter, _ *http.Request) {
 
 func (m members) add(w http.ResponseWriter, r *http.Request) {
 	var body Address
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Address.Port() == 0 {
-		problem(w, Problem{Status: http.StatusBadRequest, Detail: `the body must be {"address": "HOST:PORT"}, of the agent's port for other agents`})
+	const form = `write {"address": "HOST:PORT"}, of the agent's port for other agents`
+	if !decode(w, r, &body, form) {
+		return
+	}
+	if body.Address.Port() == 0 {
+		bad(w, r, "the body has no address", form)
 		return
 	}
 	m.change(w, r, consensus.AddLearner, string(body.Address))
@@ -93,7 +98,7 @@ func (m members) known(w http.ResponseWriter, r *http.Request) bool {
 	if slices.ContainsFunc(m.backend.Picture().Agents, func(a picture.Agent) bool { return a.ID == id }) {
 		return true
 	}
-	problem(w, Problem{Status: http.StatusNotFound, Detail: fmt.Sprintf("%q is not a member of the group", id)})
+	problem(w, r, Problem{Status: http.StatusNotFound, Detail: fmt.Sprintf("%q is not a member of the group", id), Remedy: "GET /v1/members lists them"})
 	return false
 }
 
@@ -107,7 +112,7 @@ func (m members) change(w http.ResponseWriter, r *http.Request, kind consensus.C
 // finish answers with the members as they are now, or with what went wrong.
 func (m members) finish(w http.ResponseWriter, r *http.Request, err error) {
 	if err != nil {
-		refuse(w, err)
+		refuse(w, r, err)
 		return
 	}
 	m.list(w, r)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -43,18 +42,31 @@ type orders struct {
 	agent   Orders
 }
 
-func (h orders) route(mux *http.ServeMux, g guard) {
-	mux.HandleFunc("POST /v1/switchover", g.guarded(h.switchover))
-	mux.HandleFunc("DELETE /v1/switchover", g.guarded(h.cancel))
-	mux.HandleFunc("POST /v1/failover", g.guarded(h.failover))
-	mux.HandleFunc("DELETE /v1/masters/{name}/replicas/{server}", g.guarded(h.forget))
+func (h orders) route(d *door) {
+	d.handle("POST /v1/switchover", Operate, operation{
+		summary: "Hand a healthy master over to a replica, without losing a write: now, or at a time. Answers when that has begun, or is agreed.",
+		body:    SwitchoverOrder{}, answer: picture.Master{},
+	}, h.switchover)
+	d.handle("DELETE /v1/switchover", Operate, operation{
+		summary: "Take back the switchover that is ordered for later.",
+		query:   []parameter{{"master", "Its name", true}, asker}, answer: picture.Master{},
+	}, h.cancel)
+	d.handle("POST /v1/failover", Operate, operation{
+		summary: "Fail a master over to its best replica, whatever its health. Answers when that has begun.",
+		body:    FailoverOrder{}, answer: picture.Master{},
+	}, h.failover)
+	d.handle("DELETE /v1/masters/{name}/replicas/{server}", Operate, operation{
+		summary: "Forget a replica that is gone for good, so that no failover waits for it.", answer: picture.Master{},
+	}, h.forget)
 }
 
+// asker is who asks for something, where there is no body to say so.
+var asker = parameter{"who", "Who asks, for events and logs; may be left away by those who show a token or a certificate", false}
+
 func (h orders) switchover(w http.ResponseWriter, r *http.Request) {
+	const form = `write {"master": "…", "who": "…"}, with "to": "HOST:PORT" and "at": "2026-01-02T03:04:05Z" where they apply`
 	var o SwitchoverOrder
-	if err := json.NewDecoder(r.Body).Decode(&o); err != nil || o.Who == "" || o.Master == "" {
-		problem(w, Problem{Status: http.StatusBadRequest,
-			Detail: `the body must be {"master": "…", "who": "…"}, with "to": "HOST:PORT" and "at": "2026-01-02T03:04:05Z" where they apply`})
+	if !decode(w, r, &o, form) || !signed(w, r, &o.Who, form) || !named(w, r, o.Master, form) {
 		return
 	}
 	h.carryOut(w, r, o.Master, func(ctx context.Context) error { return h.agent.Switchover(ctx, o) })
@@ -75,12 +87,28 @@ func (h orders) forget(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h orders) failover(w http.ResponseWriter, r *http.Request) {
+	const form = `write {"master": "…", "who": "…"}, with "allow_data_loss": true where it applies`
 	var o FailoverOrder
-	if err := json.NewDecoder(r.Body).Decode(&o); err != nil || o.Who == "" || o.Master == "" {
-		problem(w, Problem{Status: http.StatusBadRequest, Detail: `the body must be {"master": "…", "who": "…"}, with "allow_data_loss": true where it applies`})
+	if !decode(w, r, &o, form) || !signed(w, r, &o.Who, form) || !named(w, r, o.Master, form) {
 		return
 	}
 	h.carryOut(w, r, o.Master, func(ctx context.Context) error { return h.agent.Force(ctx, o) })
+}
+
+// named refuses an order that names no master.
+func named(w http.ResponseWriter, r *http.Request, master, form string) bool {
+	if master == "" {
+		bad(w, r, "the body names no master", form)
+	}
+	return master != ""
+}
+
+// signed completes who gives an order, and refuses those of nobody.
+func signed(w http.ResponseWriter, r *http.Request, who *string, form string) bool {
+	if *who = callerOf(r).signs(*who); *who == "" {
+		bad(w, r, "the body does not say who orders it", form)
+	}
+	return *who != ""
 }
 
 // carryOut answers with the master as it is then.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"picket/consensus"
@@ -12,33 +13,66 @@ import (
 	"picket/sentinel/state"
 )
 
-// Problem is the body of an answer that says what went wrong (RFC 9457).
+// Problem is the body of an answer that says what went wrong (RFC 9457), and what would help.
 type Problem struct {
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
+	Type     string `json:"type"` // about:blank, or urn:picket:blocked: and the reason of a blocker
+	Title    string `json:"title"`
+	Status   int    `json:"status"`
+	Detail   string `json:"detail"`
+	Instance string `json:"instance"` // the path that was asked for
+	Remedy   string `json:"remedy,omitempty"`
 }
 
-func (p Problem) Error() string { return p.Detail }
+func (p Problem) Error() string {
+	if p.Remedy == "" {
+		return p.Detail
+	}
+	return p.Detail + ": " + p.Remedy
+}
 
-func problem(w http.ResponseWriter, p Problem) {
-	p.Title = http.StatusText(p.Status)
+func problem(w http.ResponseWriter, r *http.Request, p Problem) {
+	if p.Type == "" {
+		p.Type = "about:blank"
+	}
+	p.Title, p.Instance = http.StatusText(p.Status), r.URL.EscapedPath()
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the client is gone
 }
 
+// bad answers a request that makes no sense.
+func bad(w http.ResponseWriter, r *http.Request, detail, remedy string) {
+	problem(w, r, Problem{Status: http.StatusBadRequest, Detail: detail, Remedy: remedy})
+}
+
 // refuse answers with an error.
-func refuse(w http.ResponseWriter, err error) {
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := Problem{Status: status(err), Detail: err.Error()}
+	var blocked interface{ Blocked() failover.Blocker }
 	switch {
 	case errors.Is(err, consensus.ErrUnknown):
-		p.Detail += "; the write may have taken effect, or still may: read the key before trying again"
+		p.Remedy = "the write may have taken effect, or still may: read the key before trying again"
+	case errors.As(err, &blocked):
+		b := blocked.Blocked()
+		p.Type, p.Detail, p.Remedy = "urn:picket:blocked:"+b.Reason, b.Text, b.Remedy
 	case p.Status == http.StatusServiceUnavailable:
-		p.Detail += "; nothing was changed: try again, here or at another agent"
+		p.Remedy = "nothing was changed: try again, here or at another agent"
 	}
-	problem(w, p)
+	problem(w, r, p)
+}
+
+// decode reads a request's JSON; it answers one that can't be read.
+func decode(w http.ResponseWriter, r *http.Request, into any, remedy string) bool {
+	err := json.NewDecoder(r.Body).Decode(into)
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		problem(w, r, Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit), Remedy: remedy})
+		return false
+	}
+	if err != nil {
+		bad(w, r, "the body can't be read: "+err.Error(), remedy)
+	}
+	return err == nil
 }
 
 func status(err error) int {

@@ -1,14 +1,19 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
+	"picket/config"
 	"picket/sentinel/picture"
 )
 
@@ -22,6 +27,10 @@ type Backend interface {
 type Config struct {
 	Addr     string
 	OpenPort func(network, addr string) (net.Listener, error) // nil: net.Listen
+	Version  string
+	TLS      *tls.Config   // nil: none
+	HTTP     config.HTTP   // who may do what, as config.Load checked it
+	Report   func(Attempt) // is told of requests that would change something, and of wrong tokens; it must not block; nil: nobody is
 	Backend  Backend
 	Store    Store
 	Group    Group
@@ -46,6 +55,7 @@ const (
 type Server struct {
 	http     http.Server
 	listener net.Listener
+	access   *access
 	closing  chan struct{} // closed by Close
 	done     chan error
 }
@@ -59,16 +69,37 @@ func Listen(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for HTTP: %w; change listen.http, or leave it empty", err)
 	}
-	s := &Server{listener: listener, closing: make(chan struct{}), done: make(chan error, 1)}
-	guard := guard{loopback: loopback(listener.Addr().String())}
-	kv := &kv{store: cfg.Store, guard: guard, closing: s.closing, watchers: make(chan struct{}, maxWatchers)}
+	access := newAccess(cfg.HTTP, loopback(listener.Addr().String()), cfg.Report)
+	s := &Server{listener: listener, access: access, closing: make(chan struct{}), done: make(chan error, 1)}
 	s.http = http.Server{
-		Handler:           routes(cfg, kv, guard),
+		Handler:           access.audited(routes(cfg, access, s.closing)),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader,
+		MaxHeaderBytes: maxHeader, TLSConfig: cfg.TLS, ErrorLog: log.New(panics{}, "", 0),
+		Protocols: new(http.Protocols),
 	}
-	go func() { s.done <- s.http.Serve(listener) }() // accepts; Close waits for it
+	s.http.Protocols.SetHTTP1(true) // whose connections have one request at a time: what they can hold is bounded by how many there are
+	counted := limit(listener)
+	go func() { // accepts; Close waits for it
+		if cfg.TLS != nil {
+			s.done <- s.http.ServeTLS(counted, "", "")
+		} else {
+			s.done <- s.http.Serve(counted)
+		}
+	}()
 	return s, nil
+}
+
+// Reload takes over who may do what.
+func (s *Server) Reload(cfg config.HTTP) { s.access.take(cfg) }
+
+// panics writes what net/http says of handlers that panicked, and leaves away what it says of clients, who could fill the log with it.
+type panics struct{}
+
+func (panics) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("panic")) {
+		return os.Stderr.Write(line)
+	}
+	return len(line), nil
 }
 
 // Addr is where the server listens.
@@ -88,26 +119,27 @@ func (s *Server) Close() error {
 	return nil
 }
 
-func routes(cfg Config, kv *kv, guard guard) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+func routes(cfg Config, a *access, closing <-chan struct{}) *door {
+	d := newDoor(a)
+	d.handle("GET /healthz", Anybody, operation{
+		summary: "Whether the agent's loops run.", answer: Health{}, also: map[int]any{http.StatusServiceUnavailable: Health{}},
+	}, func(w http.ResponseWriter, _ *http.Request) {
 		code, h := health(cfg.Backend)
 		reply(w, code, h)
 	})
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, cfg.Backend.Picture())
-	})
-	members{cfg.Backend, cfg.Group}.route(mux, guard)
-	rails{cfg.Backend, cfg.Rails}.route(mux, guard)
-	orders{cfg.Backend, cfg.Orders}.route(mux, guard)
-	reasons{cfg.Backend, cfg.Reasons}.route(mux)
+	d.handle("GET /v1/status", Read, operation{summary: "All that the agent knows.", answer: picture.Picture{}},
+		func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.Backend.Picture()) })
+	members{cfg.Backend, cfg.Group}.route(d)
+	rails{cfg.Backend, cfg.Rails}.route(d)
+	orders{cfg.Backend, cfg.Orders}.route(d)
+	reasons{cfg.Backend, cfg.Reasons}.route(d)
+	streams := make(chan struct{}, maxStreams)
+	(&kv{store: cfg.Store, closing: closing, watchers: streams}).route(d)
 	if cfg.Metrics != nil {
-		mux.Handle("GET /metrics", cfg.Metrics)
+		d.handle("GET /metrics", Read, operation{summary: "Metrics for Prometheus.", media: "text/plain"}, cfg.Metrics.ServeHTTP)
 	}
-	all := http.NewServeMux()
-	all.Handle("/", http.MaxBytesHandler(mux, maxBody))
-	all.Handle("/v1/kv/", kv.routes())
-	return all
+	d.describe(cfg.Version)
+	return d
 }
 
 // Health is the body of /healthz.

@@ -15,6 +15,7 @@ import (
 	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/picture"
+	"picket/sentinel/state"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,11 +28,11 @@ func (f *fake) Alive() bool { return !f.stuck.Load() }
 func (f *fake) Picture() picture.Picture {
 	return picture.Picture{
 		At: time.Unix(1000, 0).UTC(), Version: "v1", Cluster: "c", Agent: "a", Epoch: 7, Role: "leader", Leader: "a", Majority: true,
-		Commit: 20, Applied: 19, Agents: []picture.Agent{{ID: "a", Self: true, Up: true}, {ID: "b"}},
+		Commit: 20, Applied: 19, Events: []state.Event{{ID: 18, Type: state.FailoverBegun, Master: "m"}}, Pauses: []picture.Pause{{Who: "ann"}}, Agents: []picture.Agent{{ID: "a", Self: true, Up: true}, {ID: "b"}},
 		Masters: []picture.Master{{
 			Name: "m", Epoch: 6, Server: picture.Server{Addr: "h:1", State: "down", Down: true}, ODown: true,
 			Replicas: []picture.Server{{Addr: "h:2", State: "up", Lag: 11}, {Addr: "h:3", State: "unknown", Lag: -1}},
-			Failover: &failover.Record{ID: 18, Master: "m"}, Foreign: []monitor.Foreign{{RunID: "r"}}, Blocker: &failover.Blocker{Reason: "no-candidate"},
+			Failover: &failover.Record{ID: 18, Master: "m"}, Foreign: []monitor.Foreign{{RunID: "r"}}, Blocker: &failover.Blocker{Reason: "no-candidate"}, Processes: []failover.Process{{Addr: "h:1"}},
 		}},
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // Limits of watches.
 const (
-	maxWatchers = 256
+	maxStreams = 256 // of all kinds
 	// A watch that has nothing to tell says so each quietTime, which shows whether the client still listens.
 	quietTime = 15 * time.Second
 	// slowest is how long a client may take to read what was written.
@@ -34,13 +34,13 @@ func (k *kv) watch(w http.ResponseWriter, r *http.Request, key string, prefix bo
 	case k.watchers <- struct{}{}:
 		defer func() { <-k.watchers }()
 	default:
-		problem(w, Problem{Status: http.StatusServiceUnavailable,
-			Detail: fmt.Sprintf("there are %d watches already: end some, or watch at another agent", maxWatchers)})
+		problem(w, r, Problem{Status: http.StatusServiceUnavailable,
+			Detail: fmt.Sprintf("there are %d streams already", maxStreams), Remedy: "end some, or ask another agent"})
 		return
 	}
 	from, err := k.from(r)
 	if err != nil {
-		refuse(w, err)
+		refuse(w, r, err)
 		return
 	}
 	s := stream{w: w, control: http.NewResponseController(w)}

@@ -44,10 +44,17 @@ type reasons struct {
 	agent   Reasons
 }
 
-func (h reasons) route(mux *http.ServeMux) {
-	mux.HandleFunc("GET /v1/masters/{name}/why", h.why)
-	mux.HandleFunc("GET /v1/masters/{name}/plan", h.plan)
-	mux.HandleFunc("GET /v1/blocked", h.blocked)
+func (h reasons) route(d *door) {
+	d.handle("GET /v1/masters/{name}/why", Read, operation{
+		summary: "What is decided about a master and why, and the story of its last failover.",
+		query:   []parameter{{"at", "What was decided then, as this agent remembers it: RFC 3339; now if left away", false}}, answer: Why{},
+	}, h.why)
+	d.handle("GET /v1/masters/{name}/plan", Read, operation{
+		summary: "What would happen if servers, and perhaps agents, failed now. Nothing is touched.",
+		query:   []parameter{{"fail", "A server, as HOST:PORT; may be given more than once", true}, {"fail-agent", "An agent's id; may be given more than once", false}},
+		answer:  failover.Forecast{},
+	}, h.plan)
+	d.handle("GET /v1/blocked", Read, operation{summary: "The masters for which nothing can be done now.", answer: []Blocked{}}, h.blocked)
 }
 
 func (h reasons) why(w http.ResponseWriter, r *http.Request) {
@@ -55,7 +62,7 @@ func (h reasons) why(w http.ResponseWriter, r *http.Request) {
 	if text := r.URL.Query().Get("at"); text != "" {
 		var err error
 		if at, err = time.Parse(time.RFC3339, text); err != nil {
-			problem(w, Problem{Status: http.StatusBadRequest, Detail: "at is no time: write it like 2026-01-02T03:04:05Z"})
+			bad(w, r, "at is no time", "write it like 2026-01-02T03:04:05Z")
 			return
 		}
 	}
@@ -68,7 +75,7 @@ func (h reasons) plan(w http.ResponseWriter, r *http.Request) {
 		f.Servers = append(f.Servers, config.Addr(a))
 	}
 	if len(f.Servers) == 0 {
-		problem(w, Problem{Status: http.StatusBadRequest, Detail: "say which servers fail: ?fail=HOST:PORT&fail=…&fail-agent=ID"})
+		bad(w, r, "it is not said which servers fail", "add ?fail=HOST:PORT&fail=…&fail-agent=ID")
 		return
 	}
 	carryOut(w, r, func(context.Context) (any, error) { return h.agent.Predict(r.PathValue("name"), f) })

@@ -1,0 +1,185 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/failover"
+	"picket/sentinel/api/apitest"
+	"picket/sentinel/picture"
+	"picket/sentinel/state"
+)
+
+// obedient is an agent that does whatever it is told, and has something to say to every question.
+type obedient struct{ fake }
+
+func (*obedient) Change(context.Context, consensus.Change) error     { return nil }
+func (*obedient) Transfer(context.Context, consensus.ServerID) error { return consensus.ErrNoLeader }
+func (*obedient) Pause(context.Context, PauseOrder) error            { return nil }
+func (*obedient) Resume(context.Context, string, string) error       { return nil }
+func (*obedient) Acknowledge(context.Context, string, string) (Acknowledged, error) {
+	return Acknowledged{"m", 7}, nil
+}
+func (*obedient) Switchover(context.Context, SwitchoverOrder) error { return nil }
+func (*obedient) CancelSwitchover(context.Context, string, string) error {
+	return picture.ErrUnknownMaster
+}
+func (*obedient) Forget(context.Context, string, config.Addr) error { return nil }
+func (*obedient) Force(context.Context, FailoverOrder) error        { return blocked{} }
+func (*obedient) Predict(string, failover.Failure) (failover.Forecast, error) {
+	return failover.Forecast{Failure: failover.Failure{Servers: []config.Addr{"h:1"}}, Decision: decision(), Within: time.Second}, nil
+}
+
+func (*obedient) Why(string, time.Time) (Why, error) {
+	d := decision()
+	return Why{Master: "m", Agent: "a", Decision: &d, Last: &failover.Record{ID: 1, Phase: failover.Ended, EndAt: 5}, Diverged: &failover.Divergence{Known: true}}, nil
+}
+
+func decision() failover.Decision {
+	return failover.Decision{Servers: []failover.Sight{{Server: "h:1", Opinions: []failover.Word{{Agent: "a", Age: time.Second}}}}, Outlook: &failover.Imagined{Target: "h:2"}}
+}
+
+// blocked is an error as an agent gives it.
+type blocked struct{}
+
+func (blocked) Error() string { return "blocked" }
+func (blocked) Blocked() failover.Blocker {
+	return failover.Blocker{Reason: "cooldown", Text: "text", Remedy: "remedy"}
+}
+
+func whole(t *testing.T) (Config, *store) {
+	t.Helper()
+	agent, st := &obedient{}, &store{machine: state.NewMachine()}
+	if _, err := st.Write(t.Context(), state.Write{Key: "a", Value: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	return Config{
+		Backend: agent, Group: agent, Rails: agent, Orders: agent, Reasons: agent, Store: st, Version: "v1",
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		}),
+	}, st
+}
+
+// description is the served one.
+func description(t *testing.T, door http.Handler) []byte {
+	t.Helper()
+	w := httptest.NewRecorder()
+	door.ServeHTTP(w, local(http.MethodGet, "/v1/openapi.json"))
+	if w.Code != http.StatusOK {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return w.Body.Bytes()
+}
+
+// TestOpenAPI_DescribesTheRoutes compares the served description with the mux, in both directions.
+func TestOpenAPI_DescribesTheRoutes(t *testing.T) {
+	cfg, _ := whole(t)
+	a := newAccess(config.HTTP{}, true, nil)
+	d := routes(cfg, a, nil)
+	var described struct {
+		Paths map[string]map[string]struct{ OperationID, Summary, Description string }
+	}
+	if err := json.Unmarshal(description(t, d), &described); err != nil {
+		t.Fatal(err)
+	}
+	n, ids := 0, map[string]bool{}
+	for path, methods := range described.Paths {
+		for method, o := range methods {
+			n++
+			filled := regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, "x")
+			_, pattern := d.mux.Handler(httptest.NewRequest(strings.ToUpper(method), filled, nil))
+			if got := strings.NewReplacer("...}", "}", "{$}", "").Replace(pattern); got != strings.ToUpper(method)+" "+path {
+				t.Errorf("%s %s is described, and served by %q", method, path, pattern)
+			}
+			if o.Summary == "" || ids[o.OperationID] {
+				t.Errorf("%s %s has no summary, or the id of another one: %+v", method, path, o)
+			}
+			ids[o.OperationID] = true
+		}
+	}
+	if n != len(d.routes) {
+		t.Errorf("%d routes are described, of %d", n, len(d.routes))
+	}
+}
+
+// exchanges are requests that touch every route, and what they are answered with.
+var exchanges = []struct {
+	request, body string
+	want          int
+}{
+	{"GET /healthz", "", 200},
+	{"GET /metrics", "", 200},
+	{"GET /v1/openapi.json", "", 200},
+	{"GET /v1/status", "", 200},
+	{"GET /v1/members", "", 200},
+	{"PUT /v1/members/z", `{"address":"h:1"}`, 200},
+	{"PUT /v1/members/z", `{}`, 400},
+	{"DELETE /v1/members/a", "", 200},
+	{"DELETE /v1/members/z", "", 404},
+	{"POST /v1/members/a/promote", "", 200},
+	{"POST /v1/members/a/lead", "", 503},
+	{"GET /v1/pause", "", 200},
+	{"POST /v1/pause", `{"for":"1h","who":"ann"}`, 200},
+	{"POST /v1/pause", `{"for":1}`, 400},
+	{"DELETE /v1/pause?who=ann", "", 200},
+	{"DELETE /v1/pause", "", 400},
+	{"POST /v1/masters/m/acknowledge?who=ann", "", 200},
+	{"POST /v1/switchover", `{"master":"m","who":"ann"}`, 200},
+	{"POST /v1/switchover", `{"who":"ann"}`, 400},
+	{"DELETE /v1/switchover?master=m&who=ann", "", 404},
+	{"POST /v1/failover", `{"master":"m","who":"ann"}`, 409},
+	{"DELETE /v1/masters/m/replicas/h:2", "", 200},
+	{"GET /v1/masters/m/why", "", 200},
+	{"GET /v1/masters/m/why?at=now", "", 400},
+	{"GET /v1/masters/m/plan?fail=h:1", "", 200},
+	{"GET /v1/masters/m/plan", "", 400},
+	{"GET /v1/blocked", "", 200},
+	{"GET /v1/kv/a", "", 200},
+	{"GET /v1/kv/b", "", 404},
+	{"GET /v1/kv/?prefix", "", 200},
+	{"PUT /v1/kv/a", "2", 200},
+	{"PUT /v1/kv/a?expect=9", "3", 412},
+	{"DELETE /v1/kv/a", "", 200},
+}
+
+func TestOpenAPI_AnswersAreAsDescribed(t *testing.T) {
+	cfg, _ := whole(t)
+	door := testDoor(t, cfg)
+	c, err := apitest.New(description(t, door))
+	if err != nil {
+		t.Fatal(err)
+	}
+	touched := map[string]bool{}
+	for _, x := range exchanges {
+		method, target, _ := strings.Cut(x.request, " ")
+		r := httptest.NewRequest(method, "http://127.0.0.1:26381"+target, strings.NewReader(x.body))
+		r.RemoteAddr = "127.0.0.1:999"
+		w := httptest.NewRecorder()
+		door.ServeHTTP(w, r)
+		if w.Code != x.want {
+			t.Errorf("%s: %d, want %d: %s", x.request, w.Code, x.want, w.Body)
+		}
+		if err := c.Check(method, r.URL.Path, w.Result()); err != nil {
+			t.Error(err)
+		}
+		touched[r.Pattern] = true
+		if p := (Problem{}); x.want >= 400 && (json.Unmarshal(w.Body.Bytes(), &p) != nil || p.Status != x.want || p.Instance != r.URL.Path || p.Detail == "" || p.Title == "" || p.Type == "") {
+			t.Errorf("%s: no whole problem: %+v", x.request, p)
+		}
+	}
+	a := newAccess(config.HTTP{}, true, nil)
+	for _, r := range routes(cfg, a, nil).routes {
+		if !touched[r.method+" "+r.path] {
+			t.Errorf("%s %s was not tried", r.method, r.path)
+		}
+	}
+}
