@@ -37,7 +37,7 @@ func start(t *testing.T, adjust func(*lab.ClusterOptions)) (*lab.Lab, *lab.Clust
 	l := lab.New(t.TempDir())
 	t.Cleanup(l.Close)
 	cooldown := time.Duration(0)
-	opts := lab.ClusterOptions{Program: binary, DownAfter: time.Second, FailoverTimeout: 5 * time.Second, Cooldown: &cooldown}
+	opts := lab.ClusterOptions{Program: binary, DownAfter: time.Second, FailoverTimeout: 5 * time.Second, Cooldown: &cooldown, LeastPrivilege: true}
 	if adjust != nil {
 		adjust(&opts)
 	}

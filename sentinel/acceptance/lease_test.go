@@ -27,7 +27,7 @@ func startHosts(t *testing.T, settings ...string) hosts {
 	n := newNetwork(t, l)
 	cooldown := time.Duration(0)
 	c, err := l.StartCluster(lab.ClusterOptions{
-		Program: binary, Network: n.Network, DownAfter: time.Second, FailoverTimeout: 5 * time.Second, Cooldown: &cooldown, Settings: settings,
+		Program: binary, Network: n.Network, DownAfter: time.Second, FailoverTimeout: 5 * time.Second, Cooldown: &cooldown, Settings: settings, LeastPrivilege: true,
 	})
 	t.Cleanup(func() { checkLogs(t, l, c) })
 	if err != nil {

@@ -43,6 +43,7 @@ type ClusterOptions struct {
 	Renames                                []config.Rename // commands that the servers know by other names
 	File                                   []string        // more lines of the agents' files
 	Loopback                               string          // the IP address of everything, where it is on this machine; empty: 127.0.0.1
+	LeastPrivilege                         bool            // the agents log in to new servers as a user who may do no more than they need
 	Named                                  string          // host by which the agents' files know the first master; empty: by its IP address
 }
 
@@ -93,6 +94,12 @@ func (l *Lab) StartCluster(opts ClusterOptions) (*Cluster, error) {
 		opts.LogLevel = "debug"
 	}
 	servers := opts.Servers
+	if servers == nil && opts.LeastPrivilege {
+		if err := os.WriteFile(l.PasswordFile(), []byte(Password+"\n"), 0o600); err != nil {
+			return nil, fmt.Errorf("write the agents' password: %w", err)
+		}
+		opts.Redis = append(slices.Clone(opts.Redis), "user "+User+" on >"+Password+" "+ACL)
+	}
 	if servers == nil {
 		var err error
 		if servers, err = l.startReplicated(opts); err != nil {
@@ -193,7 +200,7 @@ func (c *Cluster) configure(a *Agent) error {
 	var text bytes.Buffer
 	err := tmpl.Execute(&text, map[string]any{
 		"Agent": a, "Agents": listed, "Master": c.known(c.Redis[0].Addr), "Name": MasterName,
-		"Quorum": c.opts.Hosts/2 + 1, "Options": c.opts, "Secret": c.opts.secret(),
+		"Quorum": c.opts.Hosts/2 + 1, "Options": c.opts, "Secret": c.opts.secret(), "User": User, "PasswordFile": c.lab.PasswordFile(),
 	})
 	if err == nil {
 		err = os.WriteFile(a.conf, text.Bytes(), 0o600)
@@ -203,6 +210,21 @@ func (c *Cluster) configure(a *Agent) error {
 	}
 	return nil
 }
+
+// As whom agents log in to servers, if they have least privilege.
+const (
+	User     = "picket"
+	Password = "sesame"
+	// ACL is all that agents need of a Redis server, by the rules of its ACL: no keys, one channel, and what looks at a server, or changes whom it
+	// follows, whether it takes writes, and who is connected.
+	ACL = "resetkeys resetchannels &__sentinel__:hello -@all +ping +info +subscribe +replicaof +psync +failover " +
+		"+config|get +config|set +config|rewrite +client|setname +client|kill +client|pause +client|unpause"
+	// WatchingACL is what they need to watch only.
+	WatchingACL = "resetkeys resetchannels &__sentinel__:hello -@all +ping +info +subscribe +config|get +client|setname"
+)
+
+// PasswordFile holds the password.
+func (l *Lab) PasswordFile() string { return filepath.Join(l.Dir, "redis-password") }
 
 // known is a server's address in the agents' files.
 func (c *Cluster) known(server config.Addr) config.Addr {
