@@ -3,17 +3,11 @@ package acceptance
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,77 +20,45 @@ import (
 	"picket/sentinel/lab"
 )
 
-// authority signs certificates.
+// authority is one of the lab's.
 type authority struct {
-	t    *testing.T
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
+	*lab.Authority
+	t *testing.T
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t *testing.T) authority {
 	t.Helper()
-	a := &authority{t: t}
-	var der []byte
-	a.key, der = issue(t, nil)
-	var err error
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-// issue makes a certificate for 127.0.0.1; without an authority one that signs others.
-func issue(t *testing.T, by *authority) (*ecdsa.PrivateKey, []byte) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	a, err := lab.NewAuthority()
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: by == nil, BasicConstraintsValid: true,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	parent, signer := template, key
-	if by != nil {
-		parent, signer = by.cert, by.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key, der
+	return authority{a, t}
 }
 
 // renew has cert.pem and key.pem of a directory be new ones.
-func (a *authority) renew(dir string) {
+func (a authority) renew(dir string) {
 	a.t.Helper()
-	key, der := issue(a.t, a)
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
+	if err := a.Issue(dir, "agent"); err != nil {
 		a.t.Fatal(err)
 	}
-	replace(a.t, filepath.Join(dir, "cert.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	replace(a.t, filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
 }
 
 // trust has ca.pem of a directory hold the certificates of authorities.
-func trust(t *testing.T, dir string, authorities ...*authority) {
+func trust(t *testing.T, dir string, authorities ...authority) {
 	t.Helper()
-	var text []byte
+	var all []*lab.Authority
 	for _, a := range authorities {
-		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})...)
+		all = append(all, a.Authority)
 	}
-	replace(t, filepath.Join(dir, "ca.pem"), text)
+	if err := lab.Trust(dir, all...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // replace has a file hold something else, at once.
 func replace(t *testing.T, path string, text []byte) {
 	t.Helper()
-	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := lab.Replace(path, text); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -271,12 +233,10 @@ log: {format: json}
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- agent.Wait() }() // ends with the process
-	pool := x509.NewCertPool()
-	pool.AddCert(a.cert)
 	connect := func() (conn *tls.Conn) {
 		t.Helper()
 		err := lab.Await(patience, "the port is open", func(context.Context) (err error) {
-			conn, err = tls.Dial("tcp", sentinel, &tls.Config{RootCAs: pool})
+			conn, err = tls.Dial("tcp", sentinel, &tls.Config{RootCAs: a.Pool()})
 			return err
 		})
 		if err != nil {
