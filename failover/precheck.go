@@ -129,3 +129,40 @@ func Preferred(s Situation, last *Record) (to config.Addr, why string) {
 	}
 	return "", ""
 }
+
+// Rehearsal is what a switchover would do now.
+type Rehearsal struct {
+	From config.Addr `json:"from"`
+	To   config.Addr `json:"to,omitempty"` // absent: nobody could take over
+	Why  string      `json:"why,omitempty"`
+	// Others are the replicas that would not take over.
+	Others  []Candidate `json:"others,omitempty"`
+	Blocker *Blocker    `json:"blocker,omitempty"` // it would be refused
+}
+
+// Rehearse says what a switchover to the wanted replica would do or, if that is empty, to the best one, by what was seen last. It is a pure
+// function; nothing is touched.
+func Rehearse(s Situation, want config.Addr) Rehearsal {
+	r := Rehearsal{From: s.Master}
+	if r.Blocker = PreCheck(s, want); r.Blocker != nil {
+		return r
+	}
+	s.Record = &Record{Old: s.Master, Replicas: s.Replicas, Want: want, HandOver: true}
+	master := s.View.Servers[s.Master].Last
+	k := Knowledge{Seen: map[config.Addr]*monitor.Observation{}, Held: []*monitor.Observation{master}}
+	var ready []*monitor.Observation
+	for _, a := range s.candidates() {
+		o := s.View.Servers[a].Last
+		k.Seen[a] = o
+		if (want == "" || a == want) && o != nil && unready(s.View.Servers[a], master, a == want) == "" {
+			ready = append(ready, o)
+		}
+	}
+	best := slices.MinFunc(ready, s.prefer) // PreCheck has found one
+	r.To, r.Others = best.Server, s.compared(k, best)[1:]
+	r.Why = fmt.Sprintf("the best of those that can take over; it is %d bytes behind", max(0, master.Offset-best.Offset))
+	if want != "" {
+		r.Why = fmt.Sprintf("it was asked for; it is %d bytes behind", max(0, master.Offset-best.Offset))
+	}
+	return r
+}

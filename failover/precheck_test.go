@@ -149,3 +149,34 @@ func TestPreferred(t *testing.T) {
 		})
 	}
 }
+
+func TestRehearse(t *testing.T) {
+	behind := func(s *Situation) { s.View.Servers[replicaA].Last.Offset -= 7 }
+	for name, c := range map[string]struct {
+		adjust        func(*Situation)
+		to            config.Addr
+		want          config.Addr
+		why, not, but string // parts of why that one, of why not the other one, and of what blocks
+	}{
+		"the best one":           {nil, "", replicaA, "the best", "", ""},
+		"the one that is named":  {nil, replicaB, replicaB, "asked for; it is 0 bytes behind", "another one was asked for", ""},
+		"a little behind":        {behind, replicaA, replicaA, "7 bytes behind", "another one was asked for", ""},
+		"the best one is down":   {func(s *Situation) { s.View.Servers[replicaA] = down(replica(replicaA, 100_000_000)) }, "", replicaB, "the best", "it is not up", ""},
+		"the link of one is":     {func(s *Situation) { s.View.Servers[replicaA].Last.LinkUp = false }, "", replicaB, "the best", "its link to the master is down", ""},
+		"to a stranger":          {nil, "10.0.0.9:6379", "", "", "", "is no replica of m"},
+		"nobody could take over": {func(s *Situation) { s.Replicas = nil }, "", "", "", "", "no replica of"},
+	} {
+		r := Rehearse(healthy(c.adjust), c.to)
+		if r.From != oldMaster || r.To != c.want || !strings.Contains(r.Why, c.why) {
+			t.Errorf("%s: from %s to %s: %s", name, r.From, r.To, r.Why)
+		}
+		switch {
+		case c.but != "":
+			if r.Blocker == nil || !strings.Contains(r.Blocker.Text, c.but) {
+				t.Errorf("%s: %+v blocks, want %q", name, r.Blocker, c.but)
+			}
+		case r.Blocker != nil || len(r.Others) != 1 || r.Others[0].Server == r.To || !strings.Contains(r.Others[0].Unfit, c.not):
+			t.Errorf("%s: others are %+v, want %q; %+v blocks", name, r.Others, c.not, r.Blocker)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"picket/config"
 	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/api"
@@ -120,6 +121,21 @@ func (l look) voters() []string {
 		ids = append(ids, string(id))
 	}
 	return ids
+}
+
+// Rehearse implements api.Reasons.
+func (a *Agent) Rehearse(master string, to config.Addr) (failover.Rehearsal, error) {
+	l := a.look()
+	m := l.master(master)
+	if m == nil {
+		return failover.Rehearsal{}, picture.ErrUnknownMaster
+	}
+	r := failover.Rehearse(a.situation(l, m, l.status.Term), a.names.Known(to))
+	if r.Blocker == nil && !l.electorate(a.cfg.Agent.ElectionTimeout).majority() {
+		b := failover.NoMajority()
+		r = failover.Rehearsal{From: r.From, Blocker: &b}
+	}
+	return r, nil
 }
 
 // Predict implements api.Reasons.

@@ -16,7 +16,7 @@ type operation struct {
 	answer  any         // its type is that of the JSON of success
 	either  any         // another type of that answer
 	also    map[int]any // other answers than success and problems
-	media   string      // of the answer; empty: JSON
+	media   []string    // of the answer; none: JSON
 	stream  bool        // the answer may be server-sent events
 	limit   int64       // of the request's body in bytes; 0: maxBody
 }

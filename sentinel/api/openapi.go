@@ -101,8 +101,8 @@ func (r route) responses(s *schemas) object {
 	case o.answer != nil:
 		content["application/json"] = object{"schema": s.of(reflect.TypeOf(o.answer))}
 	}
-	if o.media != "" {
-		content[o.media] = object{"schema": object{"type": "string"}}
+	for _, media := range o.media {
+		content[media] = object{"schema": object{"type": "string"}}
 	}
 	if o.stream {
 		content["text/event-stream"] = object{"schema": object{"type": "string"}}

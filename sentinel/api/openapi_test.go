@@ -38,6 +38,10 @@ func (*obedient) Predict(string, failover.Failure) (failover.Forecast, error) {
 	return failover.Forecast{Failure: failover.Failure{Servers: []config.Addr{"h:1"}}, Decision: decision(), Within: time.Second}, nil
 }
 
+func (*obedient) Rehearse(string, config.Addr) (failover.Rehearsal, error) {
+	return failover.Rehearsal{From: "h:1", To: "h:2", Why: "why", Others: []failover.Candidate{{Server: "h:3", Unfit: "it is not up"}}}, nil
+}
+
 func (*obedient) Why(string, time.Time) (Why, error) {
 	d := decision()
 	return Why{Master: "m", Agent: "a", Decision: &d, Last: &failover.Record{ID: 1, Phase: failover.Ended, EndAt: 5}, Diverged: &failover.Divergence{Known: true}}, nil
@@ -119,6 +123,7 @@ var exchanges = []struct {
 	{"GET /healthz", "", 200},
 	{"GET /metrics", "", 200},
 	{"GET /v1/openapi.json", "", 200},
+	{"GET /v1/whoami", "", 200},
 	{"GET /v1/status", "", 200},
 	{"GET /v1/members", "", 200},
 	{"PUT /v1/members/z", `{"address":"h:1"}`, 200},
@@ -142,6 +147,7 @@ var exchanges = []struct {
 	{"GET /v1/masters/m/why?at=now", "", 400},
 	{"GET /v1/masters/m/plan?fail=h:1", "", 200},
 	{"GET /v1/masters/m/plan", "", 400},
+	{"GET /v1/masters/m/rehearsal?to=h:2", "", 200},
 	{"GET /v1/blocked", "", 200},
 	{"GET /v1/kv/a", "", 200},
 	{"GET /v1/kv/b", "", 404},

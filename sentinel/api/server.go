@@ -127,6 +127,11 @@ func routes(cfg Config, a *access, closing <-chan struct{}) *door {
 		code, h := health(cfg.Backend)
 		reply(w, code, h)
 	})
+	d.handle("GET /v1/whoami", Read, operation{summary: "Who asks, as the agent knows it, and what he may do.", answer: Caller{}},
+		func(w http.ResponseWriter, r *http.Request) {
+			c := callerOf(r)
+			reply(w, http.StatusOK, Caller{c.name, c.by, c.role.String()})
+		})
 	d.handle("GET /v1/status", Read, operation{summary: "All that the agent knows.", answer: picture.Picture{}},
 		func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.Backend.Picture()) })
 	members{cfg.Backend, cfg.Group}.route(d)
@@ -136,10 +141,17 @@ func routes(cfg Config, a *access, closing <-chan struct{}) *door {
 	streams := make(chan struct{}, maxStreams)
 	(&kv{store: cfg.Store, closing: closing, watchers: streams}).route(d)
 	if cfg.Metrics != nil {
-		d.handle("GET /metrics", Read, operation{summary: "Metrics for Prometheus.", media: "text/plain"}, cfg.Metrics.ServeHTTP)
+		d.handle("GET /metrics", Read, operation{summary: "Metrics for Prometheus.", media: []string{"text/plain"}}, cfg.Metrics.ServeHTTP)
 	}
 	d.describe(cfg.Version)
 	return d
+}
+
+// Caller is the body of GET /v1/whoami.
+type Caller struct {
+	Name string `json:"name,omitempty"` // of the token, or of the certificate; absent: neither was shown
+	By   string `json:"by,omitempty"`   // token or certificate
+	Role string `json:"role"`
 }
 
 // Health is the body of /healthz.

@@ -14,6 +14,8 @@ import (
 type Reasons interface {
 	// Why tells what was decided about a master at a time, and what its last failover was; the zero time is now.
 	Why(master string, at time.Time) (Why, error)
+	// Rehearse says what a switchover would do now, to a replica or, without one, to the best.
+	Rehearse(master string, to config.Addr) (failover.Rehearsal, error)
 	// Predict says what would happen if some of a master's servers, and perhaps agents, failed now.
 	Predict(master string, f failover.Failure) (failover.Forecast, error)
 }
@@ -54,6 +56,10 @@ func (h reasons) route(d *door) {
 		query:   []parameter{{"fail", "A server, as HOST:PORT; may be given more than once", true}, {"fail-agent", "An agent's id; may be given more than once", false}},
 		answer:  failover.Forecast{},
 	}, h.plan)
+	d.handle("GET /v1/masters/{name}/rehearsal", Read, operation{
+		summary: "What a switchover would do now, or why it would be refused. Nothing is touched.",
+		query:   []parameter{{"to", "The replica, as HOST:PORT; the best one if left away", false}}, answer: failover.Rehearsal{},
+	}, h.rehearse)
 	d.handle("GET /v1/blocked", Read, operation{summary: "The masters for which nothing can be done now.", answer: []Blocked{}}, h.blocked)
 }
 
@@ -79,6 +85,11 @@ func (h reasons) plan(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	carryOut(w, r, func(context.Context) (any, error) { return h.agent.Predict(r.PathValue("name"), f) })
+}
+
+func (h reasons) rehearse(w http.ResponseWriter, r *http.Request) {
+	to := config.Addr(r.URL.Query().Get("to"))
+	carryOut(w, r, func(context.Context) (any, error) { return h.agent.Rehearse(r.PathValue("name"), to) })
 }
 
 func (h reasons) blocked(w http.ResponseWriter, _ *http.Request) {
