@@ -108,7 +108,7 @@ func written(v reflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
-// Files lists the files that the configuration was made of, beside the one with the keys: those of secrets.
+// Files lists the files that the configuration was made of, beside the one with the keys: those of secrets, and of templates.
 func (c *Config) Files() []string {
 	var files []string
 	var visit func(v reflect.Value)
@@ -116,8 +116,8 @@ func (c *Config) Files() []string {
 		switch v.Kind() {
 		case reflect.Struct:
 			for f := range fields(v.Type()) {
-				// A secret that is read from a file stands beside its path.
-				if secret, ok := v.Type().FieldByName(secretOf(f.Name)); ok && secret.Type == reflect.TypeFor[Secret]() {
+				// What is read from a file stands beside its path.
+				if _, ok := v.Type().FieldByName(secretOf(f.Name)); ok {
 					if path := v.FieldByIndex(f.Index).String(); path != "" {
 						files = append(files, path)
 					}

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,7 +19,6 @@ const (
 	minFailoverTimeout = time.Second
 	minFenceTimeout    = 100 * time.Millisecond
 	maxFenceTimeout    = time.Minute
-	maxWebhookTimeout  = 5 * time.Minute
 )
 
 // MaxLease bounds what an agent may ask others to promise: for so long nobody may replace its master.
@@ -225,48 +223,6 @@ func (m *Master) checkDurability(r *report, key string) {
 		r.add(key+".prefer", m.Prefer, fmt.Sprintf("breaks the promise of durability.wait %d", d.Wait),
 			"the replica that holds the most must be promoted: write offset, or wait: 0")
 	}
-}
-
-func (c *Config) checkWebhooks(r *report) {
-	known := unique[string]{}
-	for i := range c.Webhooks {
-		key := element("webhooks", i)
-		c.checkWebhook(r, key, &c.Webhooks[i])
-		known.check(r, key+".name", c.Webhooks[i].Name)
-	}
-}
-
-func (c *Config) checkWebhook(r *report, key string, w *Webhook) {
-	r.name(key+".name", w.Name)
-	switch u, err := url.Parse(w.URL); {
-	case w.URL == "":
-		r.add(key+".url", nil, "is missing", "")
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		r.add(key+".url", Secret(w.URL), "is not an http or https URL", "write it like https://example.com/hooks/redis") // it may hold a token
-	}
-	c.secret(r, key+".secret", &w.Secret, w.SecretFile)
-	if _, err := w.SigningKey(); r.sound(key+".secret") && r.sound(key+".secret-file") && err != nil {
-		problem, value := err.Error(), any(w.Secret)
-		if w.Secret == "" {
-			problem, value = "is missing", nil
-		}
-		r.add(key+".secret", value, problem, "make one: echo whsec_$(head -c 32 /dev/urandom | base64)")
-	}
-	for i, pattern := range w.Events {
-		if !KnownEvent(pattern) {
-			r.add(element(key+".events", i), pattern, "is not the type of an event", didYouMean(pattern, eventTypes))
-		}
-	}
-	var masters []string
-	for _, m := range c.Masters {
-		masters = append(masters, m.Name)
-	}
-	for i, name := range w.Masters {
-		if !slices.Contains(masters, name) && r.sound("masters") {
-			r.add(element(key+".masters", i), name, "is not among the masters", didYouMean(name, masters))
-		}
-	}
-	r.between(key+".timeout", w.Timeout, time.Millisecond, maxWebhookTimeout)
 }
 
 // Warnings tells what is allowed but hardly meant. It is empty for a Config that was not loaded.

@@ -34,7 +34,11 @@ func DefaultMaster() Master {
 }
 
 // DefaultWebhook holds what a webhook has that says nothing of itself.
-func DefaultWebhook() Webhook { return Webhook{Timeout: 10 * time.Second} }
+func DefaultWebhook() Webhook {
+	return Webhook{
+		Timeout: 10 * time.Second, Ordering: OrderMaster, GiveUpAfter: 6 * time.Hour, Preset: PresetCloudEvents, ContentType: "application/json",
+	}
+}
 
 // derive fills in the defaults that depend on other keys, where the file does not set them.
 func (c *Config) derive(set map[string]bool) {

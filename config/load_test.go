@@ -94,6 +94,12 @@ var good = Config{
 	Webhooks: []Webhook{{
 		Name: "ops", URL: "https://ops.example.com/hook", Secret: "whsec_bm90IGEgc2VjcmV0OiByZXBsYWNlIHRoaXMga2V5",
 		Events: []string{"failover.*", "agent.registered"}, Masters: []string{"mymaster"}, Timeout: 5 * time.Second,
+		SecretNext: "whsec_bm90IGEgc2VjcmV0OiByZXBsYWNlIHRoaXMga2V5", Ordering: OrderStrict, GiveUpAfter: 2 * time.Hour,
+		Headers: []Header{{Name: "X-Team", Value: "redis"}, {Name: "X-Api-Key", Value: "hunter2", ValueFile: "testdata/files/secret"}},
+		TLS:     WebhookTLS{}, Preset: PresetCloudEvents, Template: "{{json .Summary}}", TemplateFile: "testdata/files/template", ContentType: "text/json",
+	}, {
+		Name: "pager", URL: "https://events.pagerduty.com/v2/enqueue", Timeout: 10 * time.Second, Ordering: OrderMaster, GiveUpAfter: 6 * time.Hour,
+		Preset: PresetPagerDuty, RoutingKey: "hunter2", RoutingKeyFile: "testdata/files/secret", ContentType: "application/json",
 	}},
 	OnStop: StopSwitchover,
 	Fence:  Fence{true, "/usr/local/bin/fence-redis", 2 * time.Second}, Salvage: Salvage{1 << 20},

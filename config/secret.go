@@ -65,9 +65,24 @@ func readFile(path string, limit int64) ([]byte, error) {
 // signingKeyPrefix starts a webhook's secret, as the Standard Webhooks specification has it.
 const signingKeyPrefix = "whsec_"
 
-// SigningKey is the key that a webhook's secret encodes.
-func (w Webhook) SigningKey() ([]byte, error) {
-	text, ok := strings.CutPrefix(string(w.Secret), signingKeyPrefix)
+// SigningKeys are the keys that a webhook's secrets encode: the present one, and the next one while they are exchanged.
+func (w Webhook) SigningKeys() ([][]byte, error) {
+	var keys [][]byte
+	for _, secret := range []Secret{w.Secret, w.SecretNext} {
+		if secret == "" {
+			continue
+		}
+		key, err := secret.signingKey()
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+func (s Secret) signingKey() ([]byte, error) {
+	text, ok := strings.CutPrefix(string(s), signingKeyPrefix)
 	if !ok {
 		return nil, errors.New("does not start with " + signingKeyPrefix)
 	}

@@ -65,10 +65,19 @@ func TestReadSecret(t *testing.T) {
 	}
 }
 
-func TestWebhook_SigningKey(t *testing.T) {
-	key, err := Webhook{Secret: "whsec_bm90IGEgc2VjcmV0OiByZXBsYWNlIHRoaXMga2V5"}.SigningKey()
-	if err != nil || string(key) != "not a secret: replace this key" {
-		t.Errorf("key %q, %v", key, err)
+func TestWebhook_SigningKeys(t *testing.T) {
+	w := Webhook{Secret: "whsec_bm90IGEgc2VjcmV0OiByZXBsYWNlIHRoaXMga2V5"}
+	keys, err := w.SigningKeys()
+	if err != nil || len(keys) != 1 || string(keys[0]) != "not a secret: replace this key" {
+		t.Errorf("keys %q, %v", keys, err)
+	}
+	w.SecretNext = "whsec_YW5vdGhlciBvbmUsIG5vdCBhIHNlY3JldCBlaXRoZXI="
+	keys, err = w.SigningKeys()
+	if err != nil || len(keys) != 2 || string(keys[1]) != "another one, not a secret either" {
+		t.Errorf("keys %q, %v", keys, err)
+	}
+	if keys, err = (Webhook{}).SigningKeys(); err != nil || len(keys) != 0 {
+		t.Errorf("keys %q, %v", keys, err)
 	}
 }
 
@@ -94,6 +103,12 @@ func TestWebhook_Wants(t *testing.T) {
 		w := Webhook{Events: strings.Fields(tc.events), Masters: strings.Fields(tc.masters)}
 		if got := w.Wants(tc.eventType, tc.master); got != tc.want {
 			t.Errorf("%+v: %v", tc, got)
+		}
+	}
+	pager := Webhook{Preset: PresetPagerDuty, Masters: []string{"m"}}
+	for eventType, want := range map[string]bool{"failover.begun": true, "failover.ended": true, "failover.aborted": true, "failover.switched": false, "master.added": false} {
+		if got := pager.Wants(eventType, "m"); got != want {
+			t.Errorf("a pager wants %s: %v", eventType, got)
 		}
 	}
 }

@@ -43,7 +43,7 @@ type Config struct {
 	HTTP     HTTP      // who may use the HTTP port
 	PeerTLS  TLS       // between agents; off when empty
 	Masters  []Master  `reload:"yes"` // what is watched
-	Webhooks []Webhook // where failover events go
+	Webhooks []Webhook `reload:"yes"` // where failover events go
 	OnStop   string    `reload:"yes"` // nothing or switchover: what an agent does for the master beside it before it stops
 	Fence    Fence     `reload:"yes"` // what to do to the local Redis when it must stop taking writes and can't be told so
 	Scripts  Scripts   `reload:"yes"` // what clients of the Sentinel port may do to the masters' scripts
@@ -261,14 +261,56 @@ type Scripts struct {
 
 // Webhook is one receiver of failover events.
 type Webhook struct {
-	Name       string // unique; its delivery position is kept under this name
-	URL        string `show:"no"` // it may hold a token
-	Secret     Secret // whsec_… (Standard Webhooks)
-	SecretFile string
-	Events     []string // types or prefixes ("failover.*"); empty: all
-	Masters    []string // empty: all
-	Timeout    time.Duration
+	Name           string // unique; its delivery position is kept under this name
+	URL            string `show:"no"` // it may hold a token
+	URLFile        string // for one that is a secret
+	Secret         Secret // whsec_… (Standard Webhooks)
+	SecretFile     string
+	SecretNext     Secret // signs as well, while one is replaced by the other
+	SecretNextFile string
+	Events         []string // types or prefixes ("failover.*"); empty: all
+	Masters        []string // empty: all
+	Timeout        time.Duration
+	Ordering       string        // master, strict or none: what waits for an event that can't be delivered
+	GiveUpAfter    time.Duration // an event that is older, and fails, becomes a dead letter
+	Headers        []Header      // more of each request
+	TLS            WebhookTLS
+	Preset         string // cloudevents, slack, pagerduty or alertmanager: what the body is
+	RoutingKey     Secret // of PagerDuty's integration
+	RoutingKeyFile string
+	Template       string `show:"no"` // of the body, in Go's text/template, instead of a preset's
+	TemplateFile   string
+	ContentType    string // of what the template gives
 }
+
+// Header is one that the requests of a webhook have besides. Its value is a secret: one of the three says it.
+type Header struct {
+	Name      string
+	Value     Secret
+	ValueFile string
+	ValueEnv  string // the environment variable
+}
+
+// WebhookTLS names the files for the connections of a webhook.
+type WebhookTLS struct {
+	CA        string // PEM bundle that signs the receiver; empty: the system's
+	Cert, Key string // PEM of this side
+}
+
+// Words of Webhook.Ordering.
+const (
+	OrderMaster = "master" // other events of the same master
+	OrderStrict = "strict" // all others
+	OrderNone   = "none"   // nothing
+)
+
+// Words of Webhook.Preset.
+const (
+	PresetCloudEvents  = "cloudevents"
+	PresetSlack        = "slack"
+	PresetPagerDuty    = "pagerduty"
+	PresetAlertmanager = "alertmanager"
+)
 
 // Log says how to log.
 type Log struct {

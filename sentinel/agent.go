@@ -136,16 +136,27 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 	return a, err
 }
 
-// Check says what is wrong with a configuration that only the agent itself can tell: the rules for users of the Sentinel port. The error is a
-// *config.Error that names the file.
+// Check says what is wrong with a configuration that only the agent itself can tell: the rules for users of the Sentinel port, and the
+// webhooks' templates. The error is a *config.Error that names the file.
 func Check(cfg *config.Config, file string) error {
-	err := resp.CheckUsers(cfg.Sentinel)
-	if bad := (*config.Error)(nil); errors.As(err, &bad) {
-		for i := range bad.Problems {
-			bad.Problems[i].File = file
+	var all config.Error
+	if bad := (*config.Error)(nil); errors.As(resp.CheckUsers(cfg.Sentinel), &bad) {
+		all.Problems = bad.Problems
+	}
+	for i, w := range cfg.Webhooks {
+		if err := webhook.CheckBody(cfg.Cluster, w); err != nil {
+			all.Problems = append(all.Problems, config.Problem{
+				Key: fmt.Sprintf("webhooks[%d].template", i), Message: err.Error(), Remedy: "docs/webhooks.md tells what a template sees",
+			})
 		}
 	}
-	return err
+	if len(all.Problems) == 0 {
+		return nil
+	}
+	for i := range all.Problems {
+		all.Problems[i].File = file
+	}
+	return &all
 }
 
 // founders are the agents of the file: the members of the group, if none exists yet.
@@ -307,7 +318,7 @@ func (a *Agent) open() (doors, error) {
 			return d, errors.Join(err, d.sentinel.Close())
 		}
 		d.http, err = api.Listen(api.Config{
-			Addr: string(a.cfg.Listen.HTTP), OpenPort: a.host.Listen, Version: a.version, TLS: tls, HTTP: a.current().HTTP, Report: a.herald.requested, Backend: a, Group: a, Rails: a, Orders: a, Reasons: a, Store: a.store, Metrics: a.metrics.Handler(),
+			Addr: string(a.cfg.Listen.HTTP), OpenPort: a.host.Listen, Version: a.version, TLS: tls, HTTP: a.current().HTTP, Report: a.herald.requested, Backend: a, Group: a, Rails: a, Orders: a, Webhooks: a, Reasons: a, Store: a.store, Metrics: a.metrics.Handler(),
 		})
 		if err != nil {
 			return d, errors.Join(err, d.sentinel.Close())

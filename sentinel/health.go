@@ -5,6 +5,7 @@ import (
 
 	"picket/consensus"
 	"picket/sentinel/metrics"
+	"picket/sentinel/state"
 )
 
 // stuck is how long the judge, which looks around at least every `idle`, may take for one round.
@@ -28,13 +29,14 @@ func (a *Agent) Counters() metrics.Counters {
 		}
 	}
 	s := a.machine.State()
-	for _, w := range a.cfg.Webhooks {
-		if told, known := s.Cursor(w.Name); known {
-			waiting := metrics.Webhook{}
-			if behind := s.After(told, len(s.Events)); len(behind) > 0 {
-				waiting = metrics.Webhook{Backlog: len(behind), Oldest: time.Unix(0, behind[0].At)}
+	for _, w := range a.current().Webhooks {
+		if cursor := s.Cursor(w.Name); cursor != nil {
+			m := metrics.Webhook{Dead: len(cursor.Dead), Dropped: cursor.Dropped, Disabled: cursor.Disabled != nil}
+			var oldest *state.Event
+			if m.Backlog, oldest = a.webhooks.Waiting(w.Name); oldest != nil {
+				m.Oldest = time.Unix(0, oldest.At)
 			}
-			c.Webhooks[w.Name] = waiting
+			c.Webhooks[w.Name] = m
 		}
 	}
 	return c

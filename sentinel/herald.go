@@ -134,7 +134,7 @@ func (h *herald) event(e state.Event) {
 	d := e.Data
 	for _, field := range []struct{ key, value string }{
 		{"master", e.Master}, {"peer", d.Agent}, {"from", string(d.From)}, {"to", string(d.To)}, {"server", string(d.Replica)},
-		{"cause", d.Cause}, {"evidence", d.Evidence}, {"who", d.Who}, {"until", d.Until}, {"why", d.Why}, {"kept", d.Kept}, {"unkept", d.Unkept},
+		{"cause", d.Cause}, {"evidence", d.Evidence}, {"who", d.Who}, {"until", d.Until}, {"why", d.Why}, {"kept", d.Kept}, {"unkept", d.Unkept}, {"endpoint", d.Endpoint},
 	} {
 		if field.value != "" {
 			line = line.Str(field.key, field.value)
@@ -145,6 +145,15 @@ func (h *herald) event(e state.Event) {
 	}
 	if d.Known {
 		line = line.Int64("bytes", d.Bytes)
+	}
+	if d.Event != 0 {
+		line = line.Uint64("event", d.Event)
+	}
+	if d.Dropped != 0 {
+		line = line.Uint64("dropped", d.Dropped)
+	}
+	if d.Letters != 0 {
+		line = line.Int("letters", d.Letters)
 	}
 	if d.ElapsedMS != 0 {
 		line = line.Int64("elapsed_ms", d.ElapsedMS)
@@ -483,21 +492,29 @@ const maxProblems = 1000
 func (h *herald) delivery(r webhook.Report) {
 	line := h.log.Debug
 	switch {
-	case r.Kind == webhook.Disabled, r.Kind == webhook.Failed && r.Attempts&(r.Attempts-1) == 0:
+	case r.Kind == webhook.Disabled, r.Kind == webhook.Died, r.Kind == webhook.Missed, r.Kind == webhook.Failed && r.Attempts&(r.Attempts-1) == 0:
 		line = h.log.Warn
 	case r.Kind == webhook.Delivered && r.Attempts > 1:
 		line = h.log.Info
 	}
 	h.tell(func() {
-		line().Str("endpoint", r.Endpoint).Str("event", string(r.Event.Type)).Uint64("index", r.Event.ID).
-			Int("attempts", r.Attempts).Dur("pause", r.Pause).Err(r.Err).Msg(delivered[r.Kind])
+		said := line().Str("endpoint", r.Endpoint).Str("event", string(r.Event.Type)).Uint64("index", r.Event.ID)
+		if r.Attempts > 0 {
+			said = said.Int("attempts", r.Attempts)
+		}
+		if r.Kind == webhook.Failed {
+			said = said.Dur("pause", r.Pause)
+		}
+		said.Err(r.Err).Msg(delivered[r.Kind])
 	})
 }
 
 // delivered says in words how an attempt to deliver an event ended.
 var delivered = map[webhook.ReportKind]string{
 	webhook.Delivered: "webhook delivered", webhook.Failed: "webhook failed; it is tried again",
-	webhook.Disabled: "webhook is gone by its own word; it gets nothing more until this agent starts again",
+	webhook.Disabled: "webhook is gone by its own word; it gets nothing more until it is enabled: picket webhooks enable",
+	webhook.Died:     "webhook failed for too long: the event is a dead letter; picket webhooks dead, and redeliver",
+	webhook.Missed:   "events were forgotten before the webhook could be told of them, which it is told",
 }
 
 // file tells of a file of TLS that was replaced.

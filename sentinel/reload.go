@@ -61,6 +61,7 @@ func (a *Agent) Reload(next *config.Config) {
 	if web := a.web.Load(); web != nil {
 		web.Reload(now.HTTP)
 	}
+	a.herald.failed(context.Background(), "take over the webhooks", "", a.webhooks.Configure(now.Webhooks))
 	if a.joined.Load() {
 		a.know(a.machine.State())
 	}

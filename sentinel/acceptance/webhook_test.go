@@ -93,7 +93,7 @@ func (r *receiver) types() ([]string, error) {
 	}
 	var types []string
 	seen := map[string]delivered{}
-	var last delivered
+	last := map[string]delivered{} // by master
 	for _, e := range r.events {
 		if first, again := seen[e.ID]; again {
 			if first != e {
@@ -101,10 +101,10 @@ func (r *receiver) types() ([]string, error) {
 			}
 			continue // at least once
 		}
-		if last.ID != "" && sequence(e) <= sequence(last) {
-			return nil, fmt.Errorf("event %s came after %s", e.Sequence, last.Sequence)
+		if newest := last[e.Subject]; newest.ID != "" && sequence(e) <= sequence(newest) {
+			return nil, fmt.Errorf("event %s of %q came after %s", e.Sequence, e.Subject, newest.Sequence)
 		}
-		seen[e.ID], last = e, e
+		seen[e.ID], last[e.Subject] = e, e
 		types = append(types, e.Type)
 	}
 	return types, nil

@@ -14,6 +14,7 @@ import (
 	"picket/consensus"
 	"picket/failover"
 	"picket/sentinel/api/apitest"
+	catalogue "picket/sentinel/events"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
@@ -47,6 +48,30 @@ func (*obedient) Why(string, time.Time) (Why, error) {
 	return Why{Master: "m", Agent: "a", Decision: &d, Last: &failover.Record{ID: 1, Phase: failover.Ended, EndAt: 5}, Diverged: &failover.Divergence{Known: true}}, nil
 }
 
+func (*obedient) Webhooks() WebhookList {
+	return WebhookList{Agent: "a", Leader: "b", Webhooks: []Webhook{{Name: "ops", Oldest: time.Unix(5, 0), LastError: &WebhookError{Next: time.Unix(9, 0)}}}}
+}
+
+func (*obedient) DeadLetters(name string) (DeadLetters, error) {
+	if name != "ops" {
+		return DeadLetters{}, state.ErrUnknown
+	}
+	dead := catalogue.Of("c", state.Event{ID: 1, Type: state.FailoverEnded, Master: "m"})
+	return DeadLetters{Webhook: name, Letters: []DeadLetter{{ID: "c-1", Event: dead, AgainSince: time.Unix(5, 0)}}}, nil
+}
+
+func (*obedient) TestWebhook(context.Context, string, string) (WebhookTested, error) {
+	return WebhookTested{Webhook: "ops", Agent: "a", Error: "refused"}, nil
+}
+func (*obedient) Redeliver(context.Context, string, RedeliverOrder) error { return nil }
+func (*obedient) EnableWebhook(context.Context, string, string) error     { return nil }
+func (*obedient) DropLetters(_ context.Context, _, id, _ string) error {
+	if id == "?" {
+		return state.ErrInvalid
+	}
+	return nil
+}
+
 func decision() failover.Decision {
 	return failover.Decision{Servers: []failover.Sight{{Server: "h:1", Opinions: []failover.Word{{Agent: "a", Age: time.Second}}}}, Outlook: &failover.Imagined{Target: "h:2"}}
 }
@@ -66,7 +91,7 @@ func whole(t *testing.T) (Config, *store) {
 		t.Fatal(err)
 	}
 	return Config{
-		Backend: agent, Group: agent, Rails: agent, Orders: agent, Reasons: agent, Store: st, Version: "v1",
+		Backend: agent, Group: agent, Rails: agent, Orders: agent, Webhooks: agent, Reasons: agent, Store: st, Version: "v1",
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		}),
@@ -133,6 +158,17 @@ var exchanges = []struct {
 	{"POST /v1/members/a/promote", "", 200},
 	{"POST /v1/members/a/lead", "", 503},
 	{"GET /v1/pause", "", 200},
+	{"GET /v1/webhooks", "", 200},
+	{"GET /v1/webhooks/ops/dead", "", 200},
+	{"GET /v1/webhooks/other/dead", "", 404},
+	{"DELETE /v1/webhooks/ops/dead?who=ann", "", 200},
+	{"DELETE /v1/webhooks/ops/dead?who=ann&id=?", "", 400},
+	{"POST /v1/webhooks/ops/test", `{"who":"ann"}`, 200},
+	{"POST /v1/webhooks/ops/test", `{}`, 400},
+	{"POST /v1/webhooks/ops/redeliver", `{"who":"ann","dead":true}`, 200},
+	{"POST /v1/webhooks/ops/redeliver", `{"who":"ann","dead":true,"id":"c-1"}`, 400},
+	{"POST /v1/webhooks/ops/redeliver", `{"who":"ann"}`, 400},
+	{"POST /v1/webhooks/ops/enable", `{"who":"ann"}`, 200},
 	{"POST /v1/pause", `{"for":"1h","who":"ann"}`, 200},
 	{"POST /v1/pause", `{"for":1}`, 400},
 	{"DELETE /v1/pause?who=ann", "", 200},

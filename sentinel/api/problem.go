@@ -85,7 +85,7 @@ func status(err error) int {
 		{errors.Is(err, consensus.ErrUnknown), http.StatusGatewayTimeout}, // first: it may wrap others
 		{errors.Is(err, state.ErrInvalid), http.StatusBadRequest},
 		{errors.Is(err, state.ErrConflict), http.StatusPreconditionFailed},
-		{errors.Is(err, state.ErrAbsent), http.StatusNotFound},
+		{errors.Is(err, state.ErrAbsent) || errors.Is(err, state.ErrUnknown), http.StatusNotFound},
 		{errors.Is(err, state.ErrFull), http.StatusInsufficientStorage},
 		{errors.Is(err, picture.ErrUnknownMaster), http.StatusNotFound},
 		{errors.Is(err, consensus.ErrRefused) || errors.Is(err, state.ErrStale), http.StatusConflict},

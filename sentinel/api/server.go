@@ -36,6 +36,7 @@ type Config struct {
 	Group    Group
 	Rails    Guardrails
 	Orders   Orders
+	Webhooks Webhooks
 	Reasons  Reasons
 	Metrics  http.Handler // nil: none
 }
@@ -138,6 +139,7 @@ func routes(cfg Config, a *access, closing <-chan struct{}) *door {
 	rails{cfg.Backend, cfg.Rails}.route(d)
 	orders{cfg.Backend, cfg.Orders}.route(d)
 	reasons{cfg.Backend, cfg.Reasons}.route(d)
+	webhooks{cfg.Webhooks}.route(d)
 	streams := make(chan struct{}, maxStreams)
 	(&kv{store: cfg.Store, closing: closing, watchers: streams}).route(d)
 	if cfg.Metrics != nil {

@@ -28,7 +28,7 @@ var now = time.Unix(1000, 0).UTC()
 
 func (fake) Counters() Counters {
 	return Counters{
-		MessagesDropped: 3, EventsDropped: 4, Webhooks: map[string]Webhook{"ops": {5, now.Add(-time.Minute)}, "idle": {}},
+		MessagesDropped: 3, EventsDropped: 4, Webhooks: map[string]Webhook{"ops": {Backlog: 5, Oldest: now.Add(-time.Minute)}, "idle": {}},
 		Sentinel: Port{Open: 6, Accepted: 7, Rejected: 8, Commands: 9, Errors: 10}, ScriptsRunning: 1, Scripts: 2,
 	}
 }

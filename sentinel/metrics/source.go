@@ -28,6 +28,10 @@ type Counters struct {
 type Webhook struct {
 	Backlog int       // events that it was not told of yet
 	Oldest  time.Time // when the first of them was committed; zero: there is none
+	Dead    int       // letters: events that were given up
+	Dropped uint64    // dead letters that were lost, because there were too many
+	// Disabled: its receiver has said that it wants nothing more.
+	Disabled bool
 }
 
 // Port is what goes on at a port where clients connect.

@@ -14,7 +14,7 @@ const (
 	maxMasters  = 10_000
 	maxReplicas = 1_000 // of one master
 	maxAgents   = 1_000
-	maxCursors  = 1_000
+	maxCursors  = 100 // webhooks
 )
 
 // position is where in the log a command stands.
@@ -67,6 +67,8 @@ func (s *State) apply(c Command, at position) (*State, error) {
 		return s.reset(c, at)
 	case c.Move != nil:
 		return s.moveReplica(c, at)
+	case c.Delivery != nil:
+		return s.deliver(c, at)
 	}
 	return nil, fmt.Errorf("%w: it is empty", ErrInvalid)
 }
@@ -162,20 +164,20 @@ func (a Agent) rebooted(boot uint64) Agent {
 	return a
 }
 
+// advanceCursor makes an endpoint known, or takes it farther in all its lanes.
 func (s *State) advanceCursor(c Cursor) (*State, error) {
-	id, known := s.Cursor(c.Endpoint)
+	known := s.Cursor(c.Endpoint)
 	switch {
 	case c.Endpoint == "":
 		return nil, fmt.Errorf("%w: a cursor without an endpoint", ErrInvalid)
-	case known && c.ID <= id:
-		return nil, nil
-	case !known && len(s.Cursors) >= maxCursors:
+	case known == nil && len(s.Cursors) >= maxCursors:
 		return nil, fmt.Errorf("%w: there are %d cursors already", ErrInvalid, maxCursors)
+	case known == nil:
+		return s.withCursor(Cursor{Endpoint: c.Endpoint, ID: c.ID}), nil
+	case known.Rewound != 0:
+		return nil, fmt.Errorf("%w: the webhook %s was taken back", ErrStale, c.Endpoint)
 	}
-	next := *s
-	next.Cursors = with(s.Cursors, c, cursorKey)
-	next.forget()
-	return &next, nil
+	return s.told(*known, Delivery{ID: c.ID})
 }
 
 // step lets a failover go on. A leader that is deposed meanwhile can't slip one in: the entry's term is the term

@@ -39,6 +39,7 @@ type Command struct {
 	Set           *SetOptions
 	Reset         *Reset
 	Move          *MoveReplica
+	Delivery      *Delivery
 }
 
 // Diverged says what a former master had written, and loses.
@@ -119,7 +120,11 @@ func DecodeCommand(data []byte) (Command, error) {
 			return c, ErrNewer
 		}
 	}
-	return c, decode(data, &c)
+	err := decode(data, &c)
+	if err == nil && c.Delivery != nil && c.Delivery.Kind >= deliveryKinds {
+		return c, ErrNewer
+	}
+	return c, err
 }
 
 // fields says of how many elements the array is that a command is encoded as.

@@ -1,6 +1,10 @@
 package state
 
-import "picket/config"
+import (
+	"strings"
+
+	"picket/config"
+)
 
 // EventType names a committed event. Types never change meaning.
 type EventType string
@@ -31,9 +35,20 @@ const (
 	SwitchoverCancelled EventType = "switchover.cancelled" // by an operator, or because it was refused when it was due
 	PauseBegun          EventType = "pause.begun"          // also one that is prolonged
 	PauseEnded          EventType = "pause.ended"
-	ShadowDecision      EventType = "shadow.decided"  // agents that only watch would have begun a failover
-	ShadowComparison    EventType = "shadow.compared" // what the other coordinator did instead; it is followed
+	ShadowDecision      EventType = "shadow.decided"   // agents that only watch would have begun a failover
+	ShadowComparison    EventType = "shadow.compared"  // what the other coordinator did instead; it is followed
+	WebhookDead         EventType = "webhook.dead"     // an event could not be delivered, and is a dead letter
+	WebhookDisabled     EventType = "webhook.disabled" // the receiver has said that it wants nothing more
+	WebhookEnabled      EventType = "webhook.enabled"
+	WebhookDropped      EventType = "webhook.dropped" // an operator has dropped dead letters
+	WebhookRemoved      EventType = "webhook.removed" // no configuration names it any more
+	// These are never committed. They are told to one webhook: what was forgotten before it could be told, and whether it works.
+	WebhookGap  EventType = "webhook.gap"
+	WebhookTest EventType = "webhook.test"
 )
+
+// aboutWebhooks says whether the event is about the delivery of others.
+func (t EventType) aboutWebhooks() bool { return strings.HasPrefix(string(t), "webhook.") }
 
 // Event is one committed thing that the outside is told. A log entry makes at most one, so its index
 // is a stable id and the order.
@@ -75,4 +90,13 @@ type EventData struct {
 	Unkept   string      `json:"unkept,omitempty"`
 	Reason   string      `json:"reason,omitempty"`  // of failover.ended and failover.aborted, in one word
 	Changes  []Option    `json:"changes,omitempty"` // of a master's options; an empty value: it was taken back
+	// Of events about webhooks.
+	Endpoint  string    `json:"endpoint,omitempty"`   // the webhook's name
+	Event     uint64    `json:"event,omitempty"`      // index of the event that was given up
+	EventType EventType `json:"event_type,omitempty"` // of that event
+	Dropped   uint64    `json:"dropped,omitempty"`    // index of the dead letter that was lost, because there were too many
+	Letters   int       `json:"letters,omitempty"`    // dead letters that were dropped
+	After     uint64    `json:"after,omitempty"`      // index before a gap
+	UpTo      uint64    `json:"up_to,omitempty"`      // index at its end
+	Missed    uint64    `json:"missed,omitempty"`     // at most so many events are in it
 }

@@ -16,20 +16,26 @@ func (s *State) withEvent(e Event) *State {
 	return &next
 }
 
-// forget drops the oldest events, as the limits say.
+// forget drops the oldest events, as the limits say. An endpoint that was not told of them hears that there is a gap.
 func (s *State) forget() {
-	told := s.toldAll()
-	for len(s.Events) > keptEvents && (s.Events[0].ID <= told || len(s.Events) > maxEvents) {
+	wanted, told := s.toldAll()
+	for len(s.Events) > keptEvents && (s.Events[0].ID <= wanted || len(s.Events) > maxEvents) {
+		if oldest := &s.Events[0]; oldest.ID > told {
+			s.miss(oldest)
+		}
 		s.Forgotten = s.Events[0].ID
 		s.Events = s.Events[1:]
 	}
 }
 
-// toldAll is the newest event that every endpoint has been told of.
-func (s *State) toldAll() uint64 {
-	told := ^uint64(0)
+// toldAll is the newest event that every endpoint has been told of that wants any, and that every endpoint has been told of.
+func (s *State) toldAll() (wanted, told uint64) {
+	wanted, told = ^uint64(0), ^uint64(0)
 	for _, c := range s.Cursors {
 		told = min(told, c.ID)
+		if c.Disabled == nil { // nobody knows whether it ever wants more
+			wanted = min(wanted, c.ID)
+		}
 	}
-	return told
+	return wanted, told
 }

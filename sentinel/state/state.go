@@ -57,12 +57,6 @@ type Agent struct {
 	Boot         uint64 // of its process
 }
 
-// Cursor is how far an endpoint has been told: of all events up to and including ID.
-type Cursor struct {
-	Endpoint string
-	ID       uint64
-}
-
 // Master finds a master by name; nil if there is none.
 func (s *State) Master(name string) *Master {
 	return find(s.Masters, name, func(m *Master) string { return m.Name })
@@ -124,13 +118,8 @@ func (s *State) Beside(a config.Addr) *Agent {
 	return nil
 }
 
-// Cursor is how far an endpoint has been told; ok is false for one that never was.
-func (s *State) Cursor(endpoint string) (id uint64, ok bool) {
-	if c := find(s.Cursors, endpoint, cursorKey); c != nil {
-		return c.ID, true
-	}
-	return 0, false
-}
+// Cursor is how far an endpoint has been told; nil for one that never was.
+func (s *State) Cursor(endpoint string) *Cursor { return find(s.Cursors, endpoint, cursorKey) }
 
 // After gives at most limit events that are newer than id, oldest first.
 func (s *State) After(id uint64, limit int) []Event {

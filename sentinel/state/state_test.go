@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/cockroachdb/datadriven"
 	"pgregory.net/rapid"
@@ -131,6 +132,15 @@ func command(t *testing.T, d *datadriven.TestData, term uint64, s *State) Comman
 		return Command{Move: &MoveReplica{text("master"), addr("from"), addr("to"), text("runid")}}
 	case "advance":
 		return Command{AdvanceCursor: &Cursor{Endpoint: text("endpoint"), ID: uint64(number("id"))}}
+	case "delivery":
+		d := Delivery{
+			Kind: deliveries[text("kind")], Endpoint: text("endpoint"), Of: uint64(number("of")), ID: uint64(number("id")), Lane: text("lane"),
+			Attempts: int(number("attempts")), Error: text("error"), Target: text("target"), Who: text("who"),
+		}
+		if lane := text("ahead"); lane != "" {
+			d.Ahead = []Ahead{{lane, uint64(number("to"))}}
+		}
+		return Command{At: number("at"), Delivery: &d}
 	case "pause":
 		return Command{At: number("at"), Pause: &Pause{Master: text("master"), Who: text("who"), Why: text("why"), Until: number("until")}}
 	case "end-pause":
@@ -160,6 +170,12 @@ func command(t *testing.T, d *datadriven.TestData, term uint64, s *State) Comman
 	}
 	t.Fatalf("%s: unknown directive %q", d.Pos, d.Cmd)
 	return Command{}
+}
+
+var deliveries = map[string]DeliveryKind{
+	"told": DeliveryTold, "died": DeliveryDied, "gone": DeliveryGone, "enabled": DeliveryEnabled, "again": DeliveryAgain, "again-all": DeliveryAgainAll,
+	"rewound": DeliveryRewound, "settled": DeliverySettled, "failed": DeliveryFailed, "gap-told": DeliveryGapTold, "forgotten": DeliveryForgotten,
+	"removed": DeliveryRemoved,
 }
 
 func events(list []Event) string {
@@ -200,6 +216,10 @@ func data(d EventData) string {
 	add("ahead", d.AheadMS, d.AheadMS != 0)
 	add("changes", d.Changes, len(d.Changes) > 0)
 	add("elapsed", d.ElapsedMS, d.ElapsedMS != 0)
+	add("endpoint", d.Endpoint, d.Endpoint != "")
+	add("event", fmt.Sprintf("%d/%s", d.Event, d.EventType), d.Event != 0)
+	add("dropped", d.Dropped, d.Dropped != 0)
+	add("letters", d.Letters, d.Letters != 0)
 	return strings.Join(parts, " ")
 }
 
@@ -237,7 +257,7 @@ func show(s *State) string {
 		fmt.Fprintf(&b, "agent %s %s:%d boot=%d\n", a.ID, a.Host, a.SentinelPort, a.Boot)
 	}
 	for _, c := range s.Cursors {
-		fmt.Fprintf(&b, "cursor %s %d\n", c.Endpoint, c.ID)
+		fmt.Fprintf(&b, "cursor %s %d%s\n", c.Endpoint, c.ID, more(c))
 	}
 	for _, p := range s.Pauses {
 		fmt.Fprintf(&b, "pause %q %d-%d by %s: %s\n", p.Master, p.Since, p.Until, p.Who, p.Why)
@@ -263,6 +283,12 @@ func draw(t *rapid.T, term uint64, s *State) Command {
 		return Command{RegisterAgent: &Agent{ID: name, Boot: rapid.Uint64Range(0, 2).Draw(t, "boot")}}
 	case 4:
 		return Command{AdvanceCursor: &Cursor{Endpoint: name, ID: rapid.Uint64Range(0, 50).Draw(t, "id")}}
+	case 5:
+		id := rapid.Uint64Range(0, 50)
+		return Command{At: 1, Delivery: &Delivery{
+			Kind: DeliveryKind(rapid.IntRange(0, int(deliveryKinds)-1).Draw(t, "delivery")), Endpoint: name, ID: id.Draw(t, "delivered"), Lane: name,
+			Ahead: []Ahead{{name, id.Draw(t, "ahead")}},
+		}}
 	}
 	switch rapid.IntRange(0, 12).Draw(t, "settings") {
 	case 0:
@@ -386,9 +412,97 @@ func TestHistory_IsBoundedAndKeepsWhatNobodyWasTold(t *testing.T) {
 	if got := len(m.State().Events); got != keptEvents {
 		t.Errorf("%d events after the endpoint was told, want %d", got, keptEvents)
 	}
-	register(maxEvents + 1)
+	told = index
+	register(maxEvents)
+	if gap := m.State().Cursor("ops").Gap; gap != nil {
+		t.Errorf("there is a gap already: %+v", *gap)
+	}
+	register(3)
 	if got := len(m.State().Events); got != maxEvents {
 		t.Errorf("%d events while the endpoint is gone, want %d", got, maxEvents)
+	}
+	want := Gap{After: told - 1, UpTo: told + 3, Events: 3}
+	if gap := m.State().Cursor("ops").Gap; gap == nil || *gap != want {
+		t.Errorf("gap %+v, want %+v", gap, want)
+	}
+	// What is told while the gap grows is a part of it.
+	register(2)
+	do(Command{Delivery: &Delivery{Kind: DeliveryGapTold, Endpoint: "ops", ID: told + 3}})
+	want = Gap{After: told + 3, UpTo: told + 5, Events: 2}
+	if gap := m.State().Cursor("ops").Gap; gap == nil || *gap != want {
+		t.Errorf("gap %+v, want %+v", gap, want)
+	}
+	do(Command{Delivery: &Delivery{Kind: DeliveryGapTold, Endpoint: "ops", ID: told + 5}})
+	if gap := m.State().Cursor("ops").Gap; gap != nil {
+		t.Errorf("it was told of the gap %+v", *gap)
+	}
+	// Nothing is kept for one that may never want more.
+	do(Command{Delivery: &Delivery{Kind: DeliveryGone, Endpoint: "ops"}})
+	if got := len(m.State().Events); got != keptEvents {
+		t.Errorf("%d events for an endpoint that is disabled, want %d", got, keptEvents)
+	}
+	if gap := m.State().Cursor("ops").Gap; gap == nil || gap.UpTo != m.State().Forgotten {
+		t.Errorf("gap %+v, forgotten up to %d", gap, m.State().Forgotten)
+	}
+}
+
+// TestDeadLetters_AreBounded shows that the oldest is lost when there are too many, and that others hear of it.
+func TestDeadLetters_AreBounded(t *testing.T) {
+	m := NewMachine()
+	index := uint64(0)
+	do := func(c Command) error {
+		index++
+		return apply(t, m, index, 1, c)
+	}
+	if err := do(Command{AdvanceCursor: &Cursor{Endpoint: "ops"}}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range MaxDead + 2 {
+		if err := do(Command{RegisterAgent: &Agent{ID: "a", Host: fmt.Sprint(i)}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := do(Command{Delivery: &Delivery{
+			Kind: DeliveryDied, Endpoint: "ops", ID: index, Lane: "", Error: strings.Repeat("é", maxError),
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := m.State().Cursor("ops")
+	if len(c.Dead) != MaxDead || c.Dropped != 2 || c.Dead[0].Event.ID != 6 {
+		t.Errorf("%d letters, %d dropped, the oldest of event %d", len(c.Dead), c.Dropped, c.Dead[0].Event.ID)
+	}
+	if e := c.Dead[0].Error; len(e) > maxError || !utf8.ValidString(e) {
+		t.Errorf("an error of %d bytes: %q", len(e), e)
+	}
+	if e := m.State().Event(index); e == nil || e.Type != WebhookDead || e.Data.Dropped != 4 {
+		t.Errorf("the last event is %+v", e)
+	}
+	if err := do(Command{RegisterAgent: &Agent{ID: "a", Host: "new"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := do(Command{Delivery: &Delivery{Kind: DeliveryAgain, Endpoint: "ops", ID: index}}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a letter too many is asked for: %v", err)
+	}
+}
+
+// TestAhead_IsBounded shows that an endpoint can't have the state hold more lanes than there may be.
+func TestAhead_IsBounded(t *testing.T) {
+	m := NewMachine()
+	if err := apply(t, m, 1, 1, Command{AdvanceCursor: &Cursor{Endpoint: "ops"}}); err != nil {
+		t.Fatal(err)
+	}
+	tell := func(lanes int) error {
+		var ahead []Ahead
+		for i := range lanes {
+			ahead = append(ahead, Ahead{fmt.Sprint("m", i), 9})
+		}
+		return apply(t, m, 2, 1, Command{Delivery: &Delivery{Kind: DeliveryTold, Endpoint: "ops", Ahead: ahead}})
+	}
+	if err := tell(MaxAhead + 1); !errors.Is(err, ErrInvalid) {
+		t.Errorf("too many lanes: %v", err)
+	}
+	if err := tell(MaxAhead); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -451,8 +565,8 @@ func TestMachine_OldStatesStayAsTheyWere(t *testing.T) {
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestGolden pins the format: what an agent of today writes, one of tomorrow must read. The first two files are of the time
-// before the map and before pauses.
+// TestGolden pins the format: what an agent of today writes, one of tomorrow must read. The first files are of the time
+// before the map, before pauses, and before dead letters.
 func TestGolden(t *testing.T) {
 	m := NewMachine()
 	replicas := []config.Addr{"h:2", "h:3"}
@@ -493,6 +607,18 @@ func TestGolden(t *testing.T) {
 	}
 	if err := apply(t, m, 12, 3, Command{At: 12, Pause: &Pause{Master: "m", Who: "w", Why: "y", Until: 99}}); err != nil {
 		t.Fatal(err)
+	}
+	if old, err := os.ReadFile(filepath.Join("testdata", "snapshot.v1.told.golden")); err != nil {
+		t.Error(err)
+	} else if got, want := show(restored(t, old).State()), show(m.State()); got != want {
+		t.Errorf("restored from before dead letters:\n%s\nwant\n%s", got, want)
+	}
+	for i, d := range []Delivery{
+		{Kind: DeliveryDied, Endpoint: "ops", ID: 12, Lane: "m", Attempts: 3, Error: "refused"}, {Kind: DeliveryGone, Endpoint: "ops", Target: "f"},
+	} {
+		if err := apply(t, m, uint64(13+i), 3, Command{At: 13, Delivery: &d}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	path := filepath.Join("testdata", "snapshot.v1.now.golden")
 	if *update {
@@ -574,6 +700,7 @@ func FuzzCommand(f *testing.F) {
 		{Register: &Register{"m", failover.Process{Addr: "h:1", RunID: "r"}}},
 		{Forget: &Register{"m", failover.Process{Addr: "h:2", RunID: "r"}}},
 		{Shadow: &Shadow{Kind: ShadowDecided, Master: "m", Old: "h:1", Target: "h:2"}},
+		{Delivery: &Delivery{Kind: DeliveryDied, Endpoint: "e", ID: 1, Lane: "m", Error: "refused"}},
 	} {
 		data, err := c.Encode()
 		if err != nil {
@@ -616,11 +743,39 @@ func TestApply_NewerVersion(t *testing.T) {
 	}
 	another := slices.Clone(data)
 	another[0] = version + 1
-	for name, data := range map[string][]byte{"more kinds": append(more, null, something), "another format": another} {
+	delivery, err := (&Command{Delivery: &Delivery{Kind: deliveryKinds}}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{"more kinds": append(more, null, something), "another format": another, "a new kind": delivery} {
 		m := NewMachine()
 		result := m.Apply(consensus.Entry{Index: 1, Term: 1, Data: data})
 		if fatal := (*consensus.FatalError)(nil); !errors.As(result.(error), &fatal) || !errors.Is(fatal, ErrNewer) {
 			t.Errorf("%s: %v", name, result)
 		}
 	}
+}
+
+// more shows what a cursor holds beside its position.
+func more(c Cursor) string {
+	var b strings.Builder
+	for _, a := range c.Ahead {
+		fmt.Fprintf(&b, " %s=%d", a.Lane, a.ID)
+	}
+	if c.Disabled != nil {
+		fmt.Fprintf(&b, " disabled=%+v", *c.Disabled)
+	}
+	for _, l := range c.Dead {
+		fmt.Fprintf(&b, " dead=%d(%s)/%d/%s/again=%d", l.Event.ID, l.Event.Type, l.Attempts, l.Error, l.Again)
+	}
+	if c.Dropped != 0 {
+		fmt.Fprintf(&b, " dropped=%d", c.Dropped)
+	}
+	if c.Gap != nil {
+		fmt.Fprintf(&b, " gap=%+v", *c.Gap)
+	}
+	if c.Rewound != 0 {
+		fmt.Fprintf(&b, " rewound=%d", c.Rewound)
+	}
+	return b.String()
 }

@@ -5,27 +5,23 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"picket/config"
+	"picket/config/certs"
 	"picket/sentinel/state"
 )
 
-// Source is the replicated history and the replicated positions in it.
+// Source is the replicated history, and the positions in it.
 type Source interface {
-	// After gives events that are newer than an index, oldest first, at most limit.
-	After(index uint64, limit int) []state.Event
-	// Latest is the newest event's index, 0 if there is none.
-	Latest() uint64
-	// Changed is closed when there may be more.
+	State() *state.State
+	// Changed is closed when there may be more; it is to be taken before the State that it belongs to.
 	Changed() <-chan struct{}
-	// Cursor is how far an endpoint was told; false: it is new.
-	Cursor(endpoint string) (uint64, bool)
-	// Advance has it agreed that an endpoint was told all up to an index.
-	Advance(ctx context.Context, endpoint string, index uint64) error
+	// Propose has something agreed on. The error is a refusal of package state, or says that nobody knows whether it was.
+	Propose(ctx context.Context, d state.Delivery) error
+	// Begin has it agreed that a new endpoint need not be told of what happened up to an index.
+	Begin(ctx context.Context, endpoint string, index uint64) error
 }
 
 // ReportKind says what a Report tells.
@@ -34,7 +30,9 @@ type ReportKind uint8
 const (
 	Delivered ReportKind = iota // after Attempts
 	Failed                      // an attempt to deliver, or to commit that it was; the next one follows
-	Disabled                    // the receiver said that it is gone (410); nothing more is sent by this process
+	Disabled                    // the receiver said that it is gone (410); nothing more is sent before somebody enables it
+	Died                        // the event is a dead letter
+	Missed                      // events were forgotten before they could be delivered; the event is the one that says so
 )
 
 // Report is what happened to one attempt.
@@ -52,7 +50,8 @@ type Config struct {
 	Cluster   string
 	Webhooks  []config.Webhook // as config.Load checked them
 	Source    Source
-	Transport http.RoundTripper // nil: one of its own
+	Transport http.RoundTripper // nil: one of each webhook's own
+	Certs     *certs.Store      // the files of TLS; may be nil
 	// Dial and Now are of the machine; nil: the real one.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	Now  func() time.Time
@@ -60,19 +59,14 @@ type Config struct {
 	Report func(Report)
 }
 
-// Dispatcher delivers, one goroutine for each endpoint, so that one that is down holds up no other.
+// Dispatcher delivers, one goroutine for each endpoint, so that one that is down holds up no other. It only reads what is agreed and
+// proposes positions: nothing waits for it.
 type Dispatcher struct {
-	cfg       Config
-	client    *http.Client
-	endpoints []*endpoint
-}
+	cfg Config
 
-// endpoint is one receiver.
-type endpoint struct {
-	config.Webhook
-	key   []byte
-	shown string      // its URL without what may be secret
-	gone  atomic.Bool // it answered 410
+	mu         sync.Mutex
+	endpoints  []*endpoint
+	configured chan struct{} // closed when endpoints is replaced
 }
 
 // New makes a dispatcher; nothing is sent before Run.
@@ -83,50 +77,112 @@ func New(cfg Config) (*Dispatcher, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	d := &Dispatcher{cfg: cfg, client: client(cfg)}
-	for _, w := range cfg.Webhooks {
-		key, err := w.SigningKey()
-		if err != nil {
-			return nil, fmt.Errorf("webhook %s: its secret %w", w.Name, err)
-		}
-		u, err := url.Parse(w.URL)
-		if err != nil {
-			return nil, fmt.Errorf("webhook %s: its url is not a URL", w.Name) // the reason would quote it
-		}
-		d.endpoints = append(d.endpoints, &endpoint{Webhook: w, key: key, shown: u.Scheme + "://" + u.Host})
-	}
-	return d, nil
+	d := &Dispatcher{cfg: cfg, configured: make(chan struct{})}
+	return d, d.Configure(cfg.Webhooks)
 }
 
-const (
-	maxResponseHeader = 64 << 10         // bounds what a receiver can make this agent hold
-	connectTimeout    = 10 * time.Second // of what may go on when the attempt is over
-)
-
-func client(cfg Config) *http.Client {
-	transport := cfg.Transport
-	if transport == nil {
-		transport = &http.Transport{
-			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute,
-			DialContext: cfg.Dial, TLSHandshakeTimeout: connectTimeout,
-			MaxResponseHeaderBytes: maxResponseHeader,
+// Configure replaces the webhooks. Those that stay go on where they are; attempts under way are repeated.
+func (d *Dispatcher) Configure(webhooks []config.Webhook) error {
+	var endpoints []*endpoint
+	for _, w := range webhooks {
+		e, err := newEndpoint(d.cfg, w)
+		if err != nil {
+			return fmt.Errorf("webhook %s: %w", w.Name, err)
+		}
+		endpoints = append(endpoints, e)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range endpoints {
+		if before := find(d.endpoints, e.Name); before != nil {
+			e.trouble.Store(before.trouble.Load())
 		}
 	}
-	return &http.Client{
-		Transport: transport,
-		// A redirect would carry signed events to where nobody configured them to go.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	d.endpoints = endpoints
+	close(d.configured)
+	d.configured = make(chan struct{})
+	return nil
+}
+
+func (d *Dispatcher) current() ([]*endpoint, <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.endpoints, d.configured
+}
+
+func find(endpoints []*endpoint, name string) *endpoint {
+	for _, e := range endpoints {
+		if e.Name == name {
+			return e
+		}
 	}
+	return nil
 }
 
 // Run delivers until ctx ends: as long as this agent leads. It may be called again, even before an earlier
 // call has returned.
 func (d *Dispatcher) Run(ctx context.Context) {
+	var cleaning sync.WaitGroup
+	cleaning.Go(func() { d.clean(ctx) }) // ends with ctx
+	for ctx.Err() == nil {
+		endpoints, changed := d.current()
+		d.serve(ctx, endpoints, changed)
+	}
+	cleaning.Wait()
+}
+
+// serve delivers to the endpoints until there are others.
+func (d *Dispatcher) serve(ctx context.Context, endpoints []*endpoint, changed <-chan struct{}) {
+	ctx, cancel := context.WithCancel(ctx)
 	var rounds sync.WaitGroup
-	for _, e := range d.endpoints {
+	for _, e := range endpoints {
 		r := &round{Dispatcher: d, endpoint: e}
 		rounds.Go(func() { r.run(ctx) }) // delivers to one receiver; ends with ctx
 	}
+	select {
+	case <-changed:
+	case <-ctx.Done():
+	}
+	cancel()
 	rounds.Wait()
-	d.client.CloseIdleConnections()
+	for _, e := range endpoints {
+		e.client.CloseIdleConnections()
+	}
+}
+
+// forgetAfter is how long an agent must lead before it drops what is kept for webhooks that its file does not name: while files are being changed,
+// the next leader may know one that this one does not yet.
+const forgetAfter = 10 * time.Minute
+
+// clean drops what is kept for webhooks that nobody names any more.
+func (d *Dispatcher) clean(ctx context.Context) {
+	for pause(ctx, forgetAfter) {
+		endpoints, _ := d.current()
+		for _, c := range d.cfg.Source.State().Cursors {
+			if find(endpoints, c.Endpoint) == nil {
+				// What fails is tried again after the next pause.
+				_ = d.propose(ctx, state.Delivery{Kind: state.DeliveryRemoved, Endpoint: c.Endpoint})
+			}
+		}
+	}
+}
+
+// proposeTimeout bounds how long one agreement may take.
+const proposeTimeout = 10 * time.Second
+
+func (d *Dispatcher) propose(ctx context.Context, what state.Delivery) error {
+	ctx, cancel := context.WithTimeout(ctx, proposeTimeout)
+	defer cancel()
+	return d.cfg.Source.Propose(ctx, what)
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"picket/config"
-	"picket/sentinel/state"
 )
 
 // await waits until a report of the kind has come.
@@ -29,9 +28,10 @@ func await(t *testing.T, told *reports, kind ReportKind) Report {
 // begin leads with one webhook over real HTTP, and has one event to deliver.
 func begin(t *testing.T, url string, timeout time.Duration) (*reports, func()) {
 	t.Helper()
-	h := newHistory()
-	h.cursors["ops"] = 0
-	h.add(state.FailoverBegun)
+	h := newHistory(t)
+	if err := h.Begin(t.Context(), "ops", 0); err != nil {
+		t.Fatal(err)
+	}
 	return lead(t, Config{Webhooks: []config.Webhook{hook(config.Webhook{URL: url, Timeout: timeout})}, Source: h})
 }
 
