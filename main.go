@@ -41,7 +41,7 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), switchoverCommand(), forgetCommand(), whyCommand(), planCommand(), salvageCommand(),
+	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), switchoverCommand(), forgetCommand(), shadowCommand(), whyCommand(), planCommand(), salvageCommand(),
 		pauseCommand(), resumeCommand(), acknowledgeCommand(),
 		membersCommand(), kvCommand(), configCommand(), versionCommand())
 	return root
@@ -119,7 +119,7 @@ func configCommand() *cobra.Command {
 		_, err := cmd.OutOrStdout().Write(config.Example())
 		return err
 	}
-	cmd.AddCommand(checkCommand(), example, importCommand())
+	cmd.AddCommand(checkCommand(), example, importCommand(), exportCommand())
 	return cmd
 }
 

@@ -80,7 +80,7 @@ func withFile(masters []*state.Master, agreed *state.State, file []config.Master
 func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 	settings := a.settings(m)
 	p := picture.Master{
-		Name: m.Name, Epoch: m.Epoch, Settings: settings, Quorum: quorum(settings, len(l.status.Voters())),
+		Name: m.Name, Epoch: m.Epoch, Settings: settings, Quorum: quorum(settings, len(l.status.Voters())), Options: picture.OptionsOf(settings),
 		Server:   a.server(m.Addr, l.view),
 		Promise:  a.promisedFor(l.state, m.Addr),
 		Verdict:  a.verdict(l, m),

@@ -84,6 +84,8 @@ func Unwell(p picture.Picture) []string {
 			lines = append(lines, m.Name+": a failover is running")
 		case m.Blocker != nil:
 			lines = append(lines, m.Name+": "+m.Blocker.Text)
+		case !p.Shadow && len(m.Foreign) > 0:
+			lines = append(lines, m.Name+": a Redis Sentinel watches it, too")
 		case !slices.ContainsFunc(m.Replicas, func(r picture.Server) bool { return r.State == "up" && r.Last != nil && r.Last.LinkUp }):
 			lines = append(lines, m.Name+": no replica follows it")
 		}

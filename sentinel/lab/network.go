@@ -179,7 +179,9 @@ func (h *Host) client() *http.Client {
 	return h.http
 }
 
-// on gives the command that runs a program on the host.
+// On gives the command that runs a program on the host.
+func (h *Host) On(args ...string) []string { return h.on(args...) }
+
 func (h *Host) on(args ...string) []string {
 	if h == nil {
 		return args

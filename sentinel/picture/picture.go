@@ -132,12 +132,26 @@ func (s *Server) Leader() config.Addr {
 	return cmp.Or(s.Follows, s.Last.Master)
 }
 
+// Options are those of a master's settings that can be changed at run time, as they are now.
+type Options struct {
+	DownAfterMS       int64 `json:"down_after_ms"`
+	FailoverTimeoutMS int64 `json:"failover_timeout_ms"`
+	ParallelSyncs     int   `json:"parallel_syncs"`
+	RebootDownAfterMS int64 `json:"reboot_down_after_ms"`
+}
+
+// OptionsOf are those of a master's settings.
+func OptionsOf(m *config.Master) Options {
+	return Options{m.DownAfter.Milliseconds(), m.FailoverTimeout.Milliseconds(), m.ParallelSyncs, m.RebootDownAfter.Milliseconds()}
+}
+
 // Master is one watched master.
 type Master struct {
 	Name     string          `json:"name"`
 	Epoch    uint64          `json:"epoch"` // of its last failover: Sentinel's config-epoch
 	Settings *config.Master  `json:"-"`
 	Quorum   int             `json:"quorum"`
+	Options  Options         `json:"options"`
 	Server   Server          `json:"server"`
 	ODown    bool            `json:"objectively_down"`
 	ODownAt  time.Time       `json:"-"`

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"picket/sentinel/cli"
+)
+
+func shadowCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "shadow", Short: "Tell what agents that only watch would have done, beside what Redis Sentinels did, and whether they may take over", Args: cobra.NoArgs,
+		Long: "Tell what agents that only watch would have done, beside what Redis Sentinels did, and whether they may take over.\n\n" +
+			"With --exit-code it ends with 7 as long as something is against that.",
+	}
+	d := newDoor(cmd.Flags())
+	strict := cmd.Flags().Bool("exit-code", false, "end with 7 unless the agents may take over")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ready := false
+		err := d.ask(cmd, func(ctx context.Context, c *cli.Client) (cli.Answer, error) {
+			p, err := cli.Fetch(ctx, c)
+			r := cli.Shadow(p, p.Events)
+			ready = r.Ready
+			return cli.Answer{Value: r, Table: r.Table}, err
+		})
+		if err == nil && *strict && !ready {
+			return errUnwell
+		}
+		return err
+	}
+	return cmd
+}
