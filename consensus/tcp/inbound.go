@@ -11,15 +11,15 @@ import (
 	"time"
 
 	"picket/consensus"
+	"picket/internal/lobby"
 )
 
 // serve reads one inbound connection to its end. It gives up the place among the strangers once the peer is
 // known: there is one connection for each peer then.
-func (t *Transport) serve(raw net.Conn) {
+func (t *Transport) serve(raw net.Conn, guest *lobby.Guest) {
 	p, r, err := t.greet(raw)
-	<-t.strangers
-	if errors.Is(err, io.EOF) {
-		return // it only looked whether the port is open
+	if !guest.Known() || errors.Is(err, io.EOF) {
+		return // it had to go, or only looked whether the port is open
 	}
 	if err != nil {
 		t.problem(raw.RemoteAddr().String(), fmt.Errorf("refuse a connection: %w", err))

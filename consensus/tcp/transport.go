@@ -11,7 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"picket/consensus"
+	"picket/internal/lobby"
 )
 
 // Config of a transport.
@@ -41,7 +44,8 @@ type TLS struct {
 
 const (
 	queueLength    = 1024 // messages that wait for one peer
-	maxStrangers   = 64   // connections on which no handshake was made yet
+	maxStrangers   = 128  // connections on which no handshake was made yet
+	arrivals       = 2000 // connections in a second; some more wait in the kernel
 	maxGuests      = 8    // servers that are not members
 	dialTimeout    = 2 * time.Second
 	helloTimeout   = 5 * time.Second
@@ -77,7 +81,8 @@ type Transport struct {
 	receiver  consensus.Receiver
 	listener  net.Listener
 	closing   chan struct{}
-	strangers chan struct{} // one place for each
+	strangers lobby.Lobby
+	pace      *rate.Limiter // of arrivals
 	workers   sync.WaitGroup
 	dropped   atomic.Uint64
 
@@ -100,9 +105,9 @@ func Listen(cfg Config, receiver consensus.Receiver) (*Transport, error) {
 	}
 	t := &Transport{
 		cfg: cfg, receiver: receiver, listener: listener, closing: make(chan struct{}),
-		strangers: make(chan struct{}, maxStrangers),
-		peers:     map[consensus.ServerID]*peer{}, conns: map[net.Conn]struct{}{},
+		pace: rate.NewLimiter(arrivals, arrivals), peers: map[consensus.ServerID]*peer{}, conns: map[net.Conn]struct{}{},
 	}
+	t.strangers.Most = maxStrangers
 	t.workers.Go(t.accept) // ends with Close
 	return t, nil
 }
@@ -268,18 +273,17 @@ func (t *Transport) accept() {
 			}
 			continue
 		}
-		select {
-		case t.strangers <- struct{}{}:
-		default:
-			_ = conn.Close() // too many strangers
-			continue
+		if wait := t.pace.Reserve().Delay(); wait > 0 && !t.pause(wait) {
+			_ = conn.Close() // nobody has talked to it
+			return
 		}
 		if !t.track(conn) {
 			return
 		}
-		t.workers.Go(func() { // reads one connection; ends with it
+		guest := t.strangers.Enter(conn, func() { _ = conn.Close() }) // its reader ends by this
+		t.workers.Go(func() {                                         // reads one connection; ends with it
 			defer t.untrack(conn)
-			t.serve(conn)
+			t.serve(conn, guest)
 		})
 	}
 }

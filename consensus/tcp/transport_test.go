@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -333,24 +334,40 @@ func TestTransport_SendNeverBlocks(t *testing.T) {
 
 func TestTransport_StrangersAreLimited(t *testing.T) {
 	b := listen(t, side{Config{Cluster: "c", Self: "b", Listen: "127.0.0.1:0"}, nil}, newEar())
-	for range maxStrangers {
+	var first net.Conn
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for range 10 * maxStrangers {
 		conn, err := net.Dial("tcp", b.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
+		if first == nil {
+			first = conn
+		}
+		_, _ = conn.Write([]byte{0, 0, 7, 0xd0, 'P', 'K'}) // the beginning of a handshake, whose end never comes
 	}
-	conn, err := net.Dial("tcp", b.Addr().String())
-	if err != nil {
+	if err := first.SetReadDeadline(time.Now().Add(helloTimeout / 2)); err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	if err := conn.SetReadDeadline(time.Now().Add(helloTimeout / 2)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Read(make([]byte, 1)); isTimeout(err) {
+	if _, err := first.Read(make([]byte, 1)); isTimeout(err) {
 		t.Error("one stranger too many may stay")
 	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	grown := int64(after.HeapAlloc+after.StackInuse) - int64(before.HeapAlloc+before.StackInuse)
+	if t.Logf("%d strangers cost %d KiB, both sides together", 10*maxStrangers, grown>>10); grown > 16<<20 {
+		t.Error("that is too much")
+	}
+
+	// Who knows what to say is let in all the same.
+	ear := newEar()
+	a := listen(t, side{Config{Cluster: "c", Self: "a", Listen: "127.0.0.1:0"}, nil}, ear)
+	a.SetPeers([]consensus.Member{{ID: "b", Address: b.Addr().String(), Voter: true}})
+	b.SetPeers([]consensus.Member{{ID: "a", Address: a.Addr().String(), Voter: true}})
+	ear.awaitLink(t, "b", "+")
 }
 
 func TestTransport_WithTLS(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"picket/internal/lobby"
 	"picket/sentinel/resp/acl"
 )
 
@@ -20,10 +21,11 @@ type client struct {
 	conn     net.Conn
 	requests requests
 	out      *outbox
-	reply    reply  // to the present command; reply.resp3 is also read by the hub, and set under its lock
-	topics   topics // changed by this goroutine only, under the hub's lock
-	member   bool   // has given a password, or needs none
-	leaving  bool   // after the present command
+	reply    reply        // to the present command; reply.resp3 is also read by the hub, and set under its lock
+	topics   topics       // changed by this goroutine only, under the hub's lock
+	member   bool         // has given a password, or needs none
+	guest    *lobby.Guest // nil: it is a member, or has been one
+	leaving  bool         // after the present command
 	muting   muting
 	tracking tracking
 	since    time.Time
@@ -36,7 +38,7 @@ type client struct {
 func newClient(s *Server, conn net.Conn, id int64) *client {
 	now := time.Now()
 	return &client{
-		server: s, id: id, conn: conn, requests: newRequests(counted{conn, &s.traffic}), out: newOutbox(atOnce(conn, &s.traffic)), since: now, fd: descriptor(conn),
+		server: s, id: id, conn: conn, requests: newRequests(counted{conn, &s.traffic}), out: newOutbox(atOnce(conn, &s.traffic), &s.budget), since: now, fd: descriptor(conn),
 		shown: profile{user: acl.Default, active: now},
 	}
 }
@@ -88,6 +90,7 @@ func (c *client) serve(ctx context.Context) {
 	c.server.hub.leave(c)
 	c.out.end()
 	writer.Wait()
+	c.out.drop()
 	_ = c.conn.Close() // whatever the reason, there is no more to say
 }
 
@@ -106,11 +109,22 @@ func (c *client) handshake(ctx context.Context) bool {
 func (c *client) enter(member bool) {
 	was := c.member
 	c.member = member
+	if member {
+		c.known()
+	}
 	switch {
 	case member:
 		_ = c.conn.SetReadDeadline(time.Time{}) // fails only when the connection is closed
 	case was:
 		c.limit()
+	}
+}
+
+// known says that the client is no guest any more. Who was a member once, and has left that by RESET, is not counted as one again.
+func (c *client) known() {
+	if c.guest != nil {
+		c.guest.Known()
+		c.guest = nil
 	}
 }
 
@@ -177,6 +191,7 @@ func (c *client) write() {
 		}
 		if err != nil {
 			c.out.end()
+			c.out.drop()   // the reader may wait for room
 			c.disconnect() // wakes the reader
 			return
 		}

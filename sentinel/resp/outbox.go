@@ -5,6 +5,9 @@ import "sync"
 const (
 	// maxPublished bounds the events that wait for a subscriber, in bytes: some thousand.
 	maxPublished = 1 << 20
+	// maxWaiting bounds what waits for all clients together, in bytes. Beyond it subscribers for whom something waits are disconnected, and commands are
+	// not read before others have read their replies, or have been disconnected because they didn't.
+	maxWaiting = 128 << 20
 	// enoughReplies is when a client that sends commands but doesn't read is not listened to for a while. One
 	// reply may exceed it.
 	enoughReplies = 64 << 10
@@ -19,11 +22,14 @@ type outbox struct {
 	writing   bool // the writer is busy with what it took
 	ended     bool // nothing is added any more
 
+	taken  int     // bytes that the writer writes
+	budget *budget // of all clients
+
 	now func([]byte) int // writes what can be written without waiting, and says how much that was; nil: only the writer writes
 }
 
-func newOutbox(now func([]byte) int) *outbox {
-	o := &outbox{now: now}
+func newOutbox(now func([]byte) int, all *budget) *outbox {
+	o := &outbox{now: now, budget: all}
 	o.changed.L = &o.mu
 	return o
 }
@@ -34,6 +40,7 @@ func (o *outbox) add(b []byte) {
 	defer o.mu.Unlock()
 	if !o.ended {
 		o.waiting = append(o.waiting, b...)
+		o.budget.add(len(b))
 		o.changed.Broadcast()
 	}
 }
@@ -49,10 +56,11 @@ func (o *outbox) publish(b []byte) bool {
 	switch {
 	case o.ended, len(b) == 0:
 		return true
-	case o.published+len(b) > maxPublished:
+	case o.published+len(b) > maxPublished, o.budget.spent():
 		return false
 	}
 	o.published += len(b)
+	o.budget.add(len(b))
 	o.waiting = append(o.waiting, b...)
 	o.changed.Broadcast()
 	return true
@@ -67,6 +75,7 @@ func (o *outbox) size() int {
 
 // room waits until a reply may be added.
 func (o *outbox) room() {
+	o.budget.room()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.waiting)-o.published >= enoughReplies && !o.ended {
@@ -80,13 +89,29 @@ func (o *outbox) take(empty []byte) ([]byte, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.writing = false
+	o.written()
 	for len(o.waiting) == 0 && !o.ended {
 		o.changed.Wait()
 	}
 	b := o.waiting
-	o.waiting, o.published, o.writing = empty, 0, true
+	o.waiting, o.published, o.writing, o.taken = empty, 0, true, len(b)
 	o.changed.Broadcast()
 	return b, len(b) > 0
+}
+
+// written gives back what the writer had taken, with o.mu held.
+func (o *outbox) written() {
+	o.budget.add(-o.taken)
+	o.taken = 0
+}
+
+// drop gives back what nobody will write any more: the writer has ended, and nothing is added.
+func (o *outbox) drop() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.written()
+	o.budget.add(-len(o.waiting))
+	o.waiting = nil
 }
 
 // end says that what waits is the last.

@@ -15,7 +15,7 @@ func TestOutbox_KeepsTheOrder(t *testing.T) {
 		room -= n
 		written = append(written, b[:n]...)
 		return n
-	})
+	}, &budget{most: maxWaiting})
 	take := func() []byte {
 		b, _ := o.take(nil)
 		return b

@@ -14,7 +14,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"picket/config"
+	"picket/internal/lobby"
 	"picket/sentinel/picture"
 	"picket/sentinel/script"
 )
@@ -48,6 +51,11 @@ type Config struct {
 
 const (
 	defaultMaxClients = 10_000
+	// maxGuests bounds the clients that have not given a password yet, or have not finished the handshake of TLS.
+	maxGuests = 512
+	// Connections in a second, without TLS and with it, whose handshake costs a millisecond; some more wait in the kernel. Without TLS, as many as there may be
+	// clients come at once after a failover.
+	arrivals, arrivalsTLS = 5000, 1000
 	// guestTime is how long a client may be connected without having given the password.
 	guestTime = 10 * time.Second
 	// writeTime is how long a client may leave unread what it is sent, once the kernel's buffers are full.
@@ -63,6 +71,8 @@ type Server struct {
 	debug     debugging
 	pause     *pause
 	traffic   traffic
+	guests    lobby.Lobby
+	budget    budget
 	started   time.Time
 	runID     string // of this process; clients tell restarts by it
 	listeners []net.Listener
@@ -103,10 +113,12 @@ func newServer(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{
+	s := &Server{
 		cfg: cfg, table: t, accounts: users, hub: newHub(), pause: newPause(), started: time.Now(), runID: hex.EncodeToString(id),
 		clients: map[int64]*client{}, most: cmp.Or(cfg.MaxClients, defaultMaxClients),
-	}, nil
+	}
+	s.guests.Most, s.budget.most = maxGuests, maxWaiting
+	return s, nil
 }
 
 // Reload changes who may do what, and how many clients may be connected; 0 is the default. Users that are the same keep what ACL SETUSER gave them, but where
@@ -183,11 +195,16 @@ func (s *Server) Close() error {
 func (s *Server) accept(ctx context.Context, l net.Listener) {
 	const longest = time.Second
 	pause := time.Millisecond
+	pace := rate.NewLimiter(arrivals, defaultMaxClients)
 	for {
 		conn, err := l.Accept()
 		switch {
 		case err == nil:
 			pause = time.Millisecond
+			if _, encrypted := conn.(*tls.Conn); encrypted && pace.Limit() != arrivalsTLS {
+				pace = rate.NewLimiter(arrivalsTLS, arrivalsTLS)
+			}
+			_ = pace.Wait(ctx) // ends early when the server does
 			s.admit(ctx, conn)
 		case errors.Is(err, net.ErrClosed):
 			return
@@ -226,8 +243,12 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) bool {
 	s.lastID++
 	c := newClient(s, conn, s.lastID)
 	s.clients[c.id] = c
+	if _, encrypted := conn.(*tls.Conn); encrypted || !s.accounts.open() {
+		c.guest = s.guests.Enter(conn, c.disconnect)
+	}
 	s.running.Go(func() { // ends when the connection does
 		c.serve(ctx)
+		c.known()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.clients, c.id)
