@@ -27,6 +27,11 @@ const patience = 30 * time.Second
 // start runs a group of so many agents.
 func start(t *testing.T, hosts int) (*lab.Lab, *lab.Cluster) {
 	t.Helper()
+	return startWith(t, hosts, func(*lab.ClusterOptions) {})
+}
+
+func startWith(t *testing.T, hosts int, adjust func(*lab.ClusterOptions)) (*lab.Lab, *lab.Cluster) {
+	t.Helper()
 	if _, err := lab.FindRedis(); err != nil {
 		t.Skip(err)
 	}
@@ -36,7 +41,9 @@ func start(t *testing.T, hosts int) (*lab.Lab, *lab.Cluster) {
 	l := lab.New(t.TempDir())
 	t.Cleanup(l.Close)
 	cooldown := time.Duration(0)
-	c, err := l.StartCluster(lab.ClusterOptions{Program: binary, Hosts: hosts, DownAfter: time.Second, Cooldown: &cooldown, LogLevel: "info"})
+	opts := lab.ClusterOptions{Program: binary, Hosts: hosts, DownAfter: time.Second, Cooldown: &cooldown, LogLevel: "info"}
+	adjust(&opts)
+	c, err := l.StartCluster(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
