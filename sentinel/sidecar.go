@@ -10,6 +10,7 @@ import (
 	"picket/config"
 	"picket/failover"
 	"picket/monitor"
+	"picket/sentinel/api"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
@@ -21,6 +22,7 @@ type sidecar struct {
 	inbox     chan func(*sidecar)
 	guard     *failover.Guard
 	stand     atomic.Pointer[picture.Lease] // for the doors
+	beside    atomic.Pointer[api.Beside]    // for load balancers
 	confirmed time.Time                     // all that was committed up to then is known here
 	proofs    map[config.Addr]time.Time     // until when a replica's word counts
 	left      time.Time                     // a replica was asked last that does not follow
@@ -31,6 +33,7 @@ type sidecar struct {
 	failures  int                           // to fence the server, in a row
 	why       string                        // the server is fenced
 	last      failover.Post                 // the latest
+	master    *monitor.Observation          // of the master, when that was made; nil: none
 	strange   int                           // looks at the server that were in vain: it is none that is watched
 }
 
@@ -57,6 +60,7 @@ func newSidecar(a *Agent) *sidecar {
 		proofs: map[config.Addr]time.Time{}, busy: map[string]bool{}, pauses: map[string]time.Time{},
 	}
 	s.stand.Store(&picture.Lease{})
+	s.beside.Store(&api.Beside{})
 	return s
 }
 
@@ -97,6 +101,7 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 	now := s.a.now()
 	m := s.a.machine.State().Owner(s.a.local())
 	if m == nil {
+		s.beside.Store(&api.Beside{})
 		s.dismissed(ctx)
 		s.locate(ctx)
 		return now.Add(seekEvery)
@@ -108,6 +113,7 @@ func (s *sidecar) round(ctx context.Context) time.Time {
 	s.last = p
 	orders := s.guard.Next(p)
 	s.show(p)
+	s.stands(p, m, orders)
 	if orders.Ask {
 		s.ask(p)
 	}
@@ -151,6 +157,7 @@ func abandoned(s *state.State, last failover.Post) bool {
 // post is what is known of the server now.
 func (s *sidecar) post(now time.Time, m *state.Master) failover.Post {
 	view := s.a.monitor.View()
+	s.master = view.Servers[m.Addr].Last
 	p := failover.Post{
 		Now: now, Server: view.Servers[s.a.local()], Name: m.Name, Settings: s.a.settings(m), Master: m.Addr, RunID: m.RunID(),
 		Record: m.Failover, Confirmed: s.confirmed, Left: s.left,

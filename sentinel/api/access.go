@@ -146,39 +146,50 @@ func (a *access) admit(w http.ResponseWriter, r *http.Request, need Role) (*http
 			Detail: "changes are not taken from other sites' pages", Remedy: "send the request without an Origin header, or with a token"})
 		return nil, false
 	}
-	return r.WithContext(context.WithValue(r.Context(), callerKey{}, c)), true
+	ctx := context.WithValue(r.Context(), callerKey{}, c)
+	return r.WithContext(withAdmission(ctx, func() bool { return a.who(r).role >= need })), true
 }
 
 // identify finds out who asks. A wrong token is answered here.
 func (a *access) identify(w http.ResponseWriter, r *http.Request) (c caller, ok bool) {
-	if header := r.Header.Get("Authorization"); header != "" {
+	bearer := r.Header.Get("Authorization") != ""
+	if bearer {
 		if wait := a.failures.look(r.RemoteAddr); wait > 0 {
 			slow(w, r, wait, "too many wrong tokens came from this address")
 			return c, false
 		}
-		if c, ok = a.bearer(header); !ok {
-			a.failures.take(r.RemoteAddr)
-			a.tell(Attempt{Source: r.RemoteAddr, Method: r.Method, Path: r.URL.Path, Status: http.StatusUnauthorized})
-			unauthorized(w, r, "the token is none of http.tokens", bearerRemedy)
-		}
-		return c, ok
+	}
+	c = a.who(r)
+	if bearer && c.name == "" {
+		a.failures.take(r.RemoteAddr)
+		a.tell(Attempt{Source: r.RemoteAddr, Method: r.Method, Path: r.URL.Path, Status: http.StatusUnauthorized})
+		unauthorized(w, r, "the token is none of http.tokens", bearerRemedy)
+		return c, false
+	}
+	return c, true
+}
+
+// who is who asks, as far as is known now. Whoever shows a token is nobody else than its bearer.
+func (a *access) who(r *http.Request) caller {
+	if header := r.Header.Get("Authorization"); header != "" {
+		return a.bearer(header)
 	}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-		return caller{name: commonName(r.TLS.PeerCertificates[0]), by: "certificate", role: a.rules.Load().client}, true
+		return caller{name: commonName(r.TLS.PeerCertificates[0]), by: "certificate", role: a.rules.Load().client}
 	}
-	return caller{role: a.stranger(r)}, true
+	return caller{role: a.stranger(r)}
 }
 
 // bearer compares with every token, whether or not one has matched, and in constant time: how long it takes tells nothing.
-func (a *access) bearer(header string) (c caller, ok bool) {
+func (a *access) bearer(header string) (c caller) {
 	scheme, text, _ := strings.Cut(header, " ")
 	sum := sha256.Sum256([]byte(strings.TrimSpace(text)))
 	for _, t := range a.rules.Load().tokens {
-		if subtle.ConstantTimeCompare(sum[:], t.sum[:]) == 1 {
-			c, ok = caller{t.name, "token", t.role}, strings.EqualFold(scheme, "Bearer")
+		if subtle.ConstantTimeCompare(sum[:], t.sum[:]) == 1 && strings.EqualFold(scheme, "Bearer") {
+			c = caller{t.name, "token", t.role}
 		}
 	}
-	return c, ok
+	return c
 }
 
 // stranger is what somebody may do who shows nothing.

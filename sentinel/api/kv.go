@@ -50,9 +50,8 @@ type Written struct {
 
 // kv answers requests to the map.
 type kv struct {
-	store    Store
-	closing  <-chan struct{} // ends the watches
-	watchers chan struct{}   // holds an element for each watch
+	store   Store
+	streams *streams
 }
 
 func (k *kv) route(d *door) {

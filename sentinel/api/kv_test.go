@@ -246,8 +246,8 @@ func local(method, target string) *http.Request {
 	return r
 }
 
-// events reads a watch in the background until the response's body is closed.
-func events(t *testing.T, r *http.Response) func() string {
+// lines reads a watch in the background until the response's body is closed.
+func lines(t *testing.T, r *http.Response) func() string {
 	t.Helper()
 	lines := make(chan string, 100)
 	go func() { // ends with the body
@@ -303,7 +303,7 @@ func TestWatch(t *testing.T) {
 			for _, w := range []string{"PUT a | 1", "DELETE a", "PUT b/c | 2"} {
 				call(t, base, w)
 			}
-			next := events(t, call(t, base, tc.request))
+			next := lines(t, call(t, base, tc.request))
 			expect := func(events []string) {
 				for _, want := range events {
 					if got := next(); got != want {
@@ -329,7 +329,7 @@ func TestClose_EndsWatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := events(t, call(t, "http://"+s.Addr().String()+"/v1/kv/", "GET a?watch"))
+	next := lines(t, call(t, "http://"+s.Addr().String()+"/v1/kv/", "GET a?watch"))
 	if got := next(); got != ": from 1" {
 		t.Errorf("%q", got)
 	}
@@ -347,8 +347,8 @@ func TestClose_EndsWatches(t *testing.T) {
 
 func TestWatch_ManyAreRefused(t *testing.T) {
 	st := &store{machine: state.NewMachine()}
-	k := &kv{store: st, watchers: make(chan struct{}, 1)}
-	k.watchers <- struct{}{}
+	k := &kv{store: st, streams: &streams{open: make(chan struct{}, 1)}}
+	k.streams.open <- struct{}{}
 	w := httptest.NewRecorder()
 	door := kvDoor(t, k, "127.0.0.1:1")
 	door.ServeHTTP(w, local(http.MethodGet, "/v1/kv/a?watch"))
@@ -356,10 +356,10 @@ func TestWatch_ManyAreRefused(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	for _, from := range []string{"x", "-1"} {
-		k.watchers = make(chan struct{}, 1)
+		k.streams.open = make(chan struct{}, 1)
 		w := httptest.NewRecorder()
 		door.ServeHTTP(w, local(http.MethodGet, "/v1/kv/a?watch&from="+from))
-		if w.Code != http.StatusBadRequest || len(k.watchers) != 0 {
+		if w.Code != http.StatusBadRequest || len(k.streams.open) != 0 {
 			t.Errorf("from %s: %d %s", from, w.Code, w.Body)
 		}
 	}

@@ -92,6 +92,9 @@ func (r route) describe(path string, s *schemas) object {
 	return described
 }
 
+// speaks says whether answers have a body.
+func (r route) speaks() bool { return r.method != http.MethodHead && r.method != http.MethodOptions }
+
 func (r route) responses(s *schemas) object {
 	o := r.operation
 	content := object{}
@@ -108,7 +111,7 @@ func (r route) responses(s *schemas) object {
 		content["text/event-stream"] = object{"schema": object{"type": "string"}}
 	}
 	success := object{"description": "Success"}
-	if len(content) > 0 && r.method != http.MethodHead {
+	if len(content) > 0 && r.speaks() {
 		success["content"] = content
 	}
 	responses := object{"200": success, "default": object{
@@ -116,7 +119,7 @@ func (r route) responses(s *schemas) object {
 	}}
 	for code, body := range o.also {
 		answer := object{"description": http.StatusText(code)}
-		if body != nil && r.method != http.MethodHead {
+		if body != nil && r.speaks() {
 			answer["content"] = object{"application/json": object{"schema": s.of(reflect.TypeOf(body))}}
 		}
 		responses[strconv.Itoa(code)] = answer

@@ -14,7 +14,7 @@ import (
 	"picket/consensus"
 	"picket/failover"
 	"picket/sentinel/api/apitest"
-	catalogue "picket/sentinel/events"
+	"picket/sentinel/events"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
@@ -56,7 +56,7 @@ func (*obedient) DeadLetters(name string) (DeadLetters, error) {
 	if name != "ops" {
 		return DeadLetters{}, state.ErrUnknown
 	}
-	dead := catalogue.Of("c", state.Event{ID: 1, Type: state.FailoverEnded, Master: "m"})
+	dead := events.Of("c", state.Event{ID: 1, Type: state.FailoverEnded, Master: "m"})
 	return DeadLetters{Webhook: name, Letters: []DeadLetter{{ID: "c-1", Event: dead, AgainSince: time.Unix(5, 0)}}}, nil
 }
 
@@ -87,11 +87,14 @@ func (blocked) Blocked() failover.Blocker {
 func whole(t *testing.T) (Config, *store) {
 	t.Helper()
 	agent, st := &obedient{}, &store{machine: state.NewMachine()}
+	agent.beside = Beside{Agent: "a", Leads: true, Leader: "a", Wanted: true}
+	failedOver(t, st)
 	if _, err := st.Write(t.Context(), state.Write{Key: "a", Value: "1"}); err != nil {
 		t.Fatal(err)
 	}
 	return Config{
 		Backend: agent, Group: agent, Rails: agent, Orders: agent, Webhooks: agent, Reasons: agent, Store: st, Version: "v1",
+		Cluster: "c", History: st.machine,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		}),
@@ -140,16 +143,35 @@ func TestOpenAPI_DescribesTheRoutes(t *testing.T) {
 	}
 }
 
-// exchanges are requests that touch every route, and what they are answered with.
-var exchanges = []struct {
+type exchange struct {
 	request, body string
 	want          int
-}{
+}
+
+// exchanges are requests that touch every route, and what they are answered with.
+var exchanges = []exchange{
 	{"GET /healthz", "", 200},
 	{"GET /metrics", "", 200},
 	{"GET /v1/openapi.json", "", 200},
 	{"GET /v1/whoami", "", 200},
 	{"GET /v1/status", "", 200},
+	{"GET /v1/masters", "", 200},
+	{"GET /v1/masters/m", "", 200},
+	{"GET /v1/masters/z", "", 404},
+	{"GET /v1/agents", "", 200},
+	{"GET /v1/events", "", 200},
+	{"GET /v1/events?after=c-2&limit=1&type=failover.*&master=m", "", 200},
+	{"GET /v1/events?after=x", "", 400},
+	{"GET /v1/events?limit=0", "", 400},
+	{"GET /v1/events?type=nonsense", "", 400},
+	{"GET /v1/events/stream?after=x", "", 400},
+	{"GET /v1/history", "", 200},
+	{"GET /v1/history?limit=x", "", 400},
+	{"GET /v1/history/3", "", 200},
+	{"GET /v1/history/77", "", 404},
+	{"GET /v1/history/x", "", 400},
+	{"GET /nowhere", "", 404},
+	{"PATCH /v1/status", "", 405},
 	{"GET /v1/members", "", 200},
 	{"PUT /v1/members/z", `{"address":"h:1"}`, 200},
 	{"PUT /v1/members/z", `{}`, 400},
@@ -200,6 +222,16 @@ func TestOpenAPI_AnswersAreAsDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, path := range strings.Fields("primary read-write replica read-only leader health readiness readyz liveness livez healthz") {
+		for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
+			code := 503
+			if strings.HasPrefix(path, "live") || path == "healthz" || path == "leader" {
+				code = 200
+			}
+			exchanges = append(exchanges, exchange{method + " /" + path, "", code})
+		}
+	}
+	exchanges = append(exchanges, exchange{"GET /replica?lag=x", "", 400}, exchange{"GET /replica?max_age=x", "", 400})
 	touched := map[string]bool{}
 	for _, x := range exchanges {
 		method, target, _ := strings.Cut(x.request, " ")
@@ -214,7 +246,7 @@ func TestOpenAPI_AnswersAreAsDescribed(t *testing.T) {
 			t.Error(err)
 		}
 		touched[r.Pattern] = true
-		if p := (Problem{}); x.want >= 400 && (json.Unmarshal(w.Body.Bytes(), &p) != nil || p.Status != x.want || p.Instance != r.URL.Path || p.Detail == "" || p.Title == "" || p.Type == "") {
+		if p := (Problem{}); x.want >= 400 && w.Header().Get("Content-Type") != "application/json" && method != "HEAD" && method != "OPTIONS" && (json.Unmarshal(w.Body.Bytes(), &p) != nil || p.Status != x.want || p.Instance != r.URL.Path || p.Detail == "" || p.Title == "" || p.Type == "") {
 			t.Errorf("%s: no whole problem: %+v", x.request, p)
 		}
 	}

@@ -21,6 +21,8 @@ import (
 type Backend interface {
 	Picture() picture.Picture
 	Alive() bool // its loops run
+	Beside() Beside
+	Now() time.Time // its clock
 }
 
 // Config of a server.
@@ -28,10 +30,12 @@ type Config struct {
 	Addr     string
 	OpenPort func(network, addr string) (net.Listener, error) // nil: net.Listen
 	Version  string
+	Cluster  string
 	TLS      *tls.Config   // nil: none
 	HTTP     config.HTTP   // who may do what, as config.Load checked it
 	Report   func(Attempt) // is told of requests that would change something, and of wrong tokens; it must not block; nil: nobody is
 	Backend  Backend
+	History  History
 	Store    Store
 	Group    Group
 	Rails    Guardrails
@@ -122,26 +126,21 @@ func (s *Server) Close() error {
 
 func routes(cfg Config, a *access, closing <-chan struct{}) *door {
 	d := newDoor(a)
-	d.handle("GET /healthz", Anybody, operation{
-		summary: "Whether the agent's loops run.", answer: Health{}, also: map[int]any{http.StatusServiceUnavailable: Health{}},
-	}, func(w http.ResponseWriter, _ *http.Request) {
-		code, h := health(cfg.Backend)
-		reply(w, code, h)
-	})
+	checks{cfg.Backend}.route(d)
+	look{cfg.Backend}.route(d)
 	d.handle("GET /v1/whoami", Read, operation{summary: "Who asks, as the agent knows it, and what he may do.", answer: Caller{}},
 		func(w http.ResponseWriter, r *http.Request) {
 			c := callerOf(r)
 			reply(w, http.StatusOK, Caller{c.name, c.by, c.role.String()})
 		})
-	d.handle("GET /v1/status", Read, operation{summary: "All that the agent knows.", answer: picture.Picture{}},
-		func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.Backend.Picture()) })
 	members{cfg.Backend, cfg.Group}.route(d)
 	rails{cfg.Backend, cfg.Rails}.route(d)
 	orders{cfg.Backend, cfg.Orders}.route(d)
 	reasons{cfg.Backend, cfg.Reasons}.route(d)
 	webhooks{cfg.Webhooks}.route(d)
-	streams := make(chan struct{}, maxStreams)
-	(&kv{store: cfg.Store, closing: closing, watchers: streams}).route(d)
+	streams := &streams{open: make(chan struct{}, maxStreams), closing: closing}
+	history{cfg.Cluster, cfg.History, streams}.route(d)
+	(&kv{store: cfg.Store, streams: streams}).route(d)
 	if cfg.Metrics != nil {
 		d.handle("GET /metrics", Read, operation{summary: "Metrics for Prometheus.", media: []string{"text/plain"}}, cfg.Metrics.ServeHTTP)
 	}
@@ -154,23 +153,6 @@ type Caller struct {
 	Name string `json:"name,omitempty"` // of the token, or of the certificate; absent: neither was shown
 	By   string `json:"by,omitempty"`   // token or certificate
 	Role string `json:"role"`
-}
-
-// Health is the body of /healthz.
-type Health struct {
-	Status   string `json:"status"` // ok or stuck
-	Agent    string `json:"agent"`
-	Role     string `json:"role"`
-	Leader   string `json:"leader"`
-	Majority bool   `json:"majority"`
-}
-
-func health(b Backend) (int, Health) {
-	if !b.Alive() {
-		return http.StatusServiceUnavailable, Health{Status: "stuck"}
-	}
-	p := b.Picture()
-	return http.StatusOK, Health{Status: "ok", Agent: p.Agent, Role: p.Role, Leader: p.Leader, Majority: p.Majority}
 }
 
 func reply(w http.ResponseWriter, code int, body any) {

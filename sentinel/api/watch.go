@@ -1,23 +1,12 @@
 package api
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"picket/sentinel/state"
-)
-
-// Limits of watches.
-const (
-	maxStreams = 256 // of all kinds
-	// A watch that has nothing to tell says so each quietTime, which shows whether the client still listens.
-	quietTime = 15 * time.Second
-	// slowest is how long a client may take to read what was written.
-	slowest = 10 * time.Second
 )
 
 // Names of a watch's events. Each carries the revision as its id.
@@ -30,14 +19,11 @@ const (
 // watch streams the changes of a key, or of all keys with a prefix, as server-sent events: from the revision that the
 // request names, or that follows the last one that the client was told, or from now on.
 func (k *kv) watch(w http.ResponseWriter, r *http.Request, key string, prefix bool) {
-	select {
-	case k.watchers <- struct{}{}:
-		defer func() { <-k.watchers }()
-	default:
-		problem(w, r, Problem{Status: http.StatusServiceUnavailable,
-			Detail: fmt.Sprintf("there are %d streams already", maxStreams), Remedy: "end some, or ask another agent"})
+	leave, ok := k.streams.enter(w, r)
+	if !ok {
 		return
 	}
+	defer leave()
 	from, err := k.from(r)
 	if err != nil {
 		refuse(w, r, err)
@@ -46,22 +32,12 @@ func (k *kv) watch(w http.ResponseWriter, r *http.Request, key string, prefix bo
 	s := stream{w: w, control: http.NewResponseController(w)}
 	s.begin()
 	s.comment(fmt.Sprintf("from %d", from))
-	quiet := time.NewTicker(quietTime)
-	defer quiet.Stop()
-	for s.err == nil {
-		m, changed := k.store.Present()
+	k.streams.follow(r, &s, func() <-chan struct{} { _, changed := k.store.Present(); return changed }, func() (more bool) {
+		m, _ := k.store.Present()
 		s.tell(m, from, key, prefix)
 		from = max(from, m.Revision+1)
-		select {
-		case <-changed:
-		case <-quiet.C:
-			s.comment("quiet")
-		case <-r.Context().Done():
-			return
-		case <-k.closing:
-			return
-		}
-	}
+		return false
+	})
 }
 
 // from is the revision at which a watch begins.
@@ -82,20 +58,6 @@ func (k *kv) from(r *http.Request) (uint64, error) {
 		return 0, fmt.Errorf("%w: %q is not a revision", state.ErrInvalid, text)
 	}
 	return revision + after, nil
-}
-
-// stream writes server-sent events; after an error it writes no more.
-type stream struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	err     error
-}
-
-func (s *stream) begin() {
-	s.w.Header().Set("Content-Type", "text/event-stream")
-	s.w.Header().Set("Cache-Control", "no-store")
-	s.w.WriteHeader(http.StatusOK)
-	s.err = s.control.SetReadDeadline(time.Time{}) // the request has been read; only its end may end the watch
 }
 
 // tell writes what changed from a revision on.
@@ -130,27 +92,4 @@ func compacted(m *state.Map, key string, prefix bool) List {
 		l.Items = append(l.Items, item(e))
 	}
 	return l
-}
-
-func (s *stream) event(name string, revision uint64, body any) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		s.err = err
-		return
-	}
-	s.write(fmt.Sprintf("event: %s\nid: %d\ndata: %s\n\n", name, revision, data))
-}
-
-func (s *stream) comment(text string) { s.write(": " + text + "\n\n") }
-
-func (s *stream) write(text string) {
-	if s.err != nil {
-		return
-	}
-	if s.err = s.control.SetWriteDeadline(time.Now().Add(slowest)); s.err != nil {
-		return
-	}
-	if _, s.err = s.w.Write([]byte(text)); s.err == nil {
-		s.err = s.control.Flush()
-	}
 }

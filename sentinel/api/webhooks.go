@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	catalogue "picket/sentinel/events"
+	"picket/sentinel/events"
 )
 
 // Webhooks are the endpoints that events are delivered to.
@@ -67,7 +67,7 @@ type DeadLetters struct {
 // DeadLetter is an event that could not be delivered, or that somebody wants delivered again.
 type DeadLetter struct {
 	ID         string               `json:"id"`
-	Event      catalogue.CloudEvent `json:"event"`
+	Event      events.CloudEvent `json:"event"`
 	DiedAt     time.Time            `json:"died_at"`
 	Attempts   int                  `json:"attempts"`
 	Error      string               `json:"error"`

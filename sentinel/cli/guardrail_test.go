@@ -21,6 +21,8 @@ type operated struct {
 
 func (o *operated) Picture() picture.Picture { return picture.Picture{Pauses: o.pauses} }
 func (o *operated) Alive() bool              { return true }
+func (o *operated) Beside() api.Beside       { return api.Beside{} }
+func (o *operated) Now() time.Time           { return time.Now() }
 
 func (o *operated) Pause(_ context.Context, p api.PauseOrder) error {
 	o.asked = append(o.asked, fmt.Sprintf("pause %q %s %s: %s", p.Master, time.Duration(p.For), p.Who, p.Why))

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -75,4 +76,26 @@ func retold(events []Event) *failover.Record {
 		}
 	}
 	return r
+}
+
+// History gives the failovers of a master or, without a name, of all, at most limit, the newest first: those that run, and those that the history
+// still tells of. Of the latest of each master all is known, of older ones what their events tell.
+func (s *State) History(master string, limit int) []*failover.Record {
+	var list []*failover.Record
+	known := map[uint64]bool{}
+	for i := range s.Masters {
+		m := &s.Masters[i]
+		for _, r := range []*failover.Record{m.Failover, m.Last} {
+			if r != nil && (master == "" || m.Name == master) {
+				list, known[r.ID] = append(list, r), true
+			}
+		}
+	}
+	for i, e := range slices.Backward(s.Events) {
+		if e.Type == FailoverBegun && (master == "" || e.Master == master) && !known[e.Data.Failover] {
+			list, known[e.Data.Failover] = append(list, retold(s.Events[i:])), true
+		}
+	}
+	slices.SortFunc(list, func(a, b *failover.Record) int { return cmp.Compare(b.ID, a.ID) })
+	return list[:min(limit, len(list))]
 }

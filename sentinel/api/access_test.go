@@ -1,0 +1,230 @@
+package api
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"picket/config"
+)
+
+const (
+	readToken    = "read-read-read-read"
+	operateToken = "operate-operate-operate"
+	adminToken   = "admin-admin-admin"
+)
+
+func guarded(anonymous string) config.HTTP {
+	return config.HTTP{Anonymous: anonymous, ClientRole: config.RoleOperate, Tokens: []config.Token{
+		{Name: "grafana", Token: readToken, Role: config.RoleRead}, {Name: "ops", Token: operateToken, Role: config.RoleOperate},
+		{Name: "root", Token: adminToken, Role: config.RoleAdmin}, {Name: "nobody", Role: config.RoleAdmin},
+	}}
+}
+
+// three has a route for each role.
+func three(a *access) *door {
+	d := newDoor(a)
+	ok := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, callerOf(r).signs("ann")) }
+	d.handle("GET /anybody", Anybody, operation{}, ok)
+	d.handle("GET /read", Read, operation{}, ok)
+	d.handle("POST /operate", Operate, operation{}, ok)
+	d.handle("POST /admin", Admin, operation{}, ok)
+	return d
+}
+
+func TestAccess_GoesByTheRole(t *testing.T) {
+	shown := &tls.ConnectionState{
+		VerifiedChains: [][]*x509.Certificate{{{}}}, PeerCertificates: []*x509.Certificate{{Subject: pkix.Name{CommonName: "deploy"}}},
+	}
+	const here, there = "127.0.0.1:9", "10.0.0.9:9"
+	for name, c := range map[string]struct {
+		cfg    config.HTTP
+		from   string
+		header string
+		tls    *tls.ConnectionState
+		origin string
+		want   [4]int // of /anybody, /read, /operate, /admin
+		who    string // of the first that is answered but /anybody
+	}{
+		"no tokens, from here":      {config.HTTP{}, here, "", nil, "", [4]int{200, 200, 200, 200}, "ann"},
+		"no tokens, from elsewhere": {config.HTTP{}, there, "", nil, "", [4]int{200, 401, 403, 403}, ""},
+		"no tokens, for nobody":     {config.HTTP{Anonymous: "none"}, here, "", nil, "", [4]int{200, 401, 401, 401}, ""},
+		"no tokens, read by all":    {config.HTTP{Anonymous: "read"}, there, "", nil, "", [4]int{200, 200, 403, 403}, "ann"},
+		"nothing shown, from here":  {guarded("local"), here, "", nil, "", [4]int{200, 200, 401, 401}, "ann"},
+		"nothing shown":             {guarded("local"), there, "", nil, "", [4]int{200, 401, 401, 401}, ""},
+		"nothing shown, for all":    {guarded("read"), there, "", nil, "", [4]int{200, 200, 401, 401}, "ann"},
+		"nothing shown, for nobody": {guarded("none"), here, "", nil, "", [4]int{200, 401, 401, 401}, ""},
+		"reader":                    {guarded("none"), there, "Bearer " + readToken, nil, "", [4]int{200, 200, 403, 403}, "ann (token grafana)"},
+		"operator":                  {guarded("none"), there, "bearer " + operateToken, nil, "", [4]int{200, 200, 200, 403}, "ann (token ops)"},
+		"operator from a page":      {guarded("none"), there, "Bearer " + operateToken, nil, "https://other.example", [4]int{200, 200, 200, 403}, "ann (token ops)"},
+		"admin":                     {guarded("none"), there, "Bearer " + adminToken, nil, "", [4]int{200, 200, 200, 200}, "ann (token root)"},
+		"wrong":                     {guarded("read"), here, "Bearer " + adminToken + "x", nil, "", [4]int{200, 401, 401, 401}, ""},
+		"empty":                     {guarded("read"), here, "Bearer ", nil, "", [4]int{200, 401, 401, 401}, ""},
+		"another scheme":            {guarded("read"), here, "Basic " + adminToken, nil, "", [4]int{200, 401, 401, 401}, ""},
+		"certificate":               {guarded("none"), there, "", shown, "", [4]int{200, 200, 200, 403}, "ann (certificate deploy)"},
+		"certificate from a page":   {guarded("none"), there, "", shown, "https://other.example", [4]int{200, 200, 403, 403}, "ann (certificate deploy)"},
+		"certificate and token":     {guarded("none"), there, "Bearer " + readToken, shown, "", [4]int{200, 200, 403, 403}, "ann (token grafana)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := three(newAccess(c.cfg, true, nil))
+			for i, route := range []string{"GET /anybody", "GET /read", "POST /operate", "POST /admin"} {
+				method, path, _ := strings.Cut(route, " ")
+				r := httptest.NewRequest(method, "http://127.0.0.1:1"+path, nil)
+				r.RemoteAddr, r.TLS = c.from, c.tls
+				if c.header != "" {
+					r.Header.Set("Authorization", c.header)
+				}
+				if c.origin != "" {
+					r.Header.Set("Origin", c.origin)
+				}
+				w := httptest.NewRecorder()
+				d.ServeHTTP(w, r)
+				if w.Code != c.want[i] {
+					t.Errorf("%s: %d %s", path, w.Code, w.Body)
+				}
+				if w.Code == 200 && i == 1 && w.Body.String() != c.who {
+					t.Errorf("%s: by %s", path, w.Body)
+				}
+				if challenge := w.Header().Get("WWW-Authenticate"); (w.Code == 401) != (challenge != "") {
+					t.Errorf("%s: %d, challenge %q", path, w.Code, challenge)
+				}
+				if strings.Contains(w.Body.String(), "read-read") {
+					t.Errorf("a token is shown: %s", w.Body)
+				}
+			}
+		})
+	}
+}
+
+func TestAccess_TakesOverOtherTokens(t *testing.T) {
+	a := newAccess(guarded("none"), true, nil)
+	r := httptest.NewRequest(http.MethodGet, "/read", nil)
+	r.Header.Set("Authorization", "Bearer "+readToken)
+	admitted, ok := a.admit(httptest.NewRecorder(), r, Read)
+	if !ok || !stillAdmitted(admitted) {
+		t.Fatal("refused")
+	}
+	a.take(config.HTTP{Tokens: []config.Token{{Name: "grafana", Token: operateToken, Role: config.RoleRead}}})
+	if stillAdmitted(admitted) {
+		t.Error("a stream goes on although its token was taken away")
+	}
+	if _, ok := a.admit(httptest.NewRecorder(), r, Read); ok {
+		t.Error("the former token still counts")
+	}
+}
+
+func TestAccess_TellsWhoChangedSomething(t *testing.T) {
+	var told []Attempt
+	a := newAccess(guarded("local"), true, func(at Attempt) { told = append(told, at) })
+	h := a.audited(three(a))
+	for _, header := range []string{"Bearer " + operateToken, "Bearer nonsense", "Bearer " + readToken} {
+		r := httptest.NewRequest(http.MethodPost, "/operate", nil)
+		r.Header.Set("Authorization", header)
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	h.ServeHTTP(httptest.NewRecorder(), local(http.MethodGet, "/read"))
+	want := []Attempt{
+		{Who: "token ops", Source: "192.0.2.1:1234", Method: "POST", Path: "/operate", Status: 200},
+		{Source: "192.0.2.1:1234", Method: "POST", Path: "/operate", Status: 401},
+		{Who: "token grafana", Source: "192.0.2.1:1234", Method: "POST", Path: "/operate", Status: 403},
+	}
+	if len(told) != len(want) || told[0] != want[0] || told[1] != want[1] || told[2] != want[2] {
+		t.Errorf("told %+v", told)
+	}
+}
+
+// TestAccess_GuessingIsSlow: after some wrong tokens even the right one has to wait, for whoever asks from that address.
+func TestAccess_GuessingIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := three(newAccess(guarded("none"), true, nil))
+		try := func(from, token string) (int, string) {
+			r := httptest.NewRequest(http.MethodGet, "/read", nil)
+			r.RemoteAddr = from
+			r.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			d.ServeHTTP(w, r)
+			return w.Code, w.Header().Get("Retry-After")
+		}
+		for range failureBurst {
+			if code, _ := try("10.0.0.9:1", "wrong"); code != 401 {
+				t.Errorf("%d", code)
+			}
+		}
+		if code, after := try("10.0.0.9:2", readToken); code != 429 || after == "" {
+			t.Errorf("%d, retry after %q", code, after)
+		}
+		if code, _ := try("10.0.0.8:1", readToken); code != 200 {
+			t.Errorf("another address: %d", code)
+		}
+		time.Sleep(failurePause + time.Second)
+		if code, _ := try("10.0.0.9:1", readToken); code != 200 {
+			t.Errorf("later: %d", code)
+		}
+	})
+}
+
+func TestThrottle_TellsAddressesApartUpToALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limit := newThrottle(time.Minute, 1)
+		addr := func(i int) string { return net.JoinHostPort(net.IPv4(10, 1, byte(i>>8), byte(i)).String(), "1") }
+		for i := range maxSources {
+			if wait := limit.take(addr(i)); wait != 0 {
+				t.Fatalf("%s waits %s", addr(i), wait)
+			}
+		}
+		if limit.take("10.9.0.1:1") != 0 || limit.take("10.9.0.2:1") == 0 {
+			t.Error("what is too much does not share an account")
+		}
+		if n := len(limit.full); n > maxSources+1 {
+			t.Errorf("%d accounts", n)
+		}
+		time.Sleep(2 * time.Minute)
+		if limit.take("10.9.0.1:1") != 0 || limit.take("10.9.0.2:1") != 0 {
+			t.Error("accounts that are full again are not dropped")
+		}
+		if limit.take("[2001:db8::1]:1") != 0 || limit.take("[2001:db8::2]:1") == 0 || limit.take("[2001:db8:0:1::1]:1") != 0 {
+			t.Error("of IPv6, a host is not its /64")
+		}
+	})
+}
+
+func TestListener_KeepsToItsLimits(t *testing.T) {
+	l := limit(nil)
+	from := func(i int) string { return net.JoinHostPort(net.IPv4(10, 1, byte(i>>8), byte(i)).String(), "1") }
+	for range maxPerSource {
+		if !l.enter(source(from(0))) {
+			t.Fatal("refused")
+		}
+	}
+	if l.enter(source(from(0))) {
+		t.Error("one address has too many")
+	}
+	for i := 1; l.remote < maxRemote; i++ {
+		if !l.enter(source(from(i))) {
+			t.Fatal("refused")
+		}
+	}
+	if l.enter(source("10.2.0.1:1")) {
+		t.Error("there are too many in all")
+	}
+	for range maxLocal {
+		if !l.enter(source("127.0.0.1:1")) {
+			t.Error("this host's own are kept out")
+		}
+	}
+	if l.enter(source("[::1]:1")) {
+		t.Error("there are too many of this host")
+	}
+	l.leave(source(from(0)))
+	if !l.enter(source(from(0))) {
+		t.Error("whoever leaves makes no room")
+	}
+}

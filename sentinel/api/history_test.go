@@ -1,0 +1,208 @@
+package api
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"picket/config"
+	"picket/consensus"
+	"picket/failover"
+	"picket/sentinel/state"
+)
+
+// apply commits a command, in the term of its step or in the first one.
+func (s *store) apply(t *testing.T, c state.Command) {
+	t.Helper()
+	data, err := c.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	term := consensus.Term(1)
+	if c.Step != nil {
+		term = consensus.Term(c.Step.Epoch)
+	}
+	s.index++
+	if err, bad := s.machine.Apply(consensus.Entry{Index: s.index, Term: term, Data: data}).(error); bad {
+		t.Fatal(err)
+	}
+}
+
+// failedOver has the history hold a failover, which begins by the third entry: down at 1 s, begun at 1.01 s, and so on.
+func failedOver(t *testing.T, s *store) {
+	t.Helper()
+	at := func(ms int64) int64 { return time.Unix(1, 0).UnixNano() + ms*int64(time.Millisecond) }
+	s.apply(t, state.Command{AddMaster: &state.AddMaster{Name: "m", Addr: "h:1"}})
+	s.apply(t, state.Command{AddReplica: &state.AddReplica{Master: "m", Addr: "h:2", Of: 1}})
+	step := failover.Step{Master: "m", Epoch: 2, Old: "h:1", Target: "h:2", Cause: failover.CauseDown, Down: at(0), Replicas: []config.Addr{"h:2"}}
+	for i, kind := range []failover.StepKind{failover.StepBegin, failover.StepPromote, failover.StepSwitch, failover.StepEnd} {
+		step.Kind, step.At = kind, at(10+20*int64(i))
+		s.apply(t, state.Command{At: step.At, Step: &step})
+	}
+}
+
+func historyDoor(t *testing.T, st *store) *door {
+	t.Helper()
+	d := newDoor(newAccess(config.HTTP{}, true, nil))
+	history{"c", st.machine, &streams{open: make(chan struct{}, 2)}}.route(d)
+	return d
+}
+
+func get[T any](t *testing.T, d http.Handler, target string) (body T) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, local(http.MethodGet, target))
+	if w.Code != http.StatusOK {
+		t.Fatalf("%s: %d %s", target, w.Code, w.Body)
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+func TestHistory_TellsPhasesAndTimes(t *testing.T) {
+	st := &store{machine: state.NewMachine()}
+	failedOver(t, st)
+	d := historyDoor(t, st)
+	all := get[Pasts](t, d, "/v1/history").Failovers
+	if len(all) != 1 {
+		t.Fatalf("%+v", all)
+	}
+	for _, id := range []string{"3", "2"} { // its id, its epoch
+		p := get[Past](t, d, "/v1/history/"+id)
+		var phases []string
+		for _, f := range p.Phases {
+			phases = append(phases, f.Name+" "+time.Duration(f.TookMS*int64(time.Millisecond)).String())
+		}
+		if got := strings.Join(phases, ", "); got != "decide 10ms, choose 20ms, promote 20ms, repoint 20ms" || p.TookMS != 50 || p.Record.ID != 3 {
+			t.Errorf("%s: %s; %d ms, %+v", id, got, p.TookMS, p.Record)
+		}
+	}
+	if other := get[Pasts](t, d, "/v1/history?master=z").Failovers; len(other) != 0 {
+		t.Errorf("of another master: %+v", other)
+	}
+}
+
+func TestEvents_AreFiltered(t *testing.T) {
+	st := &store{machine: state.NewMachine()}
+	failedOver(t, st)
+	d := historyDoor(t, st)
+	for target, want := range map[string]string{
+		"":                                    "1 2 3 4 5 6",
+		"?limit=2":                            "5 6",
+		"?after=2":                            "3 4 5 6",
+		"?after=c-2&limit=2":                  "3 4",
+		"?type=failover.*&type=replica.added": "2 3 4 5 6",
+		"?master=z":                           "",
+		"?after=6":                            "",
+	} {
+		var ids []string
+		body := get[Events](t, d, "/v1/events"+target)
+		for _, e := range body.Events {
+			ids = append(ids, e.Sequence)
+		}
+		if got := strings.Join(ids, " "); got != want || body.Latest != 6 || body.Gap {
+			t.Errorf("%s: %q, want %q; %+v", target, got, want, body)
+		}
+	}
+}
+
+// listen follows a stream; it gives each line that is not empty.
+func listen(t *testing.T, url string, header ...string) func() string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = answer.Body.Close() })
+	if answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d", url, answer.StatusCode)
+	}
+	in := bufio.NewScanner(answer.Body)
+	return func() string {
+		for in.Scan() {
+			if text := in.Text(); text != "" {
+				return text
+			}
+		}
+		return ""
+	}
+}
+
+func TestStream_ResumesAfterAnEvent(t *testing.T) {
+	st := &store{machine: state.NewMachine()}
+	failedOver(t, st)
+	server := httptest.NewServer(historyDoor(t, st))
+	t.Cleanup(server.Close)
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	for name, next := range map[string]func() string{
+		"by its URL":     listen(t, server.URL+"/v1/events/stream?after=4&type=failover.*"),
+		"by the last id": listen(t, server.URL+"/v1/events/stream?after=1&type=failover.*", "Last-Event-ID", "4"),
+	} {
+		if got := next(); got != ": after 4" {
+			t.Errorf("%s: begins with %q", name, got)
+		}
+		for _, want := range []string{"event: failover.switched", "id: 5", "event: failover.ended", "id: 6"} {
+			got := next()
+			if strings.HasPrefix(got, "data: ") {
+				if !strings.Contains(got, `"type":"io.picket.failover.switched.v1"`) {
+					t.Errorf("%s: %s", name, got)
+				}
+				got = next()
+			}
+			if got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+		}
+	}
+}
+
+func TestStream_TellsWhatComesAndWhatWasForgotten(t *testing.T) {
+	st := &store{machine: state.NewMachine()}
+	failedOver(t, st)
+	server := httptest.NewServer(historyDoor(t, st))
+	t.Cleanup(server.Close)
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	live := listen(t, server.URL+"/v1/events", "Accept", "text/event-stream")
+	if got := live(); got != ": after 6" {
+		t.Errorf("begins with %q", got)
+	}
+	for i := range 1100 { // more than are kept
+		st.apply(t, state.Command{Pause: &state.Pause{Master: "m", Who: "ann", Until: int64(i + 1)}})
+	}
+	if got := live(); got != "event: pause.begun" && got != "event: gap" { // the latter where this goroutine was faster
+		t.Errorf("then %q", got)
+	}
+	forgotten := st.machine.State().Forgotten
+	late := listen(t, server.URL+"/v1/events/stream?after=2")
+	late()
+	var gap Gap
+	if name, id, data := late(), late(), late(); name != "event: gap" || id == "" || json.Unmarshal([]byte(strings.TrimPrefix(data, "data: ")), &gap) != nil ||
+		gap != (Gap{2, forgotten}) || forgotten == 0 {
+		t.Errorf("%s, %s, %s; forgotten %d", name, id, data, forgotten)
+	}
+	if body := get[Events](t, historyDoor(t, st), "/v1/events?after=2"); !body.Gap || body.Forgotten != forgotten {
+		t.Errorf("%v, %d", body.Gap, body.Forgotten)
+	}
+	// There are two streams, as many as may be.
+	answer, err := http.Get(server.URL + "/v1/events/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("one too many: %d", answer.StatusCode)
+	}
+}
