@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/sentinel/dashboard"
 	"picket/sentinel/picture"
 )
 
@@ -128,6 +129,11 @@ func routes(cfg Config, a *access, closing <-chan struct{}) *door {
 	d := newDoor(a)
 	checks{cfg.Backend}.route(d)
 	look{cfg.Backend}.route(d)
+	page := dashboard.Handler().ServeHTTP // the same for everybody: what it asks for needs a role
+	d.handle("GET /{$}", Anybody, operation{summary: "The dashboard, for browsers.", media: []string{"text/html"}}, page)
+	d.handle("GET /dashboard/{file}", Anybody, operation{
+		summary: "What the dashboard is made of.", media: []string{"text/javascript", "text/css", "image/svg+xml"},
+	}, page)
 	d.handle("GET /v1/whoami", Read, operation{summary: "Who asks, as the agent knows it, and what he may do.", answer: Caller{}},
 		func(w http.ResponseWriter, r *http.Request) {
 			c := callerOf(r)

@@ -125,8 +125,8 @@ func TestRequests_ThatChangeSomethingAreRefused(t *testing.T) {
 			}
 		}
 	}
-	if code, _ := request(t, http.MethodGet, "http://"+addr+"/"); code != http.StatusNotFound {
-		t.Errorf("/: %d", code)
+	if code, _ := request(t, http.MethodGet, "http://"+addr+"/v2"); code != http.StatusNotFound {
+		t.Errorf("/v2: %d", code)
 	}
 }
 

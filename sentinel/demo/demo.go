@@ -159,7 +159,9 @@ func (s *show) countLost(ctx context.Context, writer *lab.Writer, master config.
 func (s *show) showDoors() {
 	a := s.cluster.Agents[0]
 	fmt.Fprintf(s.Out, `
-Everything goes on running. Try, in another terminal:
+Everything goes on running. Look at it in a browser: http://%s/
+
+Try, in another terminal:
 
   redis-cli -p %d sentinel masters
   redis-cli -p %d psubscribe '*'
@@ -167,5 +169,5 @@ Everything goes on running. Try, in another terminal:
   kill -9 %d        # the process of one more server
 
 Ctrl-C ends it all and leaves nothing behind.
-`, a.Sentinel.Port(), a.Sentinel.Port(), a.HTTP, s.cluster.Redis[1].Pid())
+`, a.HTTP, a.Sentinel.Port(), a.Sentinel.Port(), a.HTTP, s.cluster.Redis[1].Pid())
 }
