@@ -66,12 +66,12 @@ type DeadLetters struct {
 
 // DeadLetter is an event that could not be delivered, or that somebody wants delivered again.
 type DeadLetter struct {
-	ID         string               `json:"id"`
+	ID         string            `json:"id"`
 	Event      events.CloudEvent `json:"event"`
-	DiedAt     time.Time            `json:"died_at"`
-	Attempts   int                  `json:"attempts"`
-	Error      string               `json:"error"`
-	AgainSince time.Time            `json:"again_since,omitzero"` // since when it is to be delivered again
+	DiedAt     time.Time         `json:"died_at"`
+	Attempts   int               `json:"attempts"`
+	Error      string            `json:"error"`
+	AgainSince time.Time         `json:"again_since,omitzero"` // since when it is to be delivered again
 }
 
 // WebhookOrder is the body of a request about a webhook.
