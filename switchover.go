@@ -23,13 +23,19 @@ func failoverCommand() *cobra.Command {
 	}
 	d := newDoor(cmd.Flags())
 	allow := cmd.Flags().Bool("allow-data-loss", false, "go on without replicas that may hold writes which clients have waited for")
+	ignore := ignoreHooksFlag(cmd)
 	timeout := timeoutFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return d.order(cmd, *timeout, func(ctx context.Context, o cli.Orders) error {
-			return o.Failover(ctx, api.FailoverOrder{Master: args[0], AllowDataLoss: *allow})
+			return o.Failover(ctx, api.FailoverOrder{Master: args[0], AllowDataLoss: *allow, IgnoreHooks: *ignore})
 		})
 	}
 	return cmd
+}
+
+// ignoreHooksFlag passes an operator's programs over.
+func ignoreHooksFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("ignore-hooks", false, "do not ask the program of hooks in the configuration, which might forbid it")
 }
 
 // timeoutFlag is for what goes on after an agent has begun it.
@@ -57,6 +63,7 @@ With --if-local it does so only where the Redis beside the agent is the master, 
 	at := cmd.Flags().String("at", "", "when: 2026-01-02T03:04:05Z, or 03:04 for the next time it is that (default: now)")
 	local := cmd.Flags().Bool("if-local", false, "only if the Redis beside the agent is the master: before that is stopped")
 	withdraw := cmd.Flags().Bool("cancel", false, "take back what is ordered for later")
+	ignore := ignoreHooksFlag(cmd)
 	timeout := timeoutFlag(cmd)
 	cmd.MarkFlagsMutuallyExclusive("cancel", "at")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -74,7 +81,7 @@ With --if-local it does so only where the Redis beside the agent is the master, 
 					return err
 				}
 			}
-			return o.Switchover(ctx, api.SwitchoverOrder{Master: args[0], To: config.Addr(*to), At: when})
+			return o.Switchover(ctx, api.SwitchoverOrder{Master: args[0], To: config.Addr(*to), At: when, IgnoreHooks: *ignore})
 		})
 	}
 	return cmd

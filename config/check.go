@@ -19,6 +19,8 @@ const (
 	minFailoverTimeout = time.Second
 	minFenceTimeout    = 100 * time.Millisecond
 	maxFenceTimeout    = time.Minute
+	minHookTimeout     = 10 * time.Millisecond
+	maxHookTimeout     = 10 * time.Second
 )
 
 // MaxLease bounds what an agent may ask others to promise: for so long nobody may replace its master.
@@ -51,6 +53,10 @@ func (c *Config) check(r *report) {
 	if (c.Fence.Kill || c.Fence.Command != "") && c.Local == "" {
 		r.add("local", nil, "is missing, although fence says what to do to it", "name the Redis beside this agent, or take kill and command away")
 	}
+	r.executable("hooks.pre-failover", c.Hooks.PreFailover)
+	r.executable("hooks.pre-switchover", c.Hooks.PreSwitchover)
+	r.between("hooks.timeout", c.Hooks.Timeout, minHookTimeout, maxHookTimeout)
+	r.oneOf("hooks.on-failure", c.Hooks.OnFailure, HookProceed, HookVeto)
 	if c.Salvage.MaxBytes < 0 {
 		r.add("salvage.max-bytes", c.Salvage.MaxBytes, "is negative", "give a number of bytes; 0 keeps nothing")
 	}
@@ -194,6 +200,8 @@ func (c *Config) checkMaster(r *report, key string, m *Master) {
 		replicas.check(r, element(key+".known-replicas", i), a)
 	}
 	r.executable(key+".notification-script", m.NotificationScript)
+	r.executable(key+".pre-failover", m.PreFailover)
+	r.executable(key+".pre-switchover", m.PreSwitchover)
 	r.executable(key+".client-reconfig-script", m.ClientReconfigScript)
 	c.secret(r, key+".password", &m.Password, m.PasswordFile)
 	m.TLS.check(r, key+".tls")

@@ -18,7 +18,8 @@ func Default() Config {
 		HTTP:   HTTP{TLS: DoorTLS{AuthClients: AuthClientsNo}, ClientRole: RoleRead, Anonymous: AnonymousLocal},
 		OnStop: StopNothing, ResolveHostnames: true, Announce: Announce{Hostnames: true},
 		Fence: Fence{Timeout: 5 * time.Second}, Salvage: Salvage{MaxBytes: 256 << 20}, Scripts: Scripts{DenyReconfig: true},
-		Log: Log{Level: "info", Format: "console"}, ConfigRewrite: RewriteNone,
+		Hooks: Hooks{Timeout: time.Second, OnFailure: HookProceed},
+		Log:   Log{Level: "info", Format: "console"}, ConfigRewrite: RewriteNone,
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 var eventTypes = []string{
 	"master.added", "master.removed", "master.changed", "master.reset", "replica.added", "replica.forgotten", "replica.moved", "agent.registered",
 	"failover.begun", "failover.resumed", "failover.promoting", "failover.switched", "failover.repointed", "failover.ended",
-	"failover.aborted", "failover.acknowledged", "failover.allowed", "failover.divergence", "switchover.scheduled", "switchover.cancelled", "pause.begun", "pause.ended",
+	"failover.aborted", "failover.acknowledged", "failover.allowed", "failover.vetoed", "failover.divergence", "switchover.scheduled", "switchover.cancelled", "pause.begun", "pause.ended",
 	"shadow.decided", "shadow.compared", "agent.removed", "webhook.dead", "webhook.disabled", "webhook.enabled", "webhook.dropped", "webhook.removed",
 }
 

@@ -46,6 +46,7 @@ type Config struct {
 	Webhooks []Webhook `reload:"yes"` // where failover events go
 	OnStop   string    `reload:"yes"` // nothing or switchover: what an agent does for the master beside it before it stops
 	Fence    Fence     `reload:"yes"` // what to do to the local Redis when it must stop taking writes and can't be told so
+	Hooks    Hooks     `reload:"yes"` // programs that are asked before something is done
 	Scripts  Scripts   `reload:"yes"` // what clients of the Sentinel port may do to the masters' scripts
 	Salvage  Salvage   `reload:"yes"` // what former masters had written and nobody else has
 	Log      Log       `reload:"yes"`
@@ -191,6 +192,8 @@ type Master struct {
 	// NotificationScript and ClientReconfigScript are programs on this agent's host, run as Redis Sentinel does; empty: none.
 	NotificationScript   string
 	ClientReconfigScript string
+	PreFailover          string // these take the place of those of Hooks; empty: they do not
+	PreSwitchover        string
 	RebootDownAfter      time.Duration // one that was restarted and loads its data for longer is down; 0: it is waited for
 	RenameCommands       []Rename      // commands that the servers know under other names
 	Username             string
@@ -212,6 +215,12 @@ const (
 const (
 	RewriteNone     = "none"     // it is left as it is
 	RewriteSentinel = "sentinel" // it says what is known now
+)
+
+// Words of Hooks.OnFailure.
+const (
+	HookProceed = "proceed" // as if it had allowed it
+	HookVeto    = "veto"    // as if it had forbidden it
 )
 
 // Words of a master's policies.
@@ -252,6 +261,14 @@ type Fence struct {
 	Kill    bool          // end its process, which must run on this host and be visible to the agent
 	Command string        // run this program
 	Timeout time.Duration // of the program
+}
+
+// Hooks are programs on this agent's host that may forbid what is about to be done; empty: none.
+type Hooks struct {
+	PreFailover   string        // before a failover begins
+	PreSwitchover string        // before a healthy master is handed over
+	Timeout       time.Duration // a program that runs for longer has failed
+	OnFailure     string        // proceed or veto: what it means that a program has failed, rather than said no
 }
 
 // Scripts guards the programs that agents run.

@@ -32,6 +32,8 @@ func MayBegin(s Situation, cause Cause, last *Record) *Blocker {
 		return nil
 	case !s.Verdict.ObjectivelyDown:
 		return &Blocker{"not-down", s.Verdict.Text, "nothing is to be done"}
+	case s.inquired() != nil:
+		return s.inquired()
 	case last == nil, last.Cause == CauseManual, last.Outcome == Done && last.ID == s.Acknowledged:
 		return nil // somebody has seen the last one
 	case last.Reason == reasonMissing && s.Settings.Durability.OnQuorumMissing == config.MissingNever:
@@ -46,6 +48,45 @@ func MayBegin(s Situation, cause Cause, last *Record) *Blocker {
 			fmt.Sprintf("it passes by itself; or lift it: picket acknowledge %s; or order a failover by hand", s.Settings.Name)}
 	}
 	return nil
+}
+
+// ReasonHook is the reason of a Blocker while the leader waits for the answer of a program.
+const ReasonHook = "hook"
+
+// afterVeto is for how much longer the other agents take a no for one: the leader asks again first.
+const afterVeto = time.Second
+
+// inquired says whether an operator's program keeps the failover from beginning; nil: it does not, or there is none.
+func (s Situation) inquired() *Blocker {
+	q := s.Inquiry
+	if q == nil {
+		return nil
+	}
+	holds := q.For
+	if q.Vetoed && q.Agent != s.View.Self {
+		holds += afterVeto
+	}
+	switch left := holds - s.Now.Sub(time.Unix(0, q.At)); {
+	case left <= 0 || left > holds:
+		return nil
+	case q.Vetoed:
+		b := Vetoed(s.Settings.Name, PreFailover, q.Agent, q.Why)
+		b.Remedy += fmt.Sprintf("; it is asked again %s after its last answer", q.For)
+		return &b
+	case q.Epoch == s.Epoch:
+		return &Blocker{ReasonHook, fmt.Sprintf("%s waits for the answer of its program %s", q.Agent, PreFailover), "it passes by itself"}
+	}
+	return nil
+}
+
+// Vetoed is the word of an operator's program.
+func Vetoed(master, hook, agent, why string) Blocker {
+	command := "picket failover "
+	if hook == PreSwitchover {
+		command = "picket switchover "
+	}
+	return Blocker{"vetoed", fmt.Sprintf("the program %s on %s forbids it: %s", hook, agent, why),
+		"see to what it says; or pass it over: " + command + master + " --ignore-hooks"}
 }
 
 // BeginStep is the first step of a failover in the situation.

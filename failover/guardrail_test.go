@@ -40,6 +40,15 @@ func TestMayBegin_Guardrails(t *testing.T) {
 		"it has just started":                       {func(s *Situation) { s.View.Began = start.Add(-time.Second) }, CauseDown, nil, "listening", ""},
 		"by hand, when it has just started":         {func(s *Situation) { s.View.Began = start.Add(-time.Second) }, CauseManual, nil, "", ""},
 		"it has listened long enough":               {func(s *Situation) { s.View.Began = start.Add(-listenFirst) }, CauseDown, nil, "", ""},
+		"its program says no":                       {inquired(Inquiry{Agent: "b", Vetoed: true, Why: "no", For: 2 * time.Second}, -time.Second), CauseDown, nil, "vetoed", "picket failover m --ignore-hooks"},
+		"the one that asks may ask again":           {inquired(Inquiry{Agent: "a", Vetoed: true, For: time.Second}, -time.Second), CauseDown, nil, "", ""},
+		"the others let it ask first":               {inquired(Inquiry{Agent: "b", Vetoed: true, For: time.Second}, -time.Second), CauseDown, nil, "vetoed", ""},
+		"but not for long":                          {inquired(Inquiry{Agent: "b", Vetoed: true, For: time.Second}, -2*time.Second), CauseDown, nil, "", ""},
+		"by hand its program is asked elsewhere":    {inquired(Inquiry{Agent: "b", Vetoed: true, For: time.Minute}, 0), CauseManual, nil, "", ""},
+		"its program is asked":                      {inquired(Inquiry{Agent: "b", Epoch: 5, For: time.Second}, 0), CauseDown, nil, "hook", "by itself"},
+		"it was asked by another leader":            {inquired(Inquiry{Agent: "b", Epoch: 4, For: time.Second}, 0), CauseDown, nil, "", ""},
+		"it has not answered":                       {inquired(Inquiry{Agent: "b", Epoch: 5, For: time.Second}, -time.Second), CauseDown, nil, "", ""},
+		"a no from the future":                      {inquired(Inquiry{Agent: "b", Vetoed: true, For: time.Second}, time.Minute), CauseDown, nil, "", ""},
 		"the last one was just now":                 {func(*Situation) {}, CauseDown, ended, "cooldown", "picket acknowledge m"},
 		"it is acknowledged":                        {func(s *Situation) { s.Acknowledged = 9 }, CauseDown, ended, "", ""},
 		"an older one is acknowledged":              {func(s *Situation) { s.Acknowledged = 8 }, CauseDown, ended, "cooldown", ""},
@@ -59,6 +68,15 @@ func TestMayBegin_Guardrails(t *testing.T) {
 				t.Errorf("%+v, want %q with the remedy %q", *b, c.want, c.remedy)
 			}
 		})
+	}
+}
+
+// inquired has a program have been asked, or have said no, some time before.
+func inquired(q Inquiry, ago time.Duration) func(*Situation) {
+	return func(s *Situation) {
+		s.Epoch, s.View.Self = 5, "a"
+		q.At = s.Now.Add(ago).UnixNano()
+		s.Inquiry = &q
 	}
 }
 

@@ -184,6 +184,24 @@ type Situation struct {
 	ReplID     string    // of the history that it writes, as agreed; empty: not known yet
 	Registered []Process // replicas that may have acknowledged writes
 	Lessee     Lessee
+	Inquiry    *Inquiry // the latest since the last failover began; nil: none
+}
+
+// Hooks that may forbid something, by the keys of the configuration.
+const (
+	PreFailover   = "pre-failover"
+	PreSwitchover = "pre-switchover"
+)
+
+// Inquiry is what the leader asks a program of the operator's before it begins a failover, and the answer if that was no.
+type Inquiry struct {
+	Agent  string        // the one that asks
+	Epoch  uint64        // the term in which it leads
+	At     int64         // asked, or answered: the leader's clock, Unix nanoseconds
+	For    time.Duration // the answer is waited for, or a no holds, for so long
+	Vetoed bool
+	Why    string // what the program said when it was last asked and said no
+	Times  int    // that it said no in a row
 }
 
 // Blocker says why nothing can be done, and what would help.

@@ -107,7 +107,7 @@ func (a *Agent) situation(l look, m *state.Master, term consensus.Term) failover
 		Now: l.now, Epoch: uint64(term), Settings: a.preferring(a.settings(m)), Zone: zones(l.state), Master: m.Addr, Replicas: m.Replicas,
 		Record: m.Failover, View: l.view, Verdict: a.verdict(l, m), Paused: paused(l, m), Acknowledged: m.Acknowledged,
 		RunID: m.RunID(), ReplID: m.ReplID(), Registered: m.Registered(), Lessee: a.lessee(l.state, m, term),
-		Shadow: a.shadow(),
+		Shadow: a.shadow(), Inquiry: m.Inquiry,
 	}
 }
 
@@ -187,6 +187,12 @@ func (a *Agent) begin(ctx context.Context, term consensus.Term, master string, c
 	s := a.situation(l, m, term)
 	if b := failover.MayBegin(s, cause, m.Last); b != nil {
 		return &blockedError{*b}
+	}
+	if cause == failover.CauseDown {
+		var err error
+		if s, err = a.allowed(ctx, term, master, s); err != nil {
+			return err
+		}
 	}
 	step := failover.BeginStep(s, cause)
 	step.Want, step.AllowLoss = w.to, w.allowLoss

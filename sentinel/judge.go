@@ -278,12 +278,14 @@ func (j *judge) resume(l look, m *state.Master) purpose {
 func (j *judge) replace(ctx context.Context, l look, m *state.Master) (purpose, *failover.Blocker) {
 	blocker := failover.MayBegin(j.a.situation(l, m, l.status.Term), failover.CauseDown, m.Last)
 	switch {
+	case blocker != nil && blocker.Reason == failover.ReasonHook && l.leaderGone(j.a.cfg.Agent.ElectionTimeout):
+		// Nobody waits for the answer any more.
 	case blocker != nil:
 		return "", blocker
 	case l.now.Before(j.beginning[m.Name]):
 		return "", nil
 	case j.wonFor(l, m):
-		j.begin(ctx, l.status.Term, m.Name)
+		j.begin(ctx, l.status.Term, m)
 		return "", nil
 	case l.gaveUp(m):
 		return "", nil
@@ -395,10 +397,11 @@ func (j *judge) stand(ctx context.Context, r reason) {
 }
 
 // begin has the first step of a failover committed. Its goroutine ends when that is decided.
-func (j *judge) begin(ctx context.Context, term consensus.Term, master string) {
-	j.beginning[master] = j.a.now().Add(beginTimeout)
+func (j *judge) begin(ctx context.Context, term consensus.Term, m *state.Master) {
+	limit, master := beginTimeout+j.a.hesitation(m), m.Name
+	j.beginning[master] = j.a.now().Add(limit)
 	j.a.workers.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, beginTimeout)
+		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		err := j.a.begin(ctx, term, master, failover.CauseDown, wish{})
 		j.a.herald.failed(ctx, "begin the failover", master, err)

@@ -127,12 +127,18 @@ func (j *judge) switchover(ctx context.Context, l look, m *state.Master) bool {
 	j.a.workers.Go(func() { // ends within twice manualTimeout
 		err := j.a.fulfil(ctx, m.Name, d)
 		j.a.herald.failed(ctx, "begin the switchover", m.Name, err)
+		if vetoed(err) {
+			j.a.post(func(*judge) { r.orders[m.Name] = j.a.now().Add(vetoPause) })
+		}
 	})
 	return true
 }
 
 // orderPause separates tries to begin a switchover that is due.
 const orderPause = 5 * time.Second
+
+// vetoPause is for how long a program that has forbidden a switchover, which the settings wish, is not asked again.
+const vetoPause = time.Minute
 
 // run takes a failover from where it is to its end, as long as the reign lasts.
 func (j *judge) run(master string) {

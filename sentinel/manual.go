@@ -25,7 +25,9 @@ type wish struct {
 	to        config.Addr // the replica that is to be promoted; empty: the best one
 	allowLoss bool        // of writes that were waited for
 	healthy   bool        // it is for a healthy master only
-	by        string      // who asks, or why; for people
+	// ignoreHooks: no program of the operator's is asked.
+	ignoreHooks bool
+	by          string // who asks, or why; for people
 }
 
 // Failover hands a master over to its best replica because a Sentinel client asked. It returns when the failover has begun; how it goes
@@ -36,7 +38,7 @@ func (a *Agent) Failover(ctx context.Context, master string) error {
 
 // order has a failover begin that somebody wishes.
 func (a *Agent) order(ctx context.Context, master string, w wish) error {
-	ctx, cancel := context.WithTimeout(ctx, manualTimeout)
+	ctx, cancel := context.WithTimeout(ctx, manualTimeout+a.hesitation(a.machine.State().Master(master)))
 	defer cancel()
 	if err := a.refresh(ctx, master); err != nil && w.healthy {
 		return &blockedError{failover.MasterDown(master, err.Error())}
@@ -49,6 +51,9 @@ func (a *Agent) order(ctx context.Context, master string, w wish) error {
 		return fmt.Errorf("%w (%v)", picture.ErrNoMajority, err)
 	}
 	if err := a.refuse(a.look(), master, w); err != nil {
+		return err
+	}
+	if err := a.permit(ctx, master, w); err != nil {
 		return err
 	}
 	term, err := a.insist(ctx, reason{purpose: forManual, masters: []string{master}})

@@ -17,7 +17,7 @@ import (
 func (a *Agent) Switchover(ctx context.Context, o api.SwitchoverOrder) error {
 	o.To = a.names.Known(o.To)
 	if o.At.IsZero() {
-		return a.order(ctx, o.Master, wish{to: o.To, healthy: true, by: "ordered by " + o.Who})
+		return a.order(ctx, o.Master, wish{to: o.To, healthy: true, by: "ordered by " + o.Who, ignoreHooks: o.IgnoreHooks})
 	}
 	if a.machine.State().Master(o.Master) == nil {
 		return picture.ErrUnknownMaster
@@ -44,7 +44,7 @@ func (a *Agent) Force(ctx context.Context, o api.FailoverOrder) error {
 			Master: o.Master, Failover: m.Failover.ID, Who: o.Who,
 		}})
 	}
-	return a.order(ctx, o.Master, wish{allowLoss: o.AllowDataLoss, by: "ordered by " + o.Who})
+	return a.order(ctx, o.Master, wish{allowLoss: o.AllowDataLoss, by: "ordered by " + o.Who, ignoreHooks: o.IgnoreHooks})
 }
 
 // due is a switchover that the leader begins by itself: because somebody ordered it for now, or for the settings' sake.

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"picket/config"
+	"picket/sentinel/script"
 )
 
 // victim is a server that must stop and does not answer.
@@ -72,12 +73,14 @@ func isServer(title []byte, port int) bool {
 func command(ctx context.Context, f config.Fence, v victim) error {
 	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
-	c := exec.CommandContext(ctx, f.Command)
-	c.WaitDelay = f.Timeout
-	c.Env = append(os.Environ(),
-		"PICKET_MASTER="+v.master, "PICKET_SERVER="+string(v.server), "PICKET_RUN_ID="+v.runID, "PICKET_REASON="+v.why)
-	if err := c.Run(); err != nil {
+	path, err := exec.LookPath(f.Command)
+	if err != nil {
 		return fmt.Errorf("run %s: %w", f.Command, err)
 	}
-	return nil
+	code, said, err := script.Run(ctx, []string{path},
+		[]string{"PICKET_MASTER=" + v.master, "PICKET_SERVER=" + string(v.server), "PICKET_RUN_ID=" + v.runID, "PICKET_REASON=" + v.why})
+	if err == nil && code != 0 {
+		err = fmt.Errorf("run %s: it ended with code %d: %s", f.Command, code, said)
+	}
+	return err
 }

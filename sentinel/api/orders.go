@@ -27,6 +27,8 @@ type SwitchoverOrder struct {
 	To     config.Addr `json:"to,omitempty"` // the replica; empty: the best one
 	At     time.Time   `json:"at,omitzero"`  // absent: now
 	Who    string      `json:"who"`
+	// IgnoreHooks has it begin without asking a program of the operator's that might forbid it. What is for later is asked for then.
+	IgnoreHooks bool `json:"ignore_hooks,omitempty"`
 }
 
 // FailoverOrder is the body of a request for a failover.
@@ -34,6 +36,7 @@ type FailoverOrder struct {
 	Master        string `json:"master"`
 	AllowDataLoss bool   `json:"allow_data_loss,omitempty"` // of writes that clients have waited for
 	Who           string `json:"who"`
+	IgnoreHooks   bool   `json:"ignore_hooks,omitempty"` // no program of the operator's is asked that might forbid it
 }
 
 // orders carries out what operators want.
@@ -87,7 +90,7 @@ func (h orders) forget(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h orders) failover(w http.ResponseWriter, r *http.Request) {
-	const form = `write {"master": "…", "who": "…"}, with "allow_data_loss": true where it applies`
+	const form = `write {"master": "…", "who": "…"}, with "allow_data_loss": true and "ignore_hooks": true where they apply`
 	var o FailoverOrder
 	if !decode(w, r, &o, form) || !signed(w, r, &o.Who, form) || !named(w, r, o.Master, form) {
 		return

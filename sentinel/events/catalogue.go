@@ -133,6 +133,14 @@ var Catalogue = []Kind{
 		Example: state.EventData{Failover: begun, From: first, Who: "alice"},
 	},
 	{
+		Type: state.FailoverVetoed, Master: true,
+		Text:   "A program of an operator's forbids a failover (see hooks.md). It is asked again, and that is told again when it says something else.",
+		Always: []string{"cause", "from", "agent", "why"},
+		Example: state.EventData{
+			Cause: "master-down", From: first, Agent: "agent-3", Why: "it ended with code 3: the backup runs",
+		},
+	},
+	{
 		Type: state.FailoverDivergence, Master: true, Text: "A former master had writes that the present one has not.",
 		Always: []string{"from", "to"}, Perhaps: []string{"known", "bytes", "why", "kept", "unkept"},
 		Example: state.EventData{From: first, To: second, Known: true, Bytes: 1337, Kept: "agent-1:/var/lib/picket/salvage/mymaster/7.aof"},

@@ -194,6 +194,7 @@ func TestSchema_TakesWhatIsCommitted(t *testing.T) {
 	do(state.Command{Shadow: &state.Shadow{Kind: state.ShadowDecided, Master: "m", Old: "h:1", Evidence: "refused", Down: 1}})
 	do(state.Command{Shadow: &state.Shadow{Kind: state.ShadowStayed, Master: "m", Old: "h:1"}})
 	term++
+	do(state.Command{Inquire: &state.Inquire{Master: "m", Inquiry: failover.Inquiry{Agent: "a", Epoch: term, Vetoed: true, Why: "no"}}})
 	step(begin)
 	do(state.Command{AllowLoss: &state.AllowLoss{Master: "m", Failover: index, Who: "w"}})
 	step(failover.Step{Kind: failover.StepAbort, Why: "it is back"})

@@ -33,6 +33,8 @@ func Summary(e state.Event) string {
 		return fmt.Sprintf("%s has acknowledged the failover of %s", somebody(d.Who), e.Master)
 	case state.FailoverAllowed:
 		return fmt.Sprintf("%s accepts that %s may lose writes", somebody(d.Who), e.Master)
+	case state.FailoverVetoed:
+		return fmt.Sprintf("a program on %s forbids the failover of %s%s", d.Agent, e.Master, because(d.Why))
 	case state.FailoverDivergence:
 		if d.Known {
 			return fmt.Sprintf("%s: %d bytes of writes to %s are lost", e.Master, d.Bytes, d.From)

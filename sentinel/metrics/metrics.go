@@ -31,6 +31,7 @@ type Metrics struct {
 	renewals  prometheus.Histogram
 	trips     *prometheus.HistogramVec
 	stalls    prometheus.Counter
+	hooks     *prometheus.CounterVec
 }
 
 // Buckets fit what is measured: a failover takes some tens of milliseconds and, where something is in its way, seconds; what
@@ -67,6 +68,7 @@ func New(source Source, version string) *Metrics {
 			Name: "picket_peer_round_trip_seconds", Buckets: shortBuckets,
 			Help: "From when the agent beside a master asked another one for a lease until that one had promised it.",
 		}, []string{"peer"}),
+		hooks:  counters("hook_runs_total", "Programs of the operator's that were asked whether something may be done, by outcome: allowed, vetoed, failed.", "hook", "outcome"),
 		stalls: counter("stalls_total", "Times that this agent found that it had been late itself, so that it distrusted what it had seen."),
 	}
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -74,7 +76,7 @@ func New(source Source, version string) *Metrics {
 	}, func() float64 { return 1 })
 	m.registry.MustRegister(
 		m.failovers, m.seconds, m.phases, m.gap, m.lost, m.unknown, m.attempts, m.failures, m.leaders, m.elections, m.appends, m.renewals, m.trips,
-		m.stalls, build, scrape{source, m},
+		m.stalls, m.hooks, build, scrape{source, m},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -195,6 +197,9 @@ func (m *Metrics) Promised(peer string, d time.Duration) {
 
 // Renewed observes how long a majority took to promise a lease.
 func (m *Metrics) Renewed(d time.Duration) { m.renewals.Observe(d.Seconds()) }
+
+// Asked counts that a program of the operator's was asked.
+func (m *Metrics) Asked(hook, outcome string) { m.hooks.WithLabelValues(hook, outcome).Inc() }
 
 // Stalled counts that this agent was late itself.
 func (m *Metrics) Stalled() { m.stalls.Inc() }

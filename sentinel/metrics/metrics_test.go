@@ -82,6 +82,7 @@ func full() *Metrics {
 	m.Promised("b", 2*time.Millisecond)
 	m.Renewed(2 * time.Millisecond)
 	m.Stalled()
+	m.Asked("pre-failover", "vetoed")
 	return m
 }
 
@@ -124,7 +125,7 @@ func TestMetrics(t *testing.T) {
 		`picket_lost_bytes_total{master="m"} 77`, `picket_lost_unknown_total{master="m"} 1`,
 		`picket_webhook_attempts_total{endpoint="ops"} 2`, `picket_webhook_failures_total{endpoint="ops"} 1`,
 		`picket_raft_leader_changes_total 1`, `picket_elections_total{outcome="won",purpose="down"} 1`, `picket_elections_total{outcome="lost",purpose="down"} 1`,
-		`picket_raft_append_seconds_sum 0.002`, `picket_peer_round_trip_seconds_sum{peer="b"} 0.002`, `picket_lease_renewal_seconds_count 1`, `picket_stalls_total 1`,
+		`picket_raft_append_seconds_sum 0.002`, `picket_peer_round_trip_seconds_sum{peer="b"} 0.002`, `picket_lease_renewal_seconds_count 1`, `picket_stalls_total 1`, `picket_hook_runs_total{hook="pre-failover",outcome="vetoed"} 1`,
 	} {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("the metrics lack %s", want)

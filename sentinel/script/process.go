@@ -35,12 +35,15 @@ func unstarted(err error) Exit {
 	return Exit{Code: 2} // as Sentinel's child says when it can't become the program
 }
 
+// prepare makes what will be a process: argv is its path and its arguments. It has a group of its own, so that all of it can be killed.
+func prepare(argv []string) *exec.Cmd {
+	return &exec.Cmd{Path: argv[0], Args: argv, SysProcAttr: &syscall.SysProcAttr{Setpgid: true}}
+}
+
 // start makes a process with this one's environment and output.
 func start(argv []string) (Process, error) {
-	c := &exec.Cmd{
-		Path: argv[0], Args: argv, Stdout: os.Stdout, Stderr: os.Stderr,
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true}, // a group of its own, so that all of it can be killed
-	}
+	c := prepare(argv)
+	c.Stdout, c.Stderr = os.Stdout, os.Stderr
 	if err := c.Start(); err != nil {
 		return nil, err
 	}
@@ -58,7 +61,12 @@ func (p process) Wait() Exit {
 	if err := p.cmd.Wait(); err != nil && p.cmd.ProcessState == nil {
 		return Exit{Code: -1} // the system does not say how: the agent's own parent told it to forget its children
 	}
-	status, _ := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return exitOf(p.cmd)
+}
+
+// exitOf says how a process ended that has been waited for.
+func exitOf(c *exec.Cmd) Exit {
+	status, _ := c.ProcessState.Sys().(syscall.WaitStatus)
 	if status.Signaled() {
 		return Exit{Signal: int(status.Signal())}
 	}

@@ -69,6 +69,8 @@ func (s *State) apply(c Command, at position) (*State, error) {
 		return s.moveReplica(c, at)
 	case c.Delivery != nil:
 		return s.deliver(c, at)
+	case c.Inquire != nil:
+		return s.inquire(c, at)
 	}
 	return nil, fmt.Errorf("%w: it is empty", ErrInvalid)
 }
@@ -197,6 +199,9 @@ func (s *State) step(c Command, at position) (*State, error) {
 	}
 	next := *m
 	next.Failover = record
+	if step.Kind == failover.StepBegin {
+		next.Inquiry = nil
+	}
 	if order := m.Scheduled; order != nil && step.Kind == failover.StepBegin && step.Cause == failover.CauseManual && step.At >= order.At {
 		next.Scheduled = nil // this is it
 	}

@@ -40,6 +40,7 @@ type Command struct {
 	Reset         *Reset
 	Move          *MoveReplica
 	Delivery      *Delivery
+	Inquire       *Inquire // the entry's term must be its epoch
 }
 
 // Diverged says what a former master had written, and loses.

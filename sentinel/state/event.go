@@ -24,8 +24,10 @@ const (
 	FailoverPromoting EventType = "failover.promoting"
 	FailoverSwitched  EventType = "failover.switched"
 	FailoverRepointed EventType = "failover.repointed"
-	FailoverEnded     EventType = "failover.ended"
-	FailoverAborted   EventType = "failover.aborted"
+	// FailoverVetoed: a program of an operator's forbids it. It is asked again, and told again when it says something else.
+	FailoverVetoed  EventType = "failover.vetoed"
+	FailoverEnded   EventType = "failover.ended"
+	FailoverAborted EventType = "failover.aborted"
 	// FailoverAcknowledged: an operator has lifted the cool-down that follows it.
 	FailoverAcknowledged EventType = "failover.acknowledged"
 	// FailoverAllowed: an operator accepts that writes may be lost, and it goes on without replicas that it waited for.

@@ -44,6 +44,7 @@ type Master struct {
 	Monitored    config.Addr          // under which it was made known at run time; empty: by files
 	Since        uint64               // term in which it was made known: its failovers are of later ones
 	Added        uint64               // index of the entry that made it known: another master of the same name has another
+	Inquiry      *failover.Inquiry    // of the leader at a program of its host, since the last failover began; nil: none
 }
 
 // Agent is how an agent can be reached.

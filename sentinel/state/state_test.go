@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/cockroachdb/datadriven"
@@ -130,6 +131,10 @@ func command(t *testing.T, d *datadriven.TestData, term uint64, s *State) Comman
 		return Command{Forget: &Register{text("master"), failover.Process{Addr: addr("addr"), RunID: text("runid")}}}
 	case "move-replica":
 		return Command{Move: &MoveReplica{text("master"), addr("from"), addr("to"), text("runid")}}
+	case "inquire":
+		return Command{At: number("at"), Inquire: &Inquire{text("master"), failover.Inquiry{
+			Agent: text("agent"), Epoch: epoch, For: 2 * time.Second, Vetoed: d.HasArg("no"), Why: text("why"),
+		}}}
 	case "advance":
 		return Command{AdvanceCursor: &Cursor{Endpoint: text("endpoint"), ID: uint64(number("id"))}}
 	case "delivery":
@@ -242,6 +247,9 @@ func show(s *State) string {
 		if m.Monitored != "" || len(m.Options) > 0 {
 			fmt.Fprintf(&b, " monitored=%s since=%d options=%v", m.Monitored, m.Since, m.Options)
 		}
+		if q := m.Inquiry; q != nil {
+			fmt.Fprintf(&b, " inquiry of %s in %d at %d for %s vetoed=%v why=%q times=%d", q.Agent, q.Epoch, q.At, q.For, q.Vetoed, q.Why, q.Times)
+		}
 		if m.Acknowledged != 0 {
 			fmt.Fprintf(&b, " acknowledged=%d", m.Acknowledged)
 		}
@@ -318,6 +326,8 @@ func draw(t *rapid.T, term uint64, s *State) Command {
 		return Command{ForgetAgent: name}
 	case 7:
 		return Command{Write: &Write{Key: name, Value: "v"}}
+	case 8:
+		return Command{Inquire: &Inquire{name, failover.Inquiry{Agent: "w", Epoch: term, Vetoed: rapid.Bool().Draw(t, "vetoed"), Why: "y"}}}
 	}
 	paused := rapid.SampledFrom([]string{"", "a"}).Draw(t, "paused")
 	switch rapid.IntRange(0, 11).Draw(t, "guardrail") {
