@@ -17,7 +17,7 @@ WORLD_FROM ?= 0# the first of them; 0: others each time
 SOAK_COMMITS ?= 10000000# of three nodes with real disks
 ARGS     ?=
 
-.PHONY: build demo test check unit scale sim world planted smoke bench chaos clients bench-consensus bench-consensus-short soak vuln redis tools clean
+.PHONY: build demo test check unit scale sim world planted smoke bench chaos clients bench-consensus bench-consensus-short deb tarball kubernetes soak vuln redis tools clean
 
 build: ## the static binary, bin/picket
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/picket .
@@ -28,7 +28,7 @@ demo: redis build ## one failover, told in milliseconds; ARGS=--once ends after 
 test: SIM_FROM = 1# the same seeds in each run; make sim and make world play others
 test: WORLD_FROM = 1
 test: SIM_TIME = 1m
-test: check unit scale sim world planted smoke bench-consensus-short ## all checks and tests
+test: check unit scale sim world planted smoke bench-consensus-short kubernetes ## all checks and tests
 
 check: ## formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
@@ -72,6 +72,15 @@ bench-consensus-short: ## proves that the benchmark runs
 soak: ## an hour of seeds, and ten million commits that must leave memory and disk as they were
 	$(GO) test -timeout 1h ./consensus -run MemoryAndDisk -v -soak.commits=$(SOAK_COMMITS)
 	$(MAKE) sim SIM_TIME=1h
+
+deb: build ## a Debian package, in bin
+	packaging/build deb bin/picket $(VERSION) bin
+
+tarball: build ## the same files for other systems, in bin
+	packaging/build tarball bin/picket $(VERSION) bin
+
+kubernetes: build ## the example for Kubernetes, by the types of its API and by picket itself
+	cd docs/kubernetes/check && $(GO) vet ./... && $(GO) test ./...
 
 vuln: ## known vulnerabilities in what the binary calls; needs the vulnerability database's host
 	$(GO) run $(GOVULNCHECK) ./...

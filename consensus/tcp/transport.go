@@ -45,7 +45,7 @@ type TLS struct {
 const (
 	queueLength    = 1024 // messages that wait for one peer
 	maxStrangers   = 128  // connections on which no handshake was made yet
-	arrivals       = 2000 // connections in a second; some more wait in the kernel
+	arrivals       = 1000 // connections in a second; some more wait in the kernel
 	maxGuests      = 8    // servers that are not members
 	dialTimeout    = 2 * time.Second
 	helloTimeout   = 5 * time.Second

@@ -56,6 +56,8 @@ const (
 	// Connections in a second, without TLS and with it, whose handshake costs a millisecond; some more wait in the kernel. Without TLS, as many as there may be
 	// clients come at once after a failover.
 	arrivals, arrivalsTLS = 5000, 1000
+	// arrivalsCrowded is as many as that while there are as many guests as there may be: then it is a flood, which must not cost the agent much.
+	arrivalsCrowded = 1000
 	// guestTime is how long a client may be connected without having given the password.
 	guestTime = 10 * time.Second
 	// writeTime is how long a client may leave unread what it is sent, once the kernel's buffers are full.
@@ -195,7 +197,7 @@ func (s *Server) Close() error {
 func (s *Server) accept(ctx context.Context, l net.Listener) {
 	const longest = time.Second
 	pause := time.Millisecond
-	pace := rate.NewLimiter(arrivals, defaultMaxClients)
+	pace, crowded := rate.NewLimiter(arrivals, defaultMaxClients), rate.NewLimiter(arrivalsCrowded, 1)
 	for {
 		conn, err := l.Accept()
 		switch {
@@ -205,6 +207,9 @@ func (s *Server) accept(ctx context.Context, l net.Listener) {
 				pace = rate.NewLimiter(arrivalsTLS, arrivalsTLS)
 			}
 			_ = pace.Wait(ctx) // ends early when the server does
+			if waiting, _ := s.guests.Count(); waiting >= maxGuests {
+				_ = crowded.Wait(ctx)
+			}
 			s.admit(ctx, conn)
 		case errors.Is(err, net.ErrClosed):
 			return

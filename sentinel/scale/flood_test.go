@@ -156,7 +156,7 @@ func (f *flood) stop() {
 	f.running.Wait()
 }
 
-// call makes a connection each 20 milliseconds at most once its share is open: with all callers that is a thousand in a second at each port.
+// call makes a connection each 50 milliseconds at most: with all callers that is 400 in a second at each port, because the flood comes from the same machine.
 func (f *flood) call(addr config.Addr, number, share int) {
 	var open []net.Conn
 	drip := 0
@@ -166,10 +166,10 @@ func (f *flood) call(addr config.Addr, number, share int) {
 		}
 		f.held.Add(int64(-len(open)))
 	}()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for n := number; ; n++ {
-		for range len(open)/50 + 1 { // each drips once in a second or so, and notices at some time that it was thrown out
+		for range len(open)/20 + 1 { // each drips once in a second or so, and notices at some time that it was thrown out
 			if len(open) == 0 {
 				break
 			}
@@ -180,16 +180,13 @@ func (f *flood) call(addr config.Addr, number, share int) {
 				f.held.Add(-1)
 			}
 		}
-		for range min(5, share-len(open)) {
-			conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(f.ctx, "tcp", string(addr))
-			if err != nil {
-				break
-			}
+		if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(f.ctx, "tcp", string(addr)); err == nil && len(open) < share {
 			f.made.Add(1)
 			f.held.Add(1)
-			n++
 			_, _ = conn.Write([]byte(whatTheySay[n%len(whatTheySay)])) // it may be gone already
 			open = append(open, conn)
+		} else if err == nil {
+			_ = conn.Close() // it was one of those that come and go
 		}
 		select {
 		case <-f.ctx.Done():
