@@ -209,7 +209,7 @@ func TestClient_FollowsWithoutRestartAndLosesNothingInAManualFailover(t *testing
 	}
 	enough(200)
 	old := c.Redis[0]
-	picket(t, 0, "failover", lab.MasterName, "--sentinel", string(c.Agents[1].Sentinel))
+	picket(t, 0, "failover", lab.MasterName, "--agent", string(c.Agents[1].HTTP))
 	next := newMaster(t, c, old.Addr)
 	settle(t, c, next.Addr)
 	enough(len(writer.Acked()) + 200)

@@ -57,7 +57,7 @@ func TestHAProxy_FollowsByEitherCheck(t *testing.T) {
 	}
 	old := c.Redis[0]
 	leads(old)
-	picket(t, 0, "failover", lab.MasterName, "--sentinel", string(c.Agents[1].Sentinel))
+	picket(t, 0, "failover", lab.MasterName, "--agent", string(c.Agents[1].HTTP))
 	next := newMaster(t, c, old.Addr)
 	leads(next)
 	settle(t, c, next.Addr)

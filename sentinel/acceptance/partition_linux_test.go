@@ -26,7 +26,12 @@ type network struct {
 // newNetwork skips the test where this user can't make one.
 func newNetwork(t *testing.T, l *lab.Lab) *network {
 	t.Helper()
-	made, err := l.NewNetwork(3)
+	return newNetworkOf(t, l, 3)
+}
+
+func newNetworkOf(t *testing.T, l *lab.Lab, hosts int) *network {
+	t.Helper()
+	made, err := l.NewNetwork(hosts)
 	if errors.Is(err, lab.ErrNoNetwork) {
 		t.Skip(err)
 	}

@@ -43,6 +43,7 @@ type ClusterOptions struct {
 	Renames                                []config.Rename // commands that the servers know by other names
 	File                                   []string        // more lines of the agents' files
 	Loopback                               string          // the IP address of everything, where it is on this machine; empty: 127.0.0.1
+	OpenHTTP                               bool            // the agents' HTTP ports are reached from other hosts of the network, too
 	LeastPrivilege                         bool            // the agents log in to new servers as a user who may do no more than they need
 	Named                                  string          // host by which the agents' files know the first master; empty: by its IP address
 }
@@ -181,7 +182,7 @@ func (c *Cluster) newAgent(id string, h *Host, local config.Addr) error {
 			return err
 		}
 	}
-	if h != nil { // only what listens on loopback takes orders
+	if h != nil && !c.opts.OpenHTTP { // only what listens on loopback takes orders
 		a.HTTP = config.NewAddr("127.0.0.1", httpPort)
 	}
 	a.Process = l.process(id, filepath.Join(l.Dir, id+".log"),
