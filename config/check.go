@@ -62,6 +62,7 @@ func (c *Config) check(r *report) {
 	}
 	r.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	r.oneOf("log.format", c.Log.Format, "console", "json")
+	c.checkTracing(r)
 	c.checkRewrite(r)
 }
 

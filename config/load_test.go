@@ -104,8 +104,9 @@ var good = Config{
 	}},
 	OnStop: StopSwitchover,
 	Fence:  Fence{true, "/usr/local/bin/fence-redis", 2 * time.Second}, Salvage: Salvage{1 << 20},
-	Hooks: Hooks{"testdata/files/notify", "./testdata/files/notify", 500 * time.Millisecond, HookVeto},
-	Log:   Log{Level: "debug", Format: "json"}, ConfigRewrite: RewriteNone,
+	Hooks:   Hooks{"testdata/files/notify", "./testdata/files/notify", 500 * time.Millisecond, HookVeto},
+	Tracing: Tracing{"https://collector.example.com:4318", []Header{{Name: "X-Key", Value: "hunter2", ValueFile: "testdata/files/secret"}}},
+	Log:     Log{Level: "debug", Format: "json"}, ConfigRewrite: RewriteNone,
 }
 
 func TestLoad_FormatsMeanTheSame(t *testing.T) {
@@ -184,7 +185,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		"ANNOUNCE_HOST": "h", "ANNOUNCE_SENTINEL_PORT": "4", "LOCAL": "10.0.0.1:5", "SENTINEL_PASSWORD": "",
 		"SENTINEL_PASSWORD_FILE": "testdata/files/secret", "PEER_TLS_ENABLED": "true", "PEER_TLS_CA": pair.CA,
 		"PEER_TLS_CERT": pair.Cert, "PEER_TLS_KEY": pair.Key, "PEER_TLS_SERVER_NAME": "s", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
-		"ON_STOP": "switchover", "FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s", "HOOKS_PRE_FAILOVER": "testdata/files/notify", "HOOKS_PRE_SWITCHOVER": "./testdata/files/notify", "HOOKS_TIMEOUT": "2s", "HOOKS_ON_FAILURE": "veto", "MODE": "shadow", "SALVAGE_MAX_BYTES": "7",
+		"ON_STOP": "switchover", "FENCE_KILL": "true", "FENCE_COMMAND": "/f", "FENCE_TIMEOUT": "1s", "HOOKS_PRE_FAILOVER": "testdata/files/notify", "HOOKS_PRE_SWITCHOVER": "./testdata/files/notify", "HOOKS_TIMEOUT": "2s", "TRACING_ENDPOINT": "http://t", "HOOKS_ON_FAILURE": "veto", "MODE": "shadow", "SALVAGE_MAX_BYTES": "7",
 		"SCRIPTS_DENY_RECONFIG": "false", "SENTINEL_ACL_FILE": "testdata/files/users.acl", "SENTINEL_TLS_CERT": pair.Cert, "SENTINEL_TLS_KEY": pair.Key,
 		"SENTINEL_TLS_CA": pair.CA, "SENTINEL_TLS_AUTH_CLIENTS": "no", "ANNOUNCE_HOSTNAMES": "false", "RESOLVE_HOSTNAMES": "false",
 		"HTTP_TLS_CERT": pair.Cert, "HTTP_TLS_KEY": pair.Key, "HTTP_TLS_CA": pair.CA, "HTTP_TLS_AUTH_CLIENTS": "yes", "HTTP_CLIENT_ROLE": "admin", "HTTP_ANONYMOUS": "read",
@@ -204,7 +205,7 @@ func TestLoad_EveryKeyOutsideOfListsHasAVariable(t *testing.T) {
 		Listen: Listen{"10.0.0.1:1", "10.0.0.1:6", nil, 9, "10.0.0.1:2", "10.0.0.1:3"}, Announce: Announce{"h", 4, false}, Local: "10.0.0.1:5", Mode: ModeShadow,
 		Sentinel: Door{"hunter2", "testdata/files/secret", nil, "testdata/files/users.acl", DoorTLS{pair.Cert, pair.Key, pair.CA, AuthClientsNo}}, PeerTLS: pair, Log: Log{"debug", "json"},
 		HTTP:   HTTP{DoorTLS{pair.Cert, pair.Key, pair.CA, AuthClientsYes}, RoleAdmin, AnonymousRead, nil},
-		OnStop: StopSwitchover, Fence: Fence{true, "/f", time.Second}, Salvage: Salvage{7}, Hooks: Hooks{"testdata/files/notify", "./testdata/files/notify", 2 * time.Second, HookVeto}, ConfigRewrite: RewriteNone,
+		OnStop: StopSwitchover, Fence: Fence{true, "/f", time.Second}, Salvage: Salvage{7}, Tracing: Tracing{"http://t", nil}, Hooks: Hooks{"testdata/files/notify", "./testdata/files/notify", 2 * time.Second, HookVeto}, ConfigRewrite: RewriteNone,
 	}
 	c.warnings, c.file = nil, ""
 	if !reflect.DeepEqual(*c, want) {

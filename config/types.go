@@ -50,6 +50,7 @@ type Config struct {
 	Scripts  Scripts   `reload:"yes"` // what clients of the Sentinel port may do to the masters' scripts
 	Salvage  Salvage   `reload:"yes"` // what former masters had written and nobody else has
 	Log      Log       `reload:"yes"`
+	Tracing  Tracing   // of failovers
 	// ConfigRewrite is none or sentinel: whether a sentinel.conf, where there is one, is kept as Redis Sentinel keeps it.
 	ConfigRewrite string
 
@@ -328,6 +329,12 @@ const (
 	PresetPagerDuty    = "pagerduty"
 	PresetAlertmanager = "alertmanager"
 )
+
+// Tracing says which OpenTelemetry collector is told of failovers.
+type Tracing struct {
+	Endpoint string   // a URL; empty: none is
+	Headers  []Header // more of each request
+}
 
 // Log says how to log.
 type Log struct {

@@ -39,7 +39,7 @@ func (c *Config) checkWebhook(r *report, key string, w *Webhook) {
 	r.between(key+".timeout", w.Timeout, time.Millisecond, maxWebhookTimeout)
 	r.oneOf(key+".ordering", w.Ordering, OrderMaster, OrderStrict, OrderNone)
 	r.between(key+".give-up-after", w.GiveUpAfter, minGiveUp, maxGiveUp)
-	c.checkHeaders(r, key, w)
+	c.checkHeaders(r, key, w.Headers)
 	c.checkBody(r, key, w)
 }
 
@@ -117,10 +117,10 @@ var (
 // ownHeaders are those that Picket sets itself; with a dash at the end, all that begin so.
 var ownHeaders = []string{"Webhook-", "Content-Type", "Content-Length", "Transfer-Encoding", "Host", "Connection", "User-Agent"}
 
-func (c *Config) checkHeaders(r *report, key string, w *Webhook) {
+func (c *Config) checkHeaders(r *report, key string, headers []Header) {
 	known := unique[string]{}
-	for i := range w.Headers {
-		h, below := &w.Headers[i], element(key+".headers", i)
+	for i := range headers {
+		h, below := &headers[i], element(key+".headers", i)
 		name := http.CanonicalHeaderKey(h.Name)
 		switch own := func(o string) bool { return name == o || strings.HasSuffix(o, "-") && strings.HasPrefix(name, o) }; {
 		case h.Name == "":

@@ -25,6 +25,7 @@ import (
 	"picket/sentinel/resp"
 	"picket/sentinel/script"
 	"picket/sentinel/state"
+	"picket/sentinel/trace"
 	"picket/sentinel/webhook"
 )
 
@@ -61,6 +62,7 @@ type Agent struct {
 	keeper    *salvage.Keeper
 	shields   shields
 	scripts   *script.Runner
+	traces    *trace.Exporter // nil: nobody wants them
 
 	judgement atomic.Pointer[judgement]
 	victory   atomic.Pointer[victory]          // nil: none yet
@@ -112,6 +114,9 @@ func New(cfg *config.Config, host Host, log zerolog.Logger, version string) (*Ag
 	a.herald = &herald{
 		log: log, cluster: cfg.Cluster, self: cfg.Agent.ID, machine: a.machine, metrics: a.metrics,
 		queue: make(chan saying, heraldQueue), down: map[config.Addr]bool{}, problems: map[string]string{},
+	}
+	if a.traces = a.tracer(); a.traces != nil {
+		a.herald.metrics = traced{a.metrics, a.traces, cfg.Agent.ID}
 	}
 	a.scripts = script.NewRunner(script.Config{Report: a.herald.script})
 	a.herald.scripts = scripts{a.scripts.Add, a.scripting}
@@ -179,7 +184,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stopScripts := start(a.scripts.Run)
+	helping := []func(context.Context){a.scripts.Run}
+	if a.traces != nil {
+		helping = append(helping, a.traces.Run)
+	}
+	stopHelping := start(helping...)
 	stopTelling := start(a.herald.run)
 	stopWatching := start(a.monitor.Run)
 	deciding := []func(context.Context){a.decide, a.register, a.enlist, a.scribe}
@@ -212,7 +221,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.names.Close()
 	a.node.Stop()
 	stopTelling()
-	stopScripts()
+	stopHelping()
 	return err
 }
 

@@ -19,6 +19,12 @@ func (a *Agent) Counters() metrics.Counters {
 	c := metrics.Counters{
 		MessagesDropped: a.transport.Dropped(), EventsDropped: a.herald.dropped.Load(), Webhooks: map[string]metrics.Webhook{}, Certificates: a.certs.Expiries(),
 	}
+	if a.traces != nil {
+		c.TracesDropped = a.traces.Dropped()
+	}
+	if web := a.web.Load(); web != nil {
+		c.HTTP = web.Connections()
+	}
 	if port := a.port.Load(); port != nil {
 		c.Sentinel = metrics.Port(port.Traffic())
 	}

@@ -8,11 +8,13 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,6 +22,7 @@ import (
 
 	"picket/config"
 	"picket/sentinel/lab"
+	"picket/sentinel/trace"
 )
 
 // tool finds a program that a test plays with. Where it is missing the test is left out, but not where all must be there.
@@ -168,12 +171,22 @@ var series = regexp.MustCompile(`\b(?:picket|redis_sentinel|go|process)_[a-z0-9_
 func TestMonitoring_UsesWhatThereIs(t *testing.T) {
 	t.Parallel()
 	tool(t, "promtool", "prometheus")
+	traces := make(chan *http.Request, 100)
+	bodies := make(chan []byte, 100)
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // what there is of it
+		traces <- r
+		bodies <- body
+	}))
+	t.Cleanup(collector.Close)
 	_, c := start(t, func(o *lab.ClusterOptions) {
+		o.File = append(o.File, "tracing:", "  endpoint: "+collector.URL, "  headers:", "    - {name: X-Key, value: hunter2}")
 		o.Webhook = &config.Webhook{Name: "ops", URL: "http://127.0.0.1:1", Secret: "whsec_bm90IGEgc2VjcmV0OiByZXBsYWNlIHRoaXMga2V5"}
 	})
 	old := c.Redis[0]
 	old.Kill()
 	master := newMaster(t, c, old.Addr)
+	oneTrace(t, c, <-traces, <-bodies)
 	var last *lab.Agent // neither beside the master nor the one that leads
 	if err := lab.Await(patience, "an agent is there to be stopped", func(ctx context.Context) error {
 		leader, err := c.Leader(ctx)
@@ -249,6 +262,48 @@ func TestMonitoring_UsesWhatThereIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	promtool(t, nil, "check", "rules", "--lint=none", file)
+}
+
+// oneTrace looks whether the collector was told of the failover, by one agent.
+func oneTrace(t *testing.T, c *lab.Cluster, r *http.Request, body []byte) {
+	t.Helper()
+	var told struct {
+		ResourceSpans []struct {
+			ScopeSpans []struct {
+				Spans []struct{ TraceID, SpanID, ParentSpanID, Name, StartTimeUnixNano, EndTimeUnixNano string }
+			}
+		}
+	}
+	if err := json.Unmarshal(body, &told); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	if r.URL.Path != "/v1/traces" || r.Header.Get("X-Key") != "hunter2" {
+		t.Errorf("%s with %v", r.URL, r.Header)
+	}
+	p, err := c.Agents[0].Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := p.Masters[0].Last
+	if last == nil {
+		t.Fatal("it is told before it has ended")
+	}
+	spans := told.ResourceSpans[0].ScopeSpans[0].Spans
+	var names []string
+	for _, s := range spans {
+		names = append(names, s.Name)
+		begin, _ := strconv.ParseInt(s.StartTimeUnixNano, 10, 64)
+		end, _ := strconv.ParseInt(s.EndTimeUnixNano, 10, 64)
+		if s.TraceID != trace.TraceID(p.Cluster, last.ID) || begin < last.DownAt || end > last.EndAt || begin > end || s.Name != "failover" && s.ParentSpanID != spans[0].SpanID {
+			t.Errorf("%+v is no part of failover %d", s, last.ID)
+		}
+	}
+	if got := strings.Join(names, " "); got != "failover elect read promote repoint" {
+		t.Errorf("spans %s", got)
+	}
+	if want := "00-" + spans[0].TraceID + "-" + spans[0].SpanID + "-01"; trace.Parent(p.Cluster, last.ID) != want {
+		t.Errorf("events name %s as their parent, want %s", trace.Parent(p.Cluster, last.ID), want)
+	}
 }
 
 // ours leaves out what has names that others have chosen, with which promtool would find fault.

@@ -41,6 +41,12 @@ func (l *limited) Accept() (net.Conn, error) {
 	}
 }
 
+func (l *limited) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.remote + l.local
+}
+
 func (l *limited) enter(from netip.Prefix) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

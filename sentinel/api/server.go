@@ -62,6 +62,7 @@ type Server struct {
 	http     http.Server
 	listener net.Listener
 	access   *access
+	open     *limited
 	closing  chan struct{} // closed by Close
 	done     chan error
 }
@@ -85,6 +86,7 @@ func Listen(cfg Config) (*Server, error) {
 	}
 	s.http.Protocols.SetHTTP1(true) // whose connections have one request at a time: what they can hold is bounded by how many there are
 	counted := limit(listener)
+	s.open = counted
 	go func() { // accepts; Close waits for it
 		if cfg.TLS != nil {
 			s.done <- s.http.ServeTLS(counted, "", "")
@@ -107,6 +109,9 @@ func (panics) Write(line []byte) (int, error) {
 	}
 	return len(line), nil
 }
+
+// Connections is how many are open.
+func (s *Server) Connections() int { return s.open.count() }
 
 // Addr is where the server listens.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }

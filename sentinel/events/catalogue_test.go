@@ -257,6 +257,7 @@ Each is a [CloudEvent](https://cloudevents.io):
 	b.WriteString(`
 - ` + "`id`" + ` is the same whenever and by whichever agent the event is told: the cluster's name and the index in the log.
 - ` + "`sequence`" + ` is that index. It is the order of events, to be compared as a number.
+- ` + "`traceparent`" + `, of the events of a failover, names it as a trace (W3C Trace Context): see [monitoring.md](monitoring.md).
 - ` + "`epoch`" + ` is the term in which it was agreed. ` + "`subject`" + ` is the master, if it concerns one. ` + "`time`" + ` is by the clock of the agent that proposed it.
 - Types never change meaning, and data only gains fields. Fields that say nothing are left out.
 

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"picket/sentinel/state"
+	"picket/sentinel/trace"
 )
 
 // ContentType is that of what Encode gives.
 const ContentType = "application/cloudevents+json; charset=UTF-8"
 
-// CloudEvent is an event as CloudEvents 1.0 has it in structured JSON, with two extensions.
+// CloudEvent is an event as CloudEvents 1.0 has it in structured JSON, with three extensions.
 type CloudEvent struct {
 	SpecVersion     string          `json:"specversion"`
 	ID              string          `json:"id"`
@@ -24,6 +25,7 @@ type CloudEvent struct {
 	DataContentType string          `json:"datacontenttype"`
 	Sequence        string          `json:"sequence"` // log index: the order of events
 	Epoch           string          `json:"epoch"`
+	TraceParent     string          `json:"traceparent,omitempty"` // of a failover's events: its trace, as the collector is told of it
 	Data            state.EventData `json:"data"`
 }
 
@@ -51,7 +53,12 @@ func Of(cluster string, e state.Event) CloudEvent {
 	if e.Master != "" {
 		source += "/masters/" + e.Master
 	}
+	traceParent := ""
+	if e.Data.Failover != 0 {
+		traceParent = trace.Parent(cluster, e.Data.Failover)
+	}
 	return CloudEvent{
+		TraceParent: traceParent,
 		SpecVersion: "1.0", ID: ID(cluster, e), Source: source, Type: Name(e.Type), Subject: e.Master,
 		Time: time.Unix(0, e.At).UTC().Format(time.RFC3339Nano), DataContentType: "application/json",
 		Sequence: strconv.FormatUint(e.ID, 10), Epoch: strconv.FormatUint(e.Epoch, 10), Data: e.Data,

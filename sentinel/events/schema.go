@@ -59,7 +59,8 @@ func Schema() map[string]any {
 		"properties": object{
 			"specversion": object{"const": "1.0"}, "id": object{"type": text, "minLength": 1}, "source": object{"type": text, "pattern": "^/clusters/"},
 			"type": object{"enum": names}, "subject": object{"type": text, "description": "the master"}, "time": schemas[moment],
-			"datacontenttype": object{"const": "application/json"}, "sequence": digits, "epoch": digits, "data": object{"type": "object"},
+			"datacontenttype": object{"const": "application/json"}, "sequence": digits, "epoch": digits,
+			"traceparent": object{"type": "string", "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-01$"}, "data": object{"type": "object"},
 		},
 		"additionalProperties": false, "allOf": data, "$defs": defs,
 	}

@@ -3,7 +3,6 @@ package metrics
 import (
 	"net/http"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -134,35 +133,9 @@ func (m *Metrics) timed(r *failover.Record) {
 	if r == nil {
 		return
 	}
-	for _, p := range Phases(r) {
+	for _, p := range failover.Phases(r) {
 		m.phases.WithLabelValues(p.Name, string(r.Cause)).Observe(p.End.Sub(p.Begin).Seconds())
 	}
-}
-
-// Phase is a part of a failover.
-type Phase struct {
-	Name       string
-	Begin, End time.Time
-}
-
-// Phases are those that a failover has completed, in their order. One that nobody can time is left out.
-func Phases(r *failover.Record) []Phase {
-	end := r.EndAt
-	if r.Outcome == failover.Aborted {
-		end = 0
-	}
-	all := []Phase{
-		phase("elect", r.DownAt, r.BegunAt), phase("read", r.BegunAt, r.PromoteAt), phase("promote", r.PromoteAt, r.SwitchAt),
-		phase("repoint", r.SwitchAt, end),
-	}
-	return slices.DeleteFunc(all, func(p Phase) bool { return p.Name == "" })
-}
-
-func phase(name string, begin, end int64) Phase {
-	if begin == 0 || end < begin {
-		return Phase{}
-	}
-	return Phase{name, time.Unix(0, begin), time.Unix(0, end)}
 }
 
 func seconds(from, to int64) float64 { return time.Duration(to - from).Seconds() }

@@ -29,7 +29,7 @@ var now = time.Unix(1000, 0).UTC()
 func (fake) Counters() Counters {
 	return Counters{
 		MessagesDropped: 3, EventsDropped: 4, Webhooks: map[string]Webhook{"ops": {Backlog: 5, Oldest: now.Add(-time.Minute)}, "idle": {}},
-		Sentinel: Port{Open: 6, Accepted: 7, Rejected: 8, Commands: 9, Errors: 10}, ScriptsRunning: 1, Scripts: 2,
+		HTTP: 11, TracesDropped: 12, Sentinel: Port{Open: 6, Accepted: 7, Rejected: 8, Commands: 9, Errors: 10}, ScriptsRunning: 1, Scripts: 2,
 	}
 }
 
@@ -113,7 +113,7 @@ func TestMetrics(t *testing.T) {
 		`picket_lease_remaining_seconds{master="m"} 0.25`, `picket_lease_seconds{master="m"} 0.3`, `picket_fenced{master="m",reason="deposed"} 1`,
 		`picket_replica_up{master="m",replica="h:3"} 0`, `picket_webhook_backlog{endpoint="ops"} 5`, `picket_webhook_oldest_seconds{endpoint="ops"} 60`,
 		`picket_webhook_backlog{endpoint="idle"} 0`, `picket_webhook_oldest_seconds{endpoint="idle"} 0`,
-		`picket_transport_dropped_total 3`, `picket_events_dropped_total 4`, `picket_sentinel_connections 6`, `picket_sentinel_connections_accepted_total 7`,
+		`picket_transport_dropped_total 3`, `picket_events_dropped_total 4`, `picket_http_connections 11`, `picket_traces_dropped_total 12`, `picket_sentinel_connections 6`, `picket_sentinel_connections_accepted_total 7`,
 		`picket_sentinel_connections_rejected_total 8`, `picket_sentinel_commands_total 9`, `picket_sentinel_errors_total 10`,
 		`picket_failovers_total{cause="master-down",master="m",outcome="done"} 2`,
 		`picket_failovers_total{cause="manual",master="m",outcome="aborted"} 1`,
@@ -151,22 +151,6 @@ func TestMetrics_AForgottenMasterHasNoSeries(t *testing.T) {
 			}
 		}
 		scraped(t, m)
-	}
-}
-
-// TestMetrics_ClocksThatDisagree: two leaders worked on it, and the second one's clock is behind.
-func TestMetrics_ClocksThatDisagree(t *testing.T) {
-	r := &failover.Record{DownAt: 10, BegunAt: 20, PromoteAt: 15, SwitchAt: 30, EndAt: 40}
-	var names []string
-	for _, p := range Phases(r) {
-		names = append(names, p.Name)
-	}
-	if got := strings.Join(names, " "); got != "elect promote repoint" {
-		t.Errorf("phases %q", got)
-	}
-	r.Outcome = failover.Aborted
-	if got := Phases(r); len(got) != 2 {
-		t.Errorf("one that was given up has the phases %v", got)
 	}
 }
 

@@ -67,6 +67,8 @@ var (
 	certExpiry    = describe("certificate_expiry_timestamp_seconds", "When a certificate that this agent shows is not valid any more.", "file")
 
 	portOpen     = describe("sentinel_connections", "Clients that are connected to the Sentinel port.")
+	httpOpen     = describe("http_connections", "Connections to the HTTP port.")
+	tracesLost   = describe("traces_dropped_total", "Failovers that the OpenTelemetry collector could not be told of.")
 	portAccepted = describe("sentinel_connections_accepted_total", "Clients that have connected to the Sentinel port.")
 	portRejected = describe("sentinel_connections_rejected_total", "Clients that were turned away from the Sentinel port because there were too many.")
 	portCommands = describe("sentinel_commands_total", "Commands on the Sentinel port.")
@@ -213,6 +215,8 @@ func (o output) doors(now time.Time, c Counters) {
 	}
 	o.counter(droppedMessage, float64(c.MessagesDropped))
 	o.counter(droppedEvent, float64(c.EventsDropped))
+	o.gauge(httpOpen, float64(c.HTTP))
+	o.counter(tracesLost, float64(c.TracesDropped))
 	o.gauge(portOpen, float64(c.Sentinel.Open))
 	o.counter(portAccepted, float64(c.Sentinel.Accepted))
 	o.counter(portRejected, float64(c.Sentinel.Rejected))

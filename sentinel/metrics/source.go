@@ -20,6 +20,8 @@ type Counters struct {
 	Webhooks        map[string]Webhook // by name
 	Certificates    []certs.Expiry     // that this agent shows
 	Sentinel        Port
+	HTTP            int    // connections to the HTTP port
+	TracesDropped   uint64 // failovers that the collector was not told of
 	ScriptsRunning  int
 	Scripts         int // that run or wait
 }
