@@ -17,7 +17,7 @@ WORLD_FROM ?= 0# the first of them; 0: others each time
 SOAK_COMMITS ?= 10000000# of three nodes with real disks
 ARGS     ?=
 
-.PHONY: build demo test check unit scale sim world planted smoke bench chaos clients bench-consensus bench-consensus-short deb tarball kubernetes soak vuln redis tools clean
+.PHONY: build demo test check unit scale flood sim world planted smoke bench chaos clients bench-consensus bench-consensus-short deb tarball kubernetes soak vuln redis tools clean
 
 build: ## the static binary, bin/picket
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/picket .
@@ -40,6 +40,9 @@ unit: tools ## all tests, with the race detector
 
 scale: tools ## ten thousand clients of one agent, a thousand masters; figures, in half a minute
 	$(GO) test ./sentinel/scale -v
+
+flood: tools ## failovers under a flood of connections; ARGS="-args -scale.flood=1800 -scale.rounds=8"
+	$(GO) test ./sentinel/scale -run TestFlood -v $(ARGS)
 
 sim: ## seeds of the consensus simulator for SIM_TIME
 	$(GO) test -timeout 2h ./consensus/sim -run TestSeeds -v -sim.time=$(SIM_TIME) -sim.from=$(SIM_FROM)

@@ -54,6 +54,7 @@ func (r *report) overlay(tree map[string]any, flags *pflag.FlagSet) {
 		_ = v.BindPFlag(f.key, flags.Lookup(f.flag)) // fails only without a flag
 		changed[f.key] = "--" + f.flag
 	}
+	r.overlaySecrets(tree)
 	scalars("", reflect.ValueOf(Default()), func(key string, old reflect.Value) {
 		_ = v.BindEnv(key, variable(key)) // fails only without a key
 		text, ok := v.Get(key).(string)
@@ -65,6 +66,50 @@ func (r *report) overlay(tree map[string]any, flags *pflag.FlagSet) {
 			r.origins[key] = Place{File: flag}
 		}
 	})
+}
+
+// overlaySecrets puts the secrets of the environment over those of what is in lists and has a name: PICKET_MASTERS_MYMASTER_PASSWORD. A file must not say the
+// same: which of two passwords counts must be plain.
+func (r *report) overlaySecrets(tree map[string]any) {
+	visit := func(key string, list []any, secrets []string) {
+		for i, e := range list {
+			group, _ := e.(map[string]any)
+			name, _ := group["name"].(string)
+			for _, secret := range secrets {
+				from := variable(below(below(key, name), secret))
+				if text := os.Getenv(from); text != "" && name != "" {
+					group[secret] = text
+					r.origins[below(element(key, i), secret)] = Place{File: from}
+				}
+			}
+		}
+	}
+	var walk func(key string, t reflect.Type, tree map[string]any)
+	walk = func(key string, t reflect.Type, tree map[string]any) {
+		for f := range fields(t) {
+			name := kebab(f.Name)
+			switch {
+			case f.Type.Kind() == reflect.Struct:
+				group, _ := tree[name].(map[string]any)
+				walk(below(key, name), f.Type, group)
+			case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
+				list, _ := tree[name].([]any)
+				visit(below(key, name), list, secretsOf(f.Type.Elem()))
+			}
+		}
+	}
+	walk("", reflect.TypeFor[Config](), tree)
+}
+
+// secretsOf lists the keys of a struct's secrets.
+func secretsOf(t reflect.Type) []string {
+	var keys []string
+	for f := range fields(t) {
+		if f.Type == reflect.TypeFor[Secret]() {
+			keys = append(keys, kebab(f.Name))
+		}
+	}
+	return keys
 }
 
 // The agents are the one list that need not stand in a file: all hosts say the same.

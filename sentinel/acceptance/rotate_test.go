@@ -323,3 +323,17 @@ log: {format: json}
 		t.Error("the file was written")
 	}
 }
+
+// TestLeastPrivilege: what the documents have operators type is what all these tests run with.
+func TestLeastPrivilege(t *testing.T) {
+	t.Parallel()
+	for file, rules := range map[string]string{"security.md": lab.ACL, "kubernetes/README.md": lab.ACL} {
+		text, err := os.ReadFile("../../docs/" + file)
+		if err != nil || !strings.Contains(strings.ReplaceAll(string(text), "'", ""), rules) {
+			t.Errorf("%s does not say %s (%v)", file, rules, err)
+		}
+	}
+	if text, _ := os.ReadFile("../../docs/security.md"); !strings.Contains(string(text), lab.WatchingACL) {
+		t.Errorf("security.md does not say %s", lab.WatchingACL)
+	}
+}
