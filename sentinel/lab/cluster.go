@@ -186,7 +186,7 @@ func (c *Cluster) newAgent(id string, h *Host, local config.Addr) error {
 		a.HTTP = config.NewAddr("127.0.0.1", httpPort)
 	}
 	a.Process = l.process(id, filepath.Join(l.Dir, id+".log"),
-		h.on(a.program, "run", "--config", a.conf)...)
+		h.On(a.program, "run", "--config", a.conf)...)
 	c.Agents = append(c.Agents, a)
 	return nil
 }
@@ -257,7 +257,7 @@ func (a *Agent) Status(ctx context.Context) (picture.Picture, error) {
 
 // Run has the program do something by the agent's configuration, on its host, and gives what it prints.
 func (a *Agent) Run(ctx context.Context, args ...string) (string, error) {
-	command := a.Host.on(append([]string{a.program}, append(args, "--config", a.conf)...)...)
+	command := a.Host.On(append([]string{a.program}, append(args, "--config", a.conf)...)...)
 	out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("picket %s on %s: %w\n%s", strings.Join(args, " "), a.ID, err, out)

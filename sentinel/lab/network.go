@@ -180,9 +180,7 @@ func (h *Host) client() *http.Client {
 }
 
 // On gives the command that runs a program on the host.
-func (h *Host) On(args ...string) []string { return h.on(args...) }
-
-func (h *Host) on(args ...string) []string {
+func (h *Host) On(args ...string) []string {
 	if h == nil {
 		return args
 	}

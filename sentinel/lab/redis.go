@@ -57,7 +57,7 @@ func (l *Lab) StartRedis(opts RedisOptions) (*Redis, error) {
 	if err := r.writeConf(opts); err != nil {
 		return nil, fmt.Errorf("configure %s: %w", name, err)
 	}
-	r.Process = l.process(name, filepath.Join(r.Dir, "redis.log"), opts.Host.on(program, r.Conf)...)
+	r.Process = l.process(name, filepath.Join(r.Dir, "redis.log"), opts.Host.On(program, r.Conf)...)
 	return r, r.Start()
 }
 
@@ -72,7 +72,7 @@ func (l *Lab) MoveRedis(like *Redis, ip string) (*Redis, error) {
 	if err := os.WriteFile(r.Conf, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("configure %s at %s: %w", like.Name, ip, err)
 	}
-	r.Process = l.process(like.Name+"-moved", filepath.Join(r.Dir, "redis-moved.log"), r.Host.on(program, r.Conf)...)
+	r.Process = l.process(like.Name+"-moved", filepath.Join(r.Dir, "redis-moved.log"), r.Host.On(program, r.Conf)...)
 	return r, r.Start()
 }
 

@@ -69,7 +69,7 @@ func (l *Lab) addSentinel(g *SentinelGroup, program string, opts ClusterOptions,
 	if err := os.WriteFile(path, []byte(strings.Join(conf, "\n")+"\n"), 0o600); err != nil {
 		return fmt.Errorf("configure %s: %w", name, err)
 	}
-	p := l.process(name, filepath.Join(dir, "sentinel.log"), h.on(program, path)...)
+	p := l.process(name, filepath.Join(dir, "sentinel.log"), h.On(program, path)...)
 	g.Sentinels = append(g.Sentinels, p)
 	g.hosts, g.addrs = append(g.hosts, h), append(g.addrs, string(addr))
 	return p.Start()

@@ -1,0 +1,269 @@
+package tour
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"picket/sentinel/lab"
+)
+
+// update writes into the document what the commands print. What varies, or is long, may be cut out by hand: the test wants each line that
+// the document shows, in that order, not each that is printed.
+var update = flag.Bool("update", false, "write what the commands print into the document")
+
+const document = "../../docs/tour.md"
+
+func TestMain(m *testing.M) {
+	switch name := filepath.Base(os.Args[0]); name {
+	case "systemctl", "journalctl":
+		if err := services(os.Args); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// step is a line of the document, and, where it is a command, what is printed.
+type step struct {
+	text    string
+	section string // the heading above it
+	host    string // on which it is run; empty: it is no command
+	command string
+	shown   []string
+}
+
+var prompt = regexp.MustCompile(`^(host[1-4])# (.+)$|^(laptop)\$ (.+)$`)
+
+// steps reads the document.
+func steps(t *testing.T) []step {
+	t.Helper()
+	text, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []step
+	section, console := "", false
+	for line := range strings.SplitSeq(strings.TrimSuffix(string(text), "\n"), "\n") {
+		switch m := prompt.FindStringSubmatch(line); {
+		case strings.HasPrefix(line, "```"):
+			console = line == "```console"
+		case console && m != nil:
+			all = append(all, step{text: line, section: section, host: m[1] + m[3], command: m[2] + m[4]})
+			continue
+		case console:
+			if len(all) == 0 || all[len(all)-1].host == "" {
+				t.Fatalf("%s: %q stands below no command", document, line)
+			}
+			all[len(all)-1].shown = append(all[len(all)-1].shown, line)
+			continue
+		case strings.HasPrefix(line, "## "):
+			section = strings.TrimPrefix(line, "## ")
+		}
+		all = append(all, step{text: line, section: section})
+	}
+	return all
+}
+
+// TestTour does what the document says, as it says it, and looks whether what comes of it is what the document shows.
+func TestTour(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	all := steps(t)
+	for i := range all {
+		w.enter(all[i].section)
+		if all[i].host == "" {
+			continue
+		}
+		out, err := w.run(t.Context(), all[i].host, all[i].command)
+		if err != nil {
+			t.Fatalf("%s\n%s%v", all[i].text, out, err)
+		}
+		printed := strings.Split(strings.TrimRight(out, "\n"), "\n")
+		switch missing := missing(all[i].shown, printed); {
+		case *update:
+			all[i].shown = printed
+		case missing != "":
+			t.Errorf("%s\nprints\n%sand not\n%s", all[i].text, out, missing)
+		}
+	}
+	w.end()
+	if *update {
+		write(t, all)
+	}
+}
+
+func write(t *testing.T, all []step) {
+	t.Helper()
+	var b strings.Builder
+	for _, s := range all {
+		for _, line := range append([]string{s.text}, s.shown...) {
+			b.WriteString(line + "\n")
+		}
+	}
+	if err := os.WriteFile(document, []byte(b.String()), 0o644); err != nil { //nolint:gosec // a document
+		t.Fatal(err)
+	}
+}
+
+// missing is the first shown line that is not printed after those before it.
+func missing(shown, printed []string) string {
+	for _, line := range shown {
+		found := false
+		for !found && len(printed) > 0 {
+			found = alike(line, printed[0])
+			printed = printed[1:]
+		}
+		if !found && strings.TrimSpace(line) != "" {
+			return line
+		}
+	}
+	return ""
+}
+
+// varies is what is another in each run: numbers and long hexadecimal ids; names and addresses of hosts are not.
+var varies = regexp.MustCompile(`host[0-9]|agent-[0-9]|10\.0\.0\.[0-9]+(:[0-9]+)?|[0-9a-f]{16,}|[0-9]+([.:][0-9]+)*(ns|µs|ms|s|m|h)?`)
+
+func alike(a, b string) bool {
+	plain := func(line string) string {
+		line = varies.ReplaceAllStringFunc(line, func(s string) string {
+			if strings.HasPrefix(s, "host") || strings.HasPrefix(s, "agent") || strings.HasPrefix(s, "10.0.0.") {
+				return s
+			}
+			return "0"
+		})
+		return strings.Join(strings.Fields(line), " ")
+	}
+	return plain(a) == plain(b)
+}
+
+// world is the hosts, and a client of their Redis.
+type world struct {
+	t        *testing.T
+	lab      *lab.Lab
+	network  *lab.Network
+	machines map[string]*machine
+	section  string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	l := lab.New(t.TempDir())
+	t.Cleanup(l.Close)
+	network, err := l.NewNetwork(5)
+	if errors.Is(err, lab.ErrNoNetwork) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{t: t, lab: l, network: network, machines: map[string]*machine{}}
+}
+
+// machine gives a host, which is booted when it is first needed.
+func (w *world) machine(name string) *machine {
+	m := w.machines[name]
+	if m == nil {
+		m = start(w.t, w.lab, w.network.Hosts[name[len(name)-1]-'1'], name)
+		w.machines[name] = m
+	}
+	return m
+}
+
+// run does what an operator does at a prompt. On his laptop he only copies files between hosts.
+func (w *world) run(ctx context.Context, host, command string) (string, error) {
+	if host == "laptop" {
+		return "", w.copy(ctx, command)
+	}
+	m := w.machine(host)
+	if command == "poweroff -f" {
+		m.init.Kill()
+		return "", nil
+	}
+	return m.shell(ctx, command)
+}
+
+// copy is scp.
+func (w *world) copy(ctx context.Context, command string) error {
+	words := strings.Fields(command)
+	if len(words) < 3 || words[0] != "scp" {
+		return errors.New("the laptop only knows scp FROM… TO")
+	}
+	to := words[len(words)-1]
+	for _, from := range words[1 : len(words)-1] {
+		host, path, _ := strings.Cut(from, ":")
+		text, err := w.machine(host).get(ctx, path)
+		if err != nil {
+			return err
+		}
+		target, place, _ := strings.Cut(to, ":")
+		if strings.HasSuffix(place, "/") {
+			place += filepath.Base(path)
+		}
+		if err := w.machine(target).put(ctx, place, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oldWorld is where the document begins: three hosts with Redis and Redis Sentinel, as Debian installs them.
+func (w *world) oldWorld() {
+	for i := 1; i <= 3; i++ {
+		m := w.machine(fmt.Sprintf("host%d", i))
+		follow := ""
+		if i > 1 {
+			follow = "replicaof 10.0.0.1 6379"
+		}
+		m.must(w.t, `cat >>/etc/redis/redis.conf <<end
+bind 0.0.0.0
+requirepass old-secret
+masterauth old-secret
+repl-diskless-sync-delay 0
+`+follow+`
+end
+cat >/etc/redis/sentinel.conf <<end
+bind 0.0.0.0
+port 26379
+dir /var/lib/redis
+sentinel monitor mymaster 10.0.0.1 6379 2
+sentinel auth-pass mymaster old-secret
+sentinel down-after-milliseconds mymaster 1000
+sentinel failover-timeout mymaster 10000
+sentinel parallel-syncs mymaster 1
+end
+chown redis: /etc/redis/*.conf
+systemctl start redis-server redis-sentinel`)
+	}
+	m := w.machine("host1")
+	if err := lab.Await(patience, "the Sentinels know each other", func(ctx context.Context) error {
+		out, err := m.shell(ctx, "redis-cli -p 26379 sentinel ckquorum mymaster && redis-cli -p 26379 sentinel replicas mymaster | grep -c flags")
+		if err == nil && !strings.HasPrefix(out, "OK 3 usable Sentinels") || !strings.HasSuffix(out, "\n2\n") {
+			err = errors.New(out)
+		}
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// enter does what the test has to do beside the document when a section begins.
+func (w *world) enter(section string) {
+	if section == w.section {
+		return
+	}
+	w.section = section
+	if w.machines["host1"] == nil {
+		w.oldWorld()
+	}
+}
+
+func (w *world) end() {}
