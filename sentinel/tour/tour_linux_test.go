@@ -150,6 +150,7 @@ type world struct {
 	t        *testing.T
 	lab      *lab.Lab
 	network  *lab.Network
+	laptop   string // the operator's directory
 	machines map[string]*machine
 	section  string
 }
@@ -191,28 +192,56 @@ func (w *world) run(ctx context.Context, host, command string) (string, error) {
 	return m.shell(ctx, command)
 }
 
-// copy is scp.
+// copy is scp [-r] FROM… TO, by which an operator copies from his laptop, and between hosts.
 func (w *world) copy(ctx context.Context, command string) error {
-	words := strings.Fields(command)
+	words := strings.Fields(strings.Replace(command, "scp -r ", "scp ", 1))
 	if len(words) < 3 || words[0] != "scp" {
 		return errors.New("the laptop only knows scp FROM… TO")
 	}
-	to := words[len(words)-1]
+	host, place, _ := strings.Cut(words[len(words)-1], ":")
 	for _, from := range words[1 : len(words)-1] {
-		host, path, _ := strings.Cut(from, ":")
-		text, err := w.machine(host).get(ctx, path)
+		files, err := w.read(ctx, from)
 		if err != nil {
 			return err
 		}
-		target, place, _ := strings.Cut(to, ":")
-		if strings.HasSuffix(place, "/") {
-			place += filepath.Base(path)
-		}
-		if err := w.machine(target).put(ctx, place, text); err != nil {
-			return err
+		for name, text := range files {
+			to := place
+			if strings.HasSuffix(place, "/") {
+				to += name
+			}
+			if err := w.machine(host).put(ctx, to, text); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// read gives the files that a word of scp means, by their names: a file of the laptop, one of a host, or all in a directory of a host.
+func (w *world) read(ctx context.Context, from string) (map[string]string, error) {
+	host, path, remote := strings.Cut(from, ":")
+	if !remote {
+		text, err := os.ReadFile(filepath.Join(w.laptop, from))
+		return map[string]string{from: string(text)}, err
+	}
+	m := w.machine(host)
+	paths := []string{path}
+	if dir, all := strings.CutSuffix(path, "/."); all {
+		out, err := m.shell(ctx, "find "+dir+" -type f")
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w %s", from, err, out)
+		}
+		paths = strings.Fields(out)
+	}
+	files := map[string]string{}
+	for _, path := range paths {
+		text, err := m.get(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		files[filepath.Base(path)] = text
+	}
+	return files, nil
 }
 
 // oldWorld is where the document begins: three hosts with Redis and Redis Sentinel, as Debian installs them.
