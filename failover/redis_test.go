@@ -440,3 +440,35 @@ func TestDo_RenamedCommands(t *testing.T) {
 		runID = o.RunID
 	}
 }
+
+// TestRedis_LogsInFirst: a server with a password for all answers nothing before it, not even to a connection that tells its name.
+func TestRedis_LogsInFirst(t *testing.T) {
+	r, _, client := newServers(t)
+	ctx := t.Context()
+	if err := client.ConfigSet(ctx, "requirepass", "secret").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []string{"", "default"} {
+		m := config.DefaultMaster()
+		m.Username, m.Password = user, "secret"
+		servers := failover.NewRedis(failover.RedisConfig{Settings: func(string) *config.Master { return &m }, Now: time.Now})
+		o, _, err := servers.Do(ctx, "m", failover.Action{Kind: failover.Fence, Server: r.Addr})
+		if err != nil {
+			t.Fatalf("as %q: %v", user, err)
+		}
+		if o.Role != "master" || o.Fence <= 0 {
+			t.Errorf("as %q: the server is a %s with the fence %d", user, o.Role, o.Fence)
+		}
+		admin := redis.NewClient(&redis.Options{Addr: string(r.Addr), Password: "secret"})
+		list, err := admin.ClientList(ctx).Result()
+		if err != nil || !strings.Contains(list, "name=picket-failover") {
+			t.Errorf("as %q: the connection does not tell its name: %v\n%s", user, err, list)
+		}
+		if _, _, err := servers.Do(ctx, "m", failover.Action{Kind: failover.Unfence, Server: r.Addr}); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(admin.Close(), servers.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -11,9 +11,14 @@ import (
 
 // NewClient makes a client for a server of a master's group, which may know commands under other names.
 func NewClient(m *config.Master, opts *redis.Options) *redis.Client {
-	if user, password := opts.Username, opts.Password; password != "" {
-		opts.Username, opts.Password = "", ""
-		opts.OnConnect = func(ctx context.Context, conn *redis.Conn) error { return logIn(ctx, conn, user, password) }
+	if user, password, name := opts.Username, opts.Password, opts.ClientName; password != "" {
+		opts.Username, opts.Password, opts.ClientName = "", "", "" // a name that is given before the password is refused
+		opts.OnConnect = func(ctx context.Context, conn *redis.Conn) error {
+			if err := logIn(ctx, conn, user, password); err != nil || name == "" {
+				return err
+			}
+			return conn.ClientSetName(ctx, name).Err()
+		}
 	}
 	c := redis.NewClient(opts)
 	if len(m.RenameCommands) > 0 {
