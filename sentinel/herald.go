@@ -553,7 +553,10 @@ func (h *herald) failed(ctx context.Context, what, master string, err error) {
 func (h *herald) requested(t api.Attempt) {
 	h.tell(func() {
 		line, text := h.log.Info(), "asked over HTTP"
-		if t.Status >= http.StatusBadRequest {
+		switch {
+		case t.Status < http.StatusBadRequest && strings.HasPrefix(t.Path, "/v1/kv/"):
+			line = h.log.Debug() // programs write it, often
+		case t.Status >= http.StatusBadRequest:
 			line, text = h.log.Warn(), "refused over HTTP"
 		}
 		if t.Who != "" {

@@ -23,6 +23,25 @@ func FuzzHTTP(f *testing.F) {
 	f.Add("GET", "/replica?lag=-1MB&max_age=1e9h", "Authorization", "Bearer \x00", "")
 	f.Add("POST", "/v1/pause", "Origin", "null", `{"for":"-1h","who":"\u0000","master":["x"]}`)
 	f.Add("GET", "/v1/kv/a?watch&from=18446744073709551615", "Last-Event-ID", "18446744073709551615", "")
+	type asked struct {
+		door  http.Handler
+		store *store
+		check *apitest.Checker
+		none  bool // strangers may do nothing
+	}
+	var doors []asked
+	for _, cfg := range []config.HTTP{{}, {Anonymous: config.AnonymousNone}} {
+		whole, st := whole(f)
+		whole.HTTP = cfg
+		access := newAccess(cfg, true, nil)
+		access.requests.pause = 0 // nobody asks too often
+		door := access.audited(routes(whole, access, nil))
+		check, err := apitest.New(description(f, door))
+		if err != nil {
+			f.Fatal(err)
+		}
+		doors = append(doors, asked{door, st, check, cfg.Anonymous == config.AnonymousNone})
+	}
 	f.Fuzz(func(t *testing.T, method, target, header, value, body string) {
 		if !strings.HasPrefix(target, "/") || strings.ContainsAny(method+target, " \r\n\t") || method == "" {
 			return
@@ -43,24 +62,17 @@ func FuzzHTTP(f *testing.F) {
 		if request() == nil {
 			return
 		}
-		for _, cfg := range []config.HTTP{{}, {Anonymous: config.AnonymousNone}} {
-			whole, st := whole(t)
-			whole.HTTP = cfg
-			door := testDoor(t, whole)
-			c, err := apitest.New(description(t, door))
-			if err != nil {
-				t.Fatal(err)
-			}
-			before := st.index
+		for _, d := range doors {
+			before := d.store.index
 			r, w := request(), httptest.NewRecorder()
-			door.ServeHTTP(w, r)
+			d.door.ServeHTTP(w, r)
 			if r.URL.Path != "" && w.Code != http.StatusTemporaryRedirect && w.Code != http.StatusMovedPermanently && w.Code != http.StatusPermanentRedirect {
-				if err := c.Check(method, r.URL.Path, w.Result()); err != nil {
+				if err := d.check.Check(method, r.URL.Path, w.Result()); err != nil {
 					t.Error(err)
 				}
 			}
-			if cfg.Anonymous == config.AnonymousNone {
-				if st.index != before {
+			if d.none {
+				if d.store.index != before {
 					t.Error("a stranger has changed the map")
 				}
 				if w.Code == http.StatusOK && !public(r.URL.Path) {

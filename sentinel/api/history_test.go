@@ -16,7 +16,7 @@ import (
 )
 
 // apply commits a command, in the term of its step or in the first one.
-func (s *store) apply(t *testing.T, c state.Command) {
+func (s *store) apply(t testing.TB, c state.Command) {
 	t.Helper()
 	data, err := c.Encode()
 	if err != nil {
@@ -33,7 +33,7 @@ func (s *store) apply(t *testing.T, c state.Command) {
 }
 
 // failedOver has the history hold a failover, which begins by the third entry: down at 1 s, begun at 1.01 s, and so on.
-func failedOver(t *testing.T, s *store) {
+func failedOver(t testing.TB, s *store) {
 	t.Helper()
 	at := func(ms int64) int64 { return time.Unix(1, 0).UnixNano() + ms*int64(time.Millisecond) }
 	s.apply(t, state.Command{AddMaster: &state.AddMaster{Name: "m", Addr: "h:1"}})

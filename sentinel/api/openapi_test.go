@@ -84,7 +84,7 @@ func (blocked) Blocked() failover.Blocker {
 	return failover.Blocker{Reason: "cooldown", Text: "text", Remedy: "remedy"}
 }
 
-func whole(t *testing.T) (Config, *store) {
+func whole(t testing.TB) (Config, *store) {
 	t.Helper()
 	agent, st := &obedient{}, &store{machine: state.NewMachine()}
 	agent.beside = Beside{Agent: "a", Leads: true, Leader: "a", Wanted: true}
@@ -102,7 +102,7 @@ func whole(t *testing.T) (Config, *store) {
 }
 
 // description is the served one.
-func description(t *testing.T, door http.Handler) []byte {
+func description(t testing.TB, door http.Handler) []byte {
 	t.Helper()
 	w := httptest.NewRecorder()
 	door.ServeHTTP(w, local(http.MethodGet, "/v1/openapi.json"))

@@ -15,11 +15,12 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Checker knows a description. OpenAPI 3.1 describes bodies by JSON Schema, so that a validator of that is all it takes.
+// Checker knows a description; it is for one goroutine. OpenAPI 3.1 describes bodies by JSON Schema, so that a validator of that is all it takes.
 type Checker struct {
 	compiler *jsonschema.Compiler
 	paths    map[*regexp.Regexp]string // the paths that match, as described
 	tree     map[string]any
+	compiled map[string]*jsonschema.Schema
 }
 
 const resource = "https://picket.example/openapi.json"
@@ -33,7 +34,7 @@ func New(description []byte) (*Checker, error) {
 	for _, s := range at(tree, "components", "schemas") {
 		s.(map[string]any)["additionalProperties"] = false
 	}
-	c := &Checker{compiler: jsonschema.NewCompiler(), paths: map[*regexp.Regexp]string{}, tree: tree}
+	c := &Checker{compiler: jsonschema.NewCompiler(), paths: map[*regexp.Regexp]string{}, tree: tree, compiled: map[string]*jsonschema.Schema{}}
 	c.compiler.DefaultDraft(jsonschema.Draft2020)
 	c.compiler.AssertFormat()
 	if err := c.compiler.AddResource(resource, tree); err != nil {
@@ -113,9 +114,13 @@ func (c *Checker) validate(body []byte, place ...string) error {
 	for _, key := range place {
 		pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(key)
 	}
-	schema, err := c.compiler.Compile(resource + "#" + pointer)
-	if err != nil {
-		return err
+	schema := c.compiled[pointer]
+	if schema == nil {
+		var err error
+		if schema, err = c.compiler.Compile(resource + "#" + pointer); err != nil {
+			return err
+		}
+		c.compiled[pointer] = schema
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err != nil {
