@@ -2,6 +2,8 @@ package acceptance
 
 import (
 	"context"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"picket/config"
+	"picket/failover"
 	"picket/sentinel/lab"
 )
 
@@ -42,6 +45,7 @@ func TestHAProxy_NeverWritesToAFencedMaster(t *testing.T) {
 	writer := lab.NewWriter(through(), "through")
 	t.Cleanup(writer.Stop)
 	old := c.Redis[0]
+	untrue := n.asksAFencedMaster(outside, c)
 	cut := time.Now()
 	for _, other := range []int{1, 2} {
 		n.must(n.Deafen(n.Hosts[0], n.Hosts[other]))
@@ -74,6 +78,49 @@ func TestHAProxy_NeverWritesToAFencedMaster(t *testing.T) {
 	if err := inside.Set(t.Context(), "x", "y", 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "NOREPLICAS") {
 		t.Errorf("the fenced master says %v to a write", err)
 	}
+	if asked, wrong := untrue(); asked == 0 || wrong > 0 {
+		t.Errorf("/primary was asked %d times after the fence, and said yes %d times", asked, wrong)
+	}
 	n.must(n.Heal())
 	settle(t, c, next.Addr)
+}
+
+// asksAFencedMaster asks the first agent's /primary from another host whenever its Redis was seen to be fenced before, until the result is wanted: how
+// often that was, and how often the answer was yes.
+func (n *network) asksAFencedMaster(from *lab.Host, c *lab.Cluster) (untrue func() (asked, wrong int)) {
+	ctx, cancel := context.WithCancel(n.t.Context())
+	done := make(chan [2]int, 1)
+	transport := &http.Transport{DialContext: from.Dial}
+	server := c.Redis[0].Client()
+	go func() { // ends with ctx
+		var count [2]int
+		for ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+			text := server.ConfigGet(ctx, "min-replicas-to-write").Val()["min-replicas-to-write"]
+			if value, err := strconv.ParseInt(text, 10, 64); err != nil {
+				continue
+			} else if _, _, fenced := failover.Fenced(value); !fenced {
+				continue
+			}
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+string(c.Agents[0].HTTP)+"/primary", nil)
+			if err != nil {
+				continue
+			}
+			if answer, err := transport.RoundTrip(request); err == nil {
+				_ = answer.Body.Close()
+				count[0]++
+				if answer.StatusCode == http.StatusOK {
+					count[1]++
+				}
+			}
+		}
+		done <- count
+	}()
+	return func() (asked, wrong int) {
+		cancel()
+		count := <-done
+		transport.CloseIdleConnections()
+		_ = server.Close()
+		return count[0], count[1]
+	}
 }
