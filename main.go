@@ -43,7 +43,7 @@ func command() *cobra.Command {
 	}
 	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), switchoverCommand(), forgetCommand(), shadowCommand(), whyCommand(), planCommand(), salvageCommand(),
 		pauseCommand(), resumeCommand(), acknowledgeCommand(),
-		membersCommand(), kvCommand(), configCommand(), versionCommand())
+		membersCommand(), webhooksCommand(), kvCommand(), configCommand(), versionCommand())
 	return root
 }
 

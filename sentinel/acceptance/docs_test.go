@@ -43,7 +43,9 @@ func documents(t *testing.T) []block {
 // in for those in the text.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	l, c := start(t, nil)
+	ops := newReceiver(t)
+	ops.up(t)
+	l, c := start(t, func(o *lab.ClusterOptions) { o.Webhook = ops.webhook() })
 	here := reader{t: t, cluster: c, dir: t.TempDir(), conf: filepath.Join(l.Dir, "agent-1.yaml")}
 	here.config(block{text: picket(t, 0, "config", "example")})
 	seen := map[string]int{}
@@ -125,7 +127,7 @@ func (r reader) command(file, line string) {
 		r.sh(file, line, "make -n "+strings.Join(strings.Fields(strings.Split(line, "&&")[0])[1:], " "))
 	case line == "picket run":
 		return // that is what the cluster's agents do
-	case len(words) > 1 && words[0] == "picket" && slices.Contains([]string{"status", "failover", "kv", "members", "pause", "resume", "switchover", "why", "plan", "salvage", "shadow"}, words[1]):
+	case len(words) > 1 && words[0] == "picket" && slices.Contains([]string{"status", "failover", "kv", "members", "pause", "resume", "switchover", "why", "plan", "salvage", "shadow", "webhooks"}, words[1]):
 		r.sh(file, line, r.local(line)+" --config "+r.conf)
 	default:
 		r.sh(file, line, r.local(line))

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +19,9 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/sentinel/api"
 	"picket/sentinel/lab"
+	"picket/sentinel/state"
 )
 
 // webhookKey is what the secret encodes.
@@ -40,6 +43,26 @@ type delivered struct {
 	Sequence          string
 	Data              struct {
 		From, To config.Addr
+	}
+}
+
+// newReceiver makes one that is down.
+func newReceiver(t *testing.T) *receiver {
+	t.Helper()
+	scout := lab.New(t.TempDir())
+	t.Cleanup(scout.Close)
+	port, err := scout.Port()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &receiver{addr: fmt.Sprintf("127.0.0.1:%d", port)}
+}
+
+// webhook is how agents know it.
+func (r *receiver) webhook() *config.Webhook {
+	return &config.Webhook{
+		Name: "ops", URL: "http://" + r.addr + "/hook",
+		Secret: config.Secret("whsec_" + base64.StdEncoding.EncodeToString([]byte(webhookKey))),
 	}
 }
 
@@ -117,19 +140,8 @@ func sequence(e delivered) (n int) {
 
 func TestWebhook_EveryEventArrivesInOrderAlthoughReceiverAndLeaderDie(t *testing.T) {
 	t.Parallel()
-	scout := lab.New(t.TempDir())
-	t.Cleanup(scout.Close)
-	port, err := scout.Port()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &receiver{addr: fmt.Sprintf("127.0.0.1:%d", port)}
-	_, c := start(t, func(o *lab.ClusterOptions) {
-		o.Webhook = &config.Webhook{
-			Name: "ops", URL: "http://" + r.addr + "/hook",
-			Secret: config.Secret("whsec_" + base64.StdEncoding.EncodeToString([]byte(webhookKey))),
-		}
-	})
+	r := newReceiver(t)
+	_, c := start(t, func(o *lab.ClusterOptions) { o.Webhook = r.webhook() })
 	old := c.Redis[0]
 	old.Kill()
 	next := newMaster(t, c, old.Addr)
@@ -166,4 +178,94 @@ func TestWebhook_EveryEventArrivesInOrderAlthoughReceiverAndLeaderDie(t *testing
 	if _, err := r.types(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestWebhook_ReceiverThatHangsDelaysNoFailover shows that a failover is over, from its begin to its end, while its first event, and those
+// before, still wait for a receiver that takes connections and never answers. Then operators look after the receiver.
+func TestWebhook_ReceiverThatHangsDelaysNoFailover(t *testing.T) {
+	t.Parallel()
+	hanging, err := net.Listen("tcp", "127.0.0.1:0") // the kernel takes connections in
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &receiver{addr: hanging.Addr().String()}
+	l, c := start(t, func(o *lab.ClusterOptions) { o.Webhook = r.webhook() })
+	old := c.Redis[0]
+	old.Kill()
+	next := newMaster(t, c, old.Addr)
+	var steps []state.EventType
+	if err := lab.Await(patience, "the failover has ended", func(ctx context.Context) error {
+		p, err := leader(t, c).Status(ctx)
+		if err != nil {
+			return err
+		}
+		steps = steps[:0]
+		for _, e := range p.Events {
+			if e.Data.Failover != 0 {
+				steps = append(steps, e.Type)
+			}
+		}
+		if !slices.Contains(steps, state.FailoverEnded) {
+			return fmt.Errorf("its steps are %v", steps)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	conf := filepath.Join(l.Dir, leader(t, c).ID+".yaml")
+	var list api.WebhookList
+	if err := json.Unmarshal([]byte(picket(t, 0, "webhooks", "list", "--config", conf, "-o", "json")), &list); err != nil {
+		t.Fatal(err)
+	}
+	if w := list.Webhooks; len(w) != 1 || w[0].Backlog < len(steps) || w[0].Dead != 0 || strings.Contains(w[0].URL, "/hook") {
+		t.Errorf("%d steps of a failover are done, and the webhooks are %+v", len(steps), w)
+	}
+	if err := hanging.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out := picket(t, 1, "webhooks", "test", "ops", "--config", conf); !strings.Contains(out, "has not taken the test") {
+		t.Errorf("a receiver that is down is tested: %s", out)
+	}
+	r.up(t)
+	if out := picket(t, 0, "webhooks", "test", "ops", "--config", conf); !strings.Contains(out, "ops has taken io.picket.webhook.test.v1") {
+		t.Errorf("a receiver that is up is tested: %s", out)
+	}
+	delivered := func() (n int, ids []string) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, e := range r.events {
+			if e.Type == "io.picket.failover.switched.v1" {
+				n, ids = n+1, append(ids, e.ID)
+			}
+		}
+		return n, ids
+	}
+	arrives := func(times int) {
+		t.Helper()
+		if err := lab.Await(patience, "the switch has arrived", func(context.Context) error {
+			if n, _ := delivered(); n < times {
+				return fmt.Errorf("it has, %d times", n)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	arrives(1)
+	_, ids := delivered()
+	picket(t, 0, "webhooks", "redeliver", "ops", "--id", ids[0], "--config", conf)
+	arrives(2)
+	if n, ids := delivered(); n != 2 || ids[0] != ids[1] {
+		t.Errorf("delivered again: %v", ids)
+	}
+	if out := picket(t, 1, "webhooks", "redeliver", "ops", "--id", "other-1", "--config", conf); !strings.Contains(out, "is not the id of an event, like lab-123") {
+		t.Errorf("an id of nobody: %s", out)
+	}
+	if out := picket(t, 1, "webhooks", "dead", "pos", "--config", conf); !strings.Contains(out, "webhooks list") {
+		t.Errorf("a webhook of nobody: %s", out)
+	}
+	if err := old.Start(); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, c, next.Addr)
 }
