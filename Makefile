@@ -51,7 +51,7 @@ world: ## WORLD_SEEDS runs of the whole system, on virtual time; some hundred a 
 	$(GO) test -timeout 12h ./sentinel/sim -run TestSeeds -v -world.seeds=$(WORLD_SEEDS) -world.from=$(WORLD_FROM) $(ARGS)
 
 planted: ## the bugs that the simulator must catch, and how many seeds it needs for each
-	$(GO) test -tags planted -timeout 30m ./consensus/sim ./failover ./sentinel/sim -run TestPlantedBugs -v
+	$(GO) test -tags planted -timeout 30m ./consensus/sim ./failover ./sentinel/sim ./sentinel/webhook -run TestPlantedBugs -v
 
 smoke: tools build ## the demonstration and a short benchmark, on the real binary
 	bin/picket demo --once

@@ -159,7 +159,7 @@ func (r reader) program(b block, name string, run ...string) {
 	var problems strings.Builder
 	cmd.Stderr = &problems
 	out, err := cmd.Output()
-	if err != nil || strings.TrimSpace(string(out)) != "hello" {
+	if said := strings.TrimSpace(string(out)); err != nil || said != "hello" && said != "genuine" {
 		r.t.Errorf("%s: the program in %s prints %q, %v\n%s", b.file, b.language, out, err, problems.String())
 	}
 }

@@ -258,10 +258,10 @@ func TestWebhook_ReceiverThatHangsDelaysNoFailover(t *testing.T) {
 	if n, ids := delivered(); n != 2 || ids[0] != ids[1] {
 		t.Errorf("delivered again: %v", ids)
 	}
-	if out := picket(t, 1, "webhooks", "redeliver", "ops", "--id", "other-1", "--config", conf); !strings.Contains(out, "is not the id of an event, like lab-123") {
+	if out := picket(t, 2, "webhooks", "redeliver", "ops", "--id", "other-1", "--config", conf); !strings.Contains(out, "is not the id of an event, like lab-123") {
 		t.Errorf("an id of nobody: %s", out)
 	}
-	if out := picket(t, 1, "webhooks", "dead", "pos", "--config", conf); !strings.Contains(out, "webhooks list") {
+	if out := picket(t, 6, "webhooks", "dead", "pos", "--config", conf); !strings.Contains(out, "webhooks list") {
 		t.Errorf("a webhook of nobody: %s", out)
 	}
 	if err := old.Start(); err != nil {
