@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -17,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"picket/config"
 	"picket/sentinel/api"
@@ -82,6 +85,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if err == nil {
 		err = verify(request.Header, body)
 	}
+	if err == nil {
+		err = validate(body)
+	}
 	var e delivered
 	if err == nil {
 		err = json.Unmarshal(body, &e)
@@ -105,6 +111,24 @@ func verify(h http.Header, body []byte) error {
 		return fmt.Errorf("signature %q of %q is not valid", h.Get("webhook-signature"), h.Get("webhook-id"))
 	}
 	return nil
+}
+
+// eventSchema is the published one of all events.
+var eventSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	return jsonschema.NewCompiler().Compile("../../docs/events.schema.json")
+})
+
+// validate checks a body against the schema.
+func validate(body []byte) error {
+	schema, err := eventSchema()
+	if err != nil {
+		return err
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	return schema.Validate(value)
 }
 
 // types gives the types in the order of arrival, each event once, or what is wrong with the deliveries.

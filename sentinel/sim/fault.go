@@ -239,9 +239,9 @@ func switchover(w *world, m *machine, random *rand.Rand) func() {
 	return cancel
 }
 
-func illReceiver(w *world, _ *machine, _ *rand.Rand) func() {
-	w.receiver.ill.Store(true)
-	return func() { w.receiver.ill.Store(false) }
+func illReceiver(w *world, _ *machine, random *rand.Rand) func() {
+	w.receiver.ill.Store(&illness{kind: random.IntN(illnesses), master: masterName(random.IntN(w.shape.Masters))})
+	return func() { w.receiver.ill.Store(nil) }
 }
 
 func describe(e model.Event) string {

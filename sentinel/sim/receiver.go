@@ -11,8 +11,23 @@ type receiver struct {
 	world  *world
 	server http.Server
 	done   chan error
-	ill    atomic.Bool // it answers with errors
+	ill    atomic.Pointer[illness] // nil: it is well
 }
+
+// illness is how it fails.
+type illness struct {
+	kind   int
+	master string // it refuses what concerns this one
+}
+
+// Kinds of illness.
+const (
+	illError  = iota // it answers with an error
+	illHang          // it does not answer
+	illSlow          // it asks to be left alone
+	illMaster        // it refuses what concerns one master
+	illnesses
+)
 
 func newReceiver(w *world) *receiver {
 	r := &receiver{world: w, done: make(chan error, 1)}
@@ -30,7 +45,16 @@ func (r *receiver) ServeHTTP(answer http.ResponseWriter, request *http.Request) 
 	if err := json.NewDecoder(request.Body).Decode(&h); err != nil {
 		r.world.violate("a webhook can't be read: %v", err)
 	}
-	if r.ill.Load() {
+	if ill := r.ill.Load(); ill != nil && (ill.kind != illMaster || h.Subject == ill.master) {
+		switch ill.kind {
+		case illHang:
+			<-request.Context().Done() // the sender gives up
+			return
+		case illSlow:
+			answer.Header().Set("Retry-After", "2")
+			answer.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
 		answer.WriteHeader(http.StatusInternalServerError)
 		return
 	}
