@@ -28,7 +28,7 @@ var now = time.Unix(1000, 0).UTC()
 
 func (fake) Counters() Counters {
 	return Counters{
-		MessagesDropped: 3, EventsDropped: 4, Webhooks: map[string]Webhook{"ops": {Backlog: 5, Oldest: now.Add(-time.Minute)}, "idle": {}},
+		MessagesDropped: 3, EventsDropped: 4, Webhooks: map[string]Webhook{"ops": {Backlog: 5, Oldest: now.Add(-time.Minute), Dead: 2, Dropped: 3, Disabled: true}, "idle": {}},
 		HTTP: 11, TracesDropped: 12, Sentinel: Port{Open: 6, Accepted: 7, Rejected: 8, Commands: 9, Errors: 10}, ScriptsRunning: 1, Scripts: 2,
 	}
 }
@@ -112,7 +112,8 @@ func TestMetrics(t *testing.T) {
 		`picket_replica_up{master="m",replica="h:2"} 1`, `picket_replica_lag_bytes{master="m",replica="h:2"} 11`,
 		`picket_lease_remaining_seconds{master="m"} 0.25`, `picket_lease_seconds{master="m"} 0.3`, `picket_fenced{master="m",reason="deposed"} 1`,
 		`picket_replica_up{master="m",replica="h:3"} 0`, `picket_webhook_backlog{endpoint="ops"} 5`, `picket_webhook_oldest_seconds{endpoint="ops"} 60`,
-		`picket_webhook_backlog{endpoint="idle"} 0`, `picket_webhook_oldest_seconds{endpoint="idle"} 0`,
+		`picket_webhook_dead_letters{endpoint="ops"} 2`, `picket_webhook_dead_letters_dropped_total{endpoint="ops"} 3`, `picket_webhook_disabled{endpoint="ops"} 1`,
+		`picket_webhook_disabled{endpoint="idle"} 0`, `picket_webhook_backlog{endpoint="idle"} 0`, `picket_webhook_oldest_seconds{endpoint="idle"} 0`,
 		`picket_transport_dropped_total 3`, `picket_events_dropped_total 4`, `picket_http_connections 11`, `picket_traces_dropped_total 12`, `picket_sentinel_connections 6`, `picket_sentinel_connections_accepted_total 7`,
 		`picket_sentinel_connections_rejected_total 8`, `picket_sentinel_commands_total 9`, `picket_sentinel_errors_total 10`,
 		`picket_failovers_total{cause="master-down",master="m",outcome="done"} 2`,

@@ -56,10 +56,13 @@ var (
 	leaseSpan      = describe("lease_seconds", "How long a lease of the master beside this agent is for.", "master")
 	fenced         = describe("fenced", "1 while this agent has the Redis beside it refuse writes, by reason; 0, without one, while it does not.", "master", "reason")
 
-	droppedMessage = describe("transport_dropped_total", "Messages to other agents that were lost because a queue was full.")
-	droppedEvent   = describe("events_dropped_total", "Local events that were not told because too many waited.")
-	webhookBacklog = describe("webhook_backlog", "Events that an endpoint was not told of yet.", "endpoint")
-	webhookOldest  = describe("webhook_oldest_seconds", "Age of the oldest event that an endpoint was not told of yet; 0: there is none.", "endpoint")
+	droppedMessage  = describe("transport_dropped_total", "Messages to other agents that were lost because a queue was full.")
+	droppedEvent    = describe("events_dropped_total", "Local events that were not told because too many waited.")
+	webhookBacklog  = describe("webhook_backlog", "Events that an endpoint was not told of yet.", "endpoint")
+	webhookDead     = describe("webhook_dead_letters", "Events that were given up, and can be delivered again.", "endpoint")
+	webhookDropped  = describe("webhook_dead_letters_dropped_total", "Dead letters that were lost, because there were too many.", "endpoint")
+	webhookDisabled = describe("webhook_disabled", "1 while an endpoint is told nothing, because it has answered 410.", "endpoint")
+	webhookOldest   = describe("webhook_oldest_seconds", "Age of the oldest event that an endpoint was not told of yet; 0: there is none.", "endpoint")
 
 	reloadOK      = describe("config_last_reload_successful", "1 unless the configuration was read again and could not be used.")
 	reloadAt      = describe("config_last_reload_timestamp_seconds", "When the configuration was last read, with success or without.")
@@ -212,6 +215,9 @@ func (o output) doors(now time.Time, c Counters) {
 			age = max(0, now.Sub(w.Oldest).Seconds())
 		}
 		o.gauge(webhookOldest, age, endpoint)
+		o.gauge(webhookDead, float64(w.Dead), endpoint)
+		o.counter(webhookDropped, float64(w.Dropped), endpoint)
+		o.gauge(webhookDisabled, truth(w.Disabled), endpoint)
 	}
 	o.counter(droppedMessage, float64(c.MessagesDropped))
 	o.counter(droppedEvent, float64(c.EventsDropped))
