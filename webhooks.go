@@ -18,7 +18,9 @@ func webhooksCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "Show the webhooks, and what waits for each", Args: cobra.NoArgs}
 	about(list, d, func(ctx context.Context, h cli.Webhooks, _ string) (api.WebhookList, error) { return h.List(ctx) }, cli.WriteWebhooks)
 	dead := &cobra.Command{Use: "dead NAME", Short: "Show the events that could not be delivered", Args: cobra.ExactArgs(1)}
-	about(dead, d, func(ctx context.Context, h cli.Webhooks, name string) (api.DeadLetters, error) { return h.Dead(ctx, name) }, cli.WriteDeadLetters)
+	about(dead, d, func(ctx context.Context, h cli.Webhooks, name string) (api.DeadLetters, error) {
+		return h.Dead(ctx, name)
+	}, cli.WriteDeadLetters)
 	test := &cobra.Command{Use: "test NAME", Short: "Send an event that says that it is a test; a webhook that takes it is enabled", Args: cobra.ExactArgs(1)}
 	about(test, d, func(ctx context.Context, h cli.Webhooks, name string) (api.WebhookTested, error) {
 		t, err := h.Test(ctx, name)
@@ -28,7 +30,9 @@ func webhooksCommand() *cobra.Command {
 		return t, err
 	}, cli.WriteTested)
 	enable := &cobra.Command{Use: "enable NAME", Short: "Tell a webhook again whose receiver had said that it is gone", Args: cobra.ExactArgs(1)}
-	about(enable, d, func(ctx context.Context, h cli.Webhooks, name string) (api.Webhook, error) { return h.Enable(ctx, name) }, cli.WriteWebhook)
+	about(enable, d, func(ctx context.Context, h cli.Webhooks, name string) (api.Webhook, error) {
+		return h.Enable(ctx, name)
+	}, cli.WriteWebhook)
 	cmd.AddCommand(list, dead, test, redeliverCommand(d), enable, dropCommand(d))
 	return cmd
 }
@@ -43,7 +47,9 @@ func redeliverCommand(d *door) *cobra.Command {
 	cmd.Flags().StringVar(&o.Since, "since", "", "everything after this event, in order, a second time")
 	cmd.MarkFlagsOneRequired("id", "dead", "since")
 	cmd.MarkFlagsMutuallyExclusive("id", "dead", "since")
-	about(cmd, d, func(ctx context.Context, h cli.Webhooks, name string) (api.Webhook, error) { return h.Redeliver(ctx, name, o) }, cli.WriteWebhook)
+	about(cmd, d, func(ctx context.Context, h cli.Webhooks, name string) (api.Webhook, error) {
+		return h.Redeliver(ctx, name, o)
+	}, cli.WriteWebhook)
 	return cmd
 }
 
