@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"picket/sentinel/lab"
 )
@@ -266,6 +267,13 @@ func (p *tab) click(selector string) {
 func (p *tab) keys(keys string) {
 	p.t.Helper()
 	p.do(chromedp.KeyEvent(keys))
+}
+
+// escape closes a dialog.
+func (p *tab) escape() {
+	p.t.Helper()
+	p.keys(kb.Escape)
+	p.await("the dialog is closed", `document.querySelector('dialog[open]') === null`)
 }
 
 // tabTo presses Tab until a control of this name has the focus.

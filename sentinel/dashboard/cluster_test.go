@@ -163,8 +163,7 @@ func (p *tab) handOver(c *lab.Cluster, to config.Addr) {
 	for _, step := range []string{"begun", "promoting", "switched", "repointed", "ended"} {
 		p.shows("#action .steps b", step)
 	}
-	p.keys(kb.Escape)
-	p.await("the dialog is closed", `document.querySelector('#action').open === false`)
+	p.escape()
 	settle(p.t, c, to)
 	p.shows(".server.master .addr", string(to))
 	p.shows(".failover h4", "Switchover")

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
 
 	"picket/config"
 	"picket/failover"
@@ -53,7 +52,7 @@ func (f *fake) serve(t *testing.T) (url string) {
 	answer("/v1/status", func() any { f.picture.At = time.Now(); return f.picture })
 	answer("/v1/whoami", func() any { return api.Caller{Name: "ann", By: "token", Role: config.RoleOperate} })
 	answer("/v1/history", func() any {
-		body := api.Pasts{}
+		body := api.Pasts{Failovers: []api.Past{}}
 		for _, r := range f.past {
 			body.Failovers = append(body.Failovers, api.Past{Record: r})
 		}
@@ -197,7 +196,7 @@ func TestPage_Actions(t *testing.T) {
 		tab.click(`#action .primary`)
 		tab.shows("#action [role=status]", "Refused: a Redis Sentinel watches it, too; stop it")
 	})
-	tab.keys(kb.Escape)
+	tab.escape()
 	tab.click(`.actions button:nth-child(3)`)
 	tab.shows("#dialog-title", "Pause cache-000")
 	tab.do(chromedp.SendKeys(chromedp.CSS(`#action input[type=text]`), "new rack"))
@@ -209,6 +208,20 @@ func TestPage_Actions(t *testing.T) {
 		`/v1/pause {"master":"cache-000","who":"dashboard","for":"60m","why":"new rack"}` {
 		t.Errorf("ordered:\n%s", got)
 	}
+}
+
+// TestPage_TellsOfAnotherVersion: agents are updated while people look at them.
+func TestPage_TellsOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	f := &fake{picture: group(1)}
+	tab := open(t, f.serve(t), 1280, 900)
+	tab.shows(".sentence", "All is well")
+	f.mu.Lock()
+	f.picture.Version = "v2"
+	f.mu.Unlock()
+	tab.shows("#banner", "The agent runs version v2 now, and this page is of test.")
+	tab.click("#banner button")
+	tab.await("the page was loaded again", `document.querySelector('#banner')?.hidden === true && document.querySelector('.sentence') !== null`)
 }
 
 // TestPage_KnowsEveryEvent: of each type there are words, a shape and a colour.
@@ -292,7 +305,7 @@ func TestPage_Contrast(t *testing.T) {
 		tab.click(`.actions button`)
 		tab.shows("#action .plan", "it is 0 bytes behind")
 		tab.contrast(theme+", a dialog", 15)
-		tab.keys("\x1b")
+		tab.escape()
 	}
 	shapes := eval[map[string]string](tab, `Object.fromEntries([...document.querySelectorAll('.mark')].map((m) => [m.classList[1], m.getAttribute('d')]))`)
 	different := map[string]bool{}

@@ -34,6 +34,7 @@ const telling = {
   'failover.aborted': (d) => ['bad', `${d.why}`],
   'failover.acknowledged': (d) => ['good', `by ${d.who}`],
   'failover.allowed': (d) => ['warn', `${d.who} accepts that writes may be lost`],
+  'failover.vetoed': (d) => ['bad', `${d.why}`],
   'failover.divergence': (d) => ['warn', d.known ? `${d.bytes} bytes of ${d.from} are lost` : `whether ${d.from} had more is not known: ${d.why}`],
   'switchover.scheduled': (d) => ['good', `for ${date(moment(d.until))}, by ${d.who}`],
   'switchover.cancelled': (d) => ['warn', d.who ? `by ${d.who}` : `${d.why}`],
@@ -64,6 +65,14 @@ export function merge(list, events, most) {
   const known = new Set(list.map((e) => e.id));
   const all = [...events.filter((e) => !known.has(e.id)), ...list];
   return all.sort((a, b) => b.id - a.id).slice(0, most);
+}
+
+// strangers says whether events are of another log than those that are known, newest first: the group was founded anew. Of one log, events with the same id
+// are the same, and what is told late is not older than all that is known.
+export function strangers(known, events) {
+  if (known.length === 0 || events.length === 0) return false;
+  const at = new Map(known.map((e) => [e.id, e.at]));
+  return events.some((e) => at.has(e.id) && at.get(e.id) !== e.at) || Math.max(...events.map((e) => e.id)) < known.at(-1).id;
 }
 
 // steps are a failover's own events, oldest first.

@@ -5,7 +5,7 @@ import { events as openEvents, get, setToken, token } from './agent.js';
 import { Announcer } from './announce.js';
 import { h, render } from './dom.js';
 import { draw, icon } from './draw.js';
-import { fromStatus, fromStream, merge, tell } from './events.js';
+import { fromStatus, fromStream, kind, merge, strangers, tell } from './events.js';
 import { capital, clock } from './format.js';
 import { Stream } from './stream.js';
 import { theme } from './theme.js';
@@ -21,7 +21,7 @@ const $ = (id) => document.getElementById(id);
 
 // What the page knows. Whatever changes it calls show.
 const page = {
-  status: null, asked: -Infinity, events: [], newest: 0, link: { state: 'connecting', failures: 0 }, fault: '', me: null, history: { master: '', list: [] },
+  status: null, asked: -Infinity, events: [], newest: 0, link: { state: 'connecting', failures: 0 }, fault: '', me: null, refused: false, history: { master: '', list: [] },
   filter: { text: '', unwell: false }, only: false, version: '',
 };
 
@@ -31,8 +31,8 @@ const stream = new Stream({ open, told, changed: linked });
 
 // selected is the master that is shown: the one in the address, else the first.
 function selected() {
-  const name = decodeURIComponent(/^#\/masters\/(.+)$/.exec(location.hash)?.[1] ?? '');
-  return page.status?.masters.find((m) => m.name === name) ?? page.status?.masters[0];
+  const all = page.status?.masters ?? [];
+  return all.find((m) => views.path(m.name) === location.hash) ?? all[0];
 }
 
 // The status, and what belongs to it.
@@ -61,10 +61,9 @@ async function refresh() {
 async function load(signal) {
   page.asked = performance.now();
   const status = await get('v1/status', signal);
-  if (page.version && status.version !== page.version) announcer.tell('The agent runs another version: reload the page.');
   page.version ||= status.version;
   learn(status.events.map(fromStatus));
-  Object.assign(page, { status, fault: '' });
+  Object.assign(page, { status, fault: '', refused: false });
 }
 
 // remember has the past failovers of the master that is shown, when there may be new ones.
@@ -76,12 +75,12 @@ async function remember() {
   page.history = { master: master.name, newest, list: list.failovers.map((f) => ({ ...f.record, lost_bytes: f.lost_bytes })) };
 }
 
-// learn takes in events. Those of a group that was founded anew begin at one again.
+// learn takes in events. Where the group was founded anew those from before are forgotten, and the stream goes on from what there is now.
 function learn(events) {
-  const newest = Math.max(0, ...events.map((e) => e.id));
-  if (events.length && newest < page.newest) page.events = [];
-  page.events = merge(page.events, events, keptEvents);
+  const anew = strangers(page.events, events);
+  page.events = merge(anew ? [] : page.events, events, keptEvents);
   page.newest = page.events[0]?.id ?? 0;
+  if (anew) stream.start();
 }
 
 // The stream.
@@ -99,7 +98,7 @@ function told(message) {
   }
   const event = fromStream(message);
   learn([event]);
-  announcer.tell(`${event.master} ${event.type.replace('.', ' ')}: ${tell(event).text}`);
+  announcer.tell(`${event.master} ${kind(event)}: ${tell(event).text}`.trim());
   show();
   due();
 }
@@ -168,12 +167,18 @@ function connection(live) {
   return h('span', { class: 'words warn' }, icon('warn'), page.status ? ' not live' : ' connecting');
 }
 
-// banner says what keeps the page from being live.
+// banner says what keeps the page from being live, or from being the right one.
 function banner(live) {
   const { link, status } = page;
-  const quiet = live || link.state === 'hidden' || (link.state === 'connecting' && link.failures === 0 && !status);
+  const outdated = live && status && status.version !== page.version;
+  const quiet = (live && !outdated) || link.state === 'hidden' || (link.state === 'connecting' && link.failures === 0 && !status);
   $('banner').hidden = quiet;
   if (quiet) return;
+  if (outdated) {
+    render($('banner'), icon('warn'), h('p', null, `The agent runs version ${status.version} now, and this page is of ${page.version}.`),
+      h('button', { key: 'reload', type: 'button', onclick: () => location.reload() }, 'Reload'));
+    return;
+  }
   const left = Math.max(0, Math.ceil(((link.until ?? 0) - Date.now()) / 1000));
   render($('banner'),
     icon('warn'),

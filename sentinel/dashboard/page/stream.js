@@ -61,7 +61,7 @@ export class Stream {
   async go(run) {
     const abort = (this.abort = new AbortController());
     this.changed({ state: 'connecting', failures: this.failures });
-    let why = 'the agent has ended the stream';
+    let [why, refusal] = ['the agent has ended the stream', null];
     try {
       const response = await this.open(abort.signal);
       if (run !== this.run) return;
@@ -70,12 +70,12 @@ export class Stream {
       await this.read(response.body.getReader(), abort, run);
     } catch (error) {
       why = abort.signal.reason instanceof Error && abort.signal.reason.name !== 'AbortError' ? abort.signal.reason.message : error.message;
-      this.error = error;
+      refusal = error;
     }
     if (run !== this.run) return;
     const wait = backOff(++this.failures, Math.random());
     this.timer = setTimeout(() => this.go(run), wait);
-    this.changed({ state: 'waiting', until: Date.now() + wait, why, error: this.error, failures: this.failures });
+    this.changed({ state: 'waiting', until: Date.now() + wait, why, error: refusal, failures: this.failures });
   }
 
   async read(reader, abort, run) {

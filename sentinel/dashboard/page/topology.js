@@ -88,9 +88,14 @@ function following(master, server) {
 // nobody is where a server is sent that is cut from its master.
 const nobody = '127.0.0.1:1';
 
+// ownLease is what the asked agent knows of the master's lease because it is beside it; null: it is not.
+function ownLease(status, master) {
+  return status.lease?.server === master.server.addr ? status.lease : null;
+}
+
 // lease tells what keeps another server from being promoted while the master lives.
 function lease(status, master) {
-  const own = status.lease?.server === master.server.addr ? status.lease : null;
+  const own = ownLease(status, master);
   const at = moment(status.at);
   const left = (until) => duration(Math.max(0, moment(until) - at));
   if (own?.fenced || master.server.fenced) {
@@ -104,8 +109,8 @@ function lease(status, master) {
   }
   if (master.promise?.released) return { tone: 'warn', text: 'lease released', more: master.promise.released };
   return beside(status, master.server.addr)
-    ? { tone: 'unknown', text: 'no lease is known' }
-    : { tone: 'unknown', text: 'no agent beside it: no lease' };
+    ? { tone: 'unknown', text: 'no lease is known', detail: 'not known' }
+    : { tone: 'unknown', text: 'no agent beside it: no lease', detail: 'none: no agent is beside it' };
 }
 
 function beside(status, addr) {
@@ -140,9 +145,8 @@ function headline(status, master) {
   if (master.failover) return running(master.failover, master.blocker);
   if (master.blocker) return sentence('bad', `Blocked: ${master.blocker.text}.`, master.blocker.remedy);
   if (master.objectively_down) return sentence('bad', 'The master is down.', verdict.text);
-  if (master.server.fenced || (status.lease?.server === master.server.addr && status.lease.fenced)) {
-    return sentence('bad', 'The master is fenced, and takes no writes.', status.lease?.fenced);
-  }
+  const own = ownLease(status, master);
+  if (master.server.fenced || own?.fenced) return sentence('bad', 'The master is fenced, and takes no writes.', own?.fenced);
   if (verdict.code !== 'Healthy') return sentence('warn', `${verdict.text}.`, null);
   const follow = master.replicas.filter((r) => r.state === 'up' && r.last?.link_up && r.last.master === master.server.addr).length;
   if (follow < master.replicas.length) {

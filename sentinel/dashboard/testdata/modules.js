@@ -2,7 +2,7 @@
 
 import { backOff, Parser } from '/dashboard/stream.js';
 import { digest } from '/dashboard/announce.js';
-import { fromStatus, fromStream, merge, steps, tell } from '/dashboard/events.js';
+import { fromStatus, fromStream, merge, steps, strangers, tell } from '/dashboard/events.js';
 import { bytes, duration, list, moment, shorten } from '/dashboard/format.js';
 import { story, timeline } from '/dashboard/timeline.js';
 import { card, describe, layout, rank, summary } from '/dashboard/topology.js';
@@ -81,6 +81,9 @@ tests['events'] = () => {
   equal(tell({ type: 'never.seen', data: {} }), { tone: 'unknown', text: '' }, 'of a newer agent');
   const all = merge([3, 2].map((id) => event(id, 'x')), [4, 3].map((id) => event(id, 'x')), 2);
   equal(all.map((e) => e.id), [4, 3], 'merged');
+  const log = (from, to, at = 0) => Array.from({ length: to - from + 1 }, (_, i) => ({ id: to - i, at }));
+  equal([strangers(log(5, 9), log(3, 8)), strangers(log(5, 9), log(10, 12)), strangers([], log(1, 2)), strangers(log(5, 9), [])], [false, false, false, false], 'of one log, late or new');
+  equal([strangers(log(5, 9), log(1, 6, 7)), strangers(log(5, 9), log(1, 3))], [true, true], 'of another log');
   const mixed = [event(5, 'failover.ended'), event(4, 'failover.begun'), event(3, 'failover.begun'), event(6, 'failover.begun', {}, 'other'), event(7, 'pause.begun')];
   equal(steps(mixed, 'm', 3).map((e) => e.id), [4, 5], 'steps of one');
 };
@@ -180,7 +183,8 @@ tests['leases and fences'] = () => {
   equal(own({ fenced: 'the lease is lost' }), 'bad fenced: takes no writes', 'fenced');
   equal(own({ released: 'its Redis is down' }), 'warn lease released', 'released');
   equal(own({}), 'warn lease not held', 'not held');
-  equal(lines(shown(watched({ server: server('10.0.0.1:6379', { fenced: true }) })), 0).at(-1), 'bad fenced: takes no writes', 'as another agent sees it');
+  const other = shown(watched({ server: server('10.0.0.1:6379', { fenced: true }) }), { lease: { server: '10.0.0.2:6379', master: 'm', fenced: 'it is no master' } });
+  equal([lines(other, 0).at(-1), other.sentence, other.more], ['bad fenced: takes no writes', 'The master is fenced, and takes no writes.', undefined], 'as another agent sees it');
   equal(lines(shown(watched(), { agents: [] }), 0).at(-1), 'unknown no agent beside it: no lease', 'nobody beside it');
   const replica = shown(watched(), { lease: { server: '10.0.0.2:6379', master: 'm', fenced: 'the master is 10.0.0.1:6379' } });
   equal([lines(replica, 1).some((l) => l.includes('fenced')), replica.tone], [false, 'good'], 'that a replica may not become a master by itself is no trouble');
