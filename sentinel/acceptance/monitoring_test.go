@@ -158,7 +158,9 @@ func TestAlerts_FireWhenTheyShould(t *testing.T) {
 				t.Errorf("%s does not say what happens and what to do", r.Alert)
 			}
 			for _, m := range command.FindAllStringSubmatch(r.Annotations["description"], -1) {
-				picket(t, 0, append(strings.Fields(m[1]), "--help")...)
+				if help := picket(t, 0, append(strings.Fields(m[1]), "--help")...); !strings.Contains(help, "picket "+m[1]) { // else it is that of picket itself
+					t.Errorf("%s: there is no picket %s", r.Alert, m[1])
+				}
 			}
 		}
 	}
