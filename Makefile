@@ -17,7 +17,7 @@ WORLD_FROM ?= 0# the first of them; 0: others each time
 SOAK_COMMITS ?= 10000000# of three nodes with real disks
 ARGS     ?=
 
-.PHONY: build demo test check unit scale flood sim world planted smoke bench chaos clients bench-consensus bench-consensus-short deb tarball kubernetes soak vuln redis tools clean
+.PHONY: build demo test check unit scale flood sim world planted smoke bench chaos clients bench-consensus bench-consensus-short deb tarball kubernetes soak vuln redis tools man clean
 
 build: ## the static binary, bin/picket
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/picket .
@@ -93,6 +93,9 @@ redis: ## redis-server, where it is missing
 
 tools: ## what the tests need, where it is missing
 	@.ci/setup test
+
+man: ## manual pages, bin/man
+	$(GO) run . man bin/man
 
 clean:
 	rm -rf bin

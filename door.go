@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"picket/config"
+	"picket/sentinel"
 	"picket/sentinel/cli"
 )
 
@@ -63,6 +65,9 @@ func (d *door) client(notes io.Writer) (*cli.Client, error) {
 		if len(d.agents) == 0 {
 			access.Agents = agentsOf(cfg)
 		}
+		if err := authorize(&access, cfg); err != nil {
+			return nil, err
+		}
 		if len(access.Agents) == 0 {
 			return nil, errors.New("this host's agent has no HTTP port, which this command speaks to: set listen.http, or name another agent with --agent HOST:PORT")
 		}
@@ -71,6 +76,49 @@ func (d *door) client(notes io.Writer) (*cli.Client, error) {
 		return nil, err
 	}
 	return cli.New(access), nil
+}
+
+// authorize takes from a configuration what its agent lets in: the token that may do the most, and the agents' certificates.
+func authorize(access *cli.Access, cfg *config.Config) error {
+	best := -1
+	for _, t := range cfg.HTTP.Tokens {
+		if rank := slices.Index([]string{config.RoleRead, config.RoleOperate, config.RoleAdmin}, t.Role); rank > best {
+			best, access.Token = rank, t.Token
+		}
+	}
+	if cfg.HTTP.TLS.Cert == "" {
+		return nil
+	}
+	own, err := sentinel.OwnDoor(cfg)
+	if err != nil {
+		return usageError{err}
+	}
+	others := &tls.Config{Certificates: own.Certificates, MinVersion: tls.VersionTLS12}
+	if cfg.HTTP.TLS.CA != "" {
+		if others.RootCAs, err = authorities(cfg.HTTP.TLS.CA); err != nil {
+			return usageError{fmt.Errorf("http.tls.ca: %w", err)}
+		}
+	}
+	access.TLS = func(agent config.Addr) *tls.Config {
+		if agent == reachable(cfg.Listen.HTTP) {
+			return own
+		}
+		return others
+	}
+	return nil
+}
+
+// authorities reads certificates that sign others.
+func authorities(path string) (*x509.CertPool, error) {
+	bundle, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(bundle) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", path)
+	}
+	return pool, nil
 }
 
 // identify adds what the flags say of who asks, and of whom to believe.
@@ -90,13 +138,9 @@ func (d *door) identify(access *cli.Access) error {
 	}
 	own := &tls.Config{MinVersion: tls.VersionTLS12}
 	if d.ca != "" {
-		bundle, err := os.ReadFile(d.ca)
-		if err != nil {
+		var err error
+		if own.RootCAs, err = authorities(d.ca); err != nil {
 			return usageError{fmt.Errorf("--ca: %w", err)}
-		}
-		own.RootCAs = x509.NewCertPool()
-		if !own.RootCAs.AppendCertsFromPEM(bundle) {
-			return usageError{fmt.Errorf("--ca: %s holds no certificate in PEM", d.ca)}
 		}
 	}
 	if d.cert != "" {
@@ -106,7 +150,7 @@ func (d *door) identify(access *cli.Access) error {
 		}
 		own.Certificates = []tls.Certificate{pair}
 	}
-	access.TLS = own
+	access.TLS = func(config.Addr) *tls.Config { return own }
 	return nil
 }
 

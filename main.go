@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"picket/config"
+	"picket/sentinel/cli"
 	"picket/sentinel/demo"
 )
 
@@ -23,11 +24,10 @@ import (
 var version = ""
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	root := command()
 	root.SetArgs(arguments(root, os.Args))
 	err := execute(ctx, root)
-	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "picket:", err)
 	}
@@ -43,7 +43,9 @@ func command() *cobra.Command {
 	}
 	root.AddCommand(runCommand(), demoCommand(), statusCommand(), failoverCommand(), switchoverCommand(), forgetCommand(), shadowCommand(), whyCommand(), planCommand(), salvageCommand(),
 		pauseCommand(), resumeCommand(), acknowledgeCommand(),
-		membersCommand(), webhooksCommand(), kvCommand(), configCommand(), versionCommand())
+		membersCommand(), webhooksCommand(), eventsCommand(), historyCommand(), kvCommand(), configCommand(), versionCommand(), manCommand())
+	illustrate(root)
+	completions(root)
 	return root
 }
 
@@ -123,15 +125,26 @@ func configCommand() *cobra.Command {
 	return cmd
 }
 
+// built says what this program is.
+type built struct {
+	Version string `json:"version"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+	Go      string `json:"go"`
+}
+
 func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "picket %s %s/%s %s\n", buildVersion(), runtime.GOOS, runtime.GOARCH,
-				runtime.Version())
+	cmd := &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs}
+	var output cli.Format
+	outputFlag(cmd.Flags(), &output)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		b := built{buildVersion(), runtime.GOOS, runtime.GOARCH, runtime.Version()}
+		return output.Write(cmd.OutOrStdout(), cli.Answer{Value: b, Table: func(out io.Writer) error {
+			_, err := fmt.Fprintf(out, "picket %s %s/%s %s\n", b.Version, b.OS, b.Arch, b.Go)
 			return err
-		},
+		}})
 	}
+	return cmd
 }
 
 // buildVersion falls back to what the go tool recorded.

@@ -25,8 +25,15 @@ func membersCommand() *cobra.Command {
 				})
 			}})
 	}
-	verb("list", "Show who belongs to the group", 0,
-		func(ctx context.Context, m cli.Members, _ []string) (api.Members, error) { return m.List(ctx) })
+	list := &cobra.Command{Use: "list", Short: "Show who belongs to the group", Args: cobra.NoArgs}
+	watch := watchFlag(list)
+	list.RunE = func(cmd *cobra.Command, _ []string) error {
+		return d.show(cmd, *watch, func(ctx context.Context, c *cli.Client) (cli.Answer, error) {
+			members, err := cli.Members{Client: c}.List(ctx)
+			return cli.Answer{Value: members, Table: func(out io.Writer) error { return cli.WriteMembers(out, members) }}, err
+		})
+	}
+	cmd.AddCommand(list)
 	verb("add ID ADDRESS", "Let an agent in before it runs, or tell where a member has moved; ADDRESS is of its port for other agents", 2,
 		func(ctx context.Context, m cli.Members, args []string) (api.Members, error) {
 			return m.Add(ctx, args[0], config.Addr(args[1]))

@@ -19,6 +19,7 @@ import (
 	"picket/config"
 	"picket/config/sentinelconf"
 	"picket/sentinel"
+	"picket/sentinel/cli"
 )
 
 func runCommand() *cobra.Command {
@@ -212,6 +213,8 @@ func checkCommand() *cobra.Command {
 	}
 	config.RegisterFlags(cmd.Flags())
 	like := sentinelFlags(cmd)
+	var output cli.Format
+	outputFlag(cmd.Flags(), &output)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path := ""
 		if len(args) > 0 {
@@ -223,16 +226,30 @@ func checkCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for _, warning := range cfg.Warnings() {
-			place := ": "
-			if rest, own := strings.CutPrefix(warning, p.config+":"); own { // it begins with the file and the line
-				place, warning, _ = strings.Cut(":"+rest, " ")
-				place += " "
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s%swarning: %s\n", p.config, place, warning)
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: valid; agent %s of %d, %d masters\n", p.config, cfg.Agent.ID, len(cfg.Agents), len(cfg.Masters))
-		return nil
+		c := checked{p.config, cfg.Agent.ID, len(cfg.Agents), len(cfg.Masters), append([]string{}, cfg.Warnings()...)}
+		return output.Write(cmd.OutOrStdout(), cli.Answer{Value: c, Table: c.table})
 	}
 	return cmd
+}
+
+// checked is a configuration in which nothing is wrong.
+type checked struct {
+	File     string   `json:"file"`
+	Agent    string   `json:"agent"`
+	Agents   int      `json:"agents"`
+	Masters  int      `json:"masters"`
+	Warnings []string `json:"warnings"`
+}
+
+func (c checked) table(out io.Writer) error {
+	for _, warning := range c.Warnings {
+		place := ": "
+		if rest, own := strings.CutPrefix(warning, c.File+":"); own { // it begins with the file and the line
+			place, warning, _ = strings.Cut(":"+rest, " ")
+			place += " "
+		}
+		fmt.Fprintf(out, "%s%swarning: %s\n", c.File, place, warning)
+	}
+	_, err := fmt.Fprintf(out, "%s: valid; agent %s of %d, %d masters\n", c.File, c.Agent, c.Agents, c.Masters)
+	return err
 }

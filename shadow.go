@@ -20,8 +20,12 @@ func shadowCommand() *cobra.Command {
 		ready := false
 		err := d.ask(cmd, func(ctx context.Context, c *cli.Client) (cli.Answer, error) {
 			p, err := cli.Fetch(ctx, c)
-			r := cli.Shadow(p, p.Events)
-			ready = r.Ready
+			if err != nil {
+				return cli.Answer{}, err
+			}
+			compared, err := cli.Compared(ctx, c)
+			r := cli.Shadow(p, compared)
+			ready = err == nil && r.Ready
 			return cli.Answer{Value: r, Table: r.Table}, err
 		})
 		if err == nil && *strict && !ready {

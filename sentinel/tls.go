@@ -54,18 +54,18 @@ func httpTLS(cfg *config.Config, files *certs.Store) (*tls.Config, error) {
 	return t, nil
 }
 
-// OwnDoor is how this host's commands talk to its own agent's Sentinel port with TLS: they know its certificate, and have no other to show.
+// OwnDoor is how this host's commands talk to its own agent's HTTP port with TLS: they know its certificate, and have no other to show.
 func OwnDoor(cfg *config.Config) (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(cfg.Sentinel.TLS.Cert, cfg.Sentinel.TLS.Key)
+	pair, err := tls.LoadX509KeyPair(cfg.HTTP.TLS.Cert, cfg.HTTP.TLS.Key)
 	if err != nil {
-		return nil, fmt.Errorf("sentinel.tls: %w", err)
+		return nil, fmt.Errorf("http.tls: %w", err)
 	}
 	return &tls.Config{
 		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12,
 		InsecureSkipVerify: true, //nolint:gosec // what is dialled may not be what the certificate names: the certificate itself is compared
 		VerifyConnection: func(s tls.ConnectionState) error {
 			if len(s.PeerCertificates) == 0 || !bytes.Equal(s.PeerCertificates[0].Raw, pair.Certificate[0]) {
-				return errors.New("who answers does not have the certificate of sentinel.tls; is this agent's file the right one?")
+				return errors.New("who answers does not have the certificate of http.tls; is this agent's file the right one, and has the agent read it again?")
 			}
 			return nil
 		},

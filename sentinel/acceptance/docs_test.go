@@ -127,7 +127,9 @@ func (r reader) command(file, line string) {
 		r.sh(file, line, "make -n "+strings.Join(strings.Fields(strings.Split(line, "&&")[0])[1:], " "))
 	case line == "picket run":
 		return // that is what the cluster's agents do
-	case len(words) > 1 && words[0] == "picket" && slices.Contains([]string{"status", "failover", "kv", "members", "pause", "resume", "switchover", "why", "plan", "salvage", "shadow", "webhooks"}, words[1]):
+	case words[0] == "picket" && (strings.Contains(line, " --watch") || strings.Contains(line, " --follow") || strings.HasPrefix(line, "picket kv watch")):
+		r.sh(file, line, "timeout --foreground --preserve-status --signal=INT 2 "+r.local(line)+" --config "+r.conf) // it ends with Ctrl-C, and well
+	case len(words) > 1 && words[0] == "picket" && slices.Contains([]string{"status", "failover", "kv", "members", "pause", "resume", "switchover", "why", "plan", "salvage", "shadow", "webhooks", "events", "history", "forget", "acknowledge"}, words[1]):
 		r.sh(file, line, r.local(line)+" --config "+r.conf)
 	default:
 		r.sh(file, line, r.local(line))

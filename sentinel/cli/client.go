@@ -21,8 +21,9 @@ import (
 type Access struct {
 	Agents []config.Addr // of their HTTP ports, in the order in which they are tried
 	Token  config.Secret // empty: none
-	TLS    *tls.Config   // nil: plain HTTP
-	Notes  io.Writer     // is told what takes long; nil: nobody is
+	// TLS is how an agent is spoken to; nil: plain HTTP.
+	TLS   func(agent config.Addr) *tls.Config
+	Notes io.Writer // is told what takes long; nil: nobody is
 }
 
 // Client talks to the first agent that answers. Each agent passes on to the leader what only that can do.
@@ -44,8 +45,14 @@ const maxBody = 128 << 20
 
 // New makes a client.
 func New(a Access) *Client {
-	transport := &http.Transport{
-		DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSClientConfig: a.TLS, TLSHandshakeTimeout: dialTimeout, IdleConnTimeout: time.Minute,
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	transport := &http.Transport{DialContext: dialer.DialContext, IdleConnTimeout: time.Minute}
+	if a.TLS != nil {
+		transport.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+			defer cancel()
+			return (&tls.Dialer{NetDialer: dialer, Config: a.TLS(config.Addr(addr))}).DialContext(ctx, network, addr)
+		}
 	}
 	return &Client{Access: a, http: &http.Client{Transport: transport, CheckRedirect: noRedirects}}
 }
@@ -188,13 +195,14 @@ func (b *body) Close() error {
 // unanswered tells a request that was never sent from one that may have been understood.
 func unanswered(r request, err, cause error) error {
 	var dial *net.OpError
-	var handshake tls.RecordHeaderError
 	var untrusted *tls.CertificateVerificationError
 	switch {
-	case errors.As(err, &handshake):
+	case errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Errorf("%w: the agent's port has no TLS: take --ca, --cert and --key away", err)
 	case errors.As(err, &untrusted):
 		return fmt.Errorf("%w: give the certificate that signs the agents' with --ca", err)
+	case errors.As(err, &dial) && dial.Op == "remote error": // an alert of TLS: nothing was understood
+		return fmt.Errorf("ask the agent: %w: show a certificate that its http.tls.ca signs, with --cert and --key", err)
 	case errors.As(err, &dial) && dial.Op == "dial", r.method == http.MethodGet:
 		if errors.Is(cause, context.DeadlineExceeded) || errors.Is(cause, context.Canceled) {
 			return fmt.Errorf("ask the agent: %w", cause)

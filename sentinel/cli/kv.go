@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -112,31 +111,15 @@ func (k KV) Watch(ctx context.Context, key string, prefix bool, from uint64, tel
 	return errors.New("the agent ended the watch: watch at another agent, with --from the revision after the last one that was told")
 }
 
-// eachEvent reads server-sent events up to the end of the stream. Picket's have one line of data each.
+// eachEvent reads the changes of a stream.
 func eachEvent(stream io.Reader, tell func(Change) error) error {
-	in := bufio.NewReader(stream)
-	var c Change
-	for {
-		line, err := in.ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			return nil
+	return serverSent(stream, func(name, _, data string) error {
+		c := Change{Kind: name}
+		if err := c.decode([]byte(data)); err != nil {
+			return fmt.Errorf("read an event: %w", err)
 		}
-		if err != nil {
-			return err
-		}
-		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
-		switch name {
-		case "event":
-			c = Change{Kind: value}
-		case "data":
-			if err := c.decode([]byte(value)); err != nil {
-				return fmt.Errorf("read an event: %w", err)
-			}
-			if err := tell(c); err != nil {
-				return err
-			}
-		}
-	}
+		return tell(c)
+	})
 }
 
 func (c *Change) decode(data []byte) error {

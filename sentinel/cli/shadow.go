@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -13,7 +14,7 @@ import (
 
 // ShadowReport compares what agents that only watch would have done with what Redis Sentinels did, and says whether the agents may take over.
 type ShadowReport struct {
-	Since   time.Time      `json:"since,omitzero"` // of the first event that is remembered
+	Since   time.Time      `json:"since,omitzero"` // of the first comparison that is remembered
 	Masters []ShadowMaster `json:"masters"`
 	Ready   bool           `json:"ready"`
 	Against []string       `json:"against"` // why it is not
@@ -50,6 +51,23 @@ type ShadowCase struct {
 	AheadMS int64       `json:"ahead_ms,omitempty"` // 0: Picket had decided nothing
 	Text    string      `json:"text"`
 }
+
+// Compared asks for the comparisons that are remembered.
+func Compared(ctx context.Context, c *Client) ([]state.Event, error) {
+	list, err := Events{Client: c, Types: []string{string(state.ShadowComparison)}}.List(ctx, "", mostEvents)
+	var compared []state.Event
+	for _, e := range list.Events {
+		at, err := time.Parse(time.RFC3339Nano, e.Time)
+		if err != nil {
+			return nil, fmt.Errorf("read the time of event %s: %w", e.ID, err)
+		}
+		compared = append(compared, state.Event{Type: state.ShadowComparison, Master: e.Subject, At: at.UnixNano(), Data: e.Data})
+	}
+	return compared, err
+}
+
+// mostEvents is as many as an agent gives at once.
+const mostEvents = 1000
 
 // Shadow reports what a picture and the events of comparisons say.
 func Shadow(p picture.Picture, events []state.Event) ShadowReport {

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDoor_ProvesWhoAsks gives an agent a token, and believes only the certificate that it is told to: by flags, or by the configuration of this host's agent.
+func TestDoor_ProvesWhoAsks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"key":"a","value":%q}`, r.Header.Get("Authorization"))
+	}))
+	t.Cleanup(s.Close)
+	own := s.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := write("cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]})))
+	private := write("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	token := write("token", "let-me-in-let-me-in\n")
+
+	out, _, err := saying(t.Context(), "kv", "get", "a", "--agent", hostPort(s), "--ca", cert, "--token-file", token)
+	if err != nil || out != "Bearer let-me-in-let-me-in\n" {
+		t.Errorf("by flags: %q, %v", out, err)
+	}
+	plain := answering(t, 200, "{}")
+	for args, want := range map[string]string{
+		"--agent " + hostPort(s):                                     "--ca FILE",
+		"--agent " + hostPort(plain) + " --ca " + cert:               "has no TLS",
+		"--agent " + hostPort(s) + " --ca " + otherAuthority(t, dir): "--ca",
+	} {
+		_, _, err := saying(t.Context(), append([]string{"kv", "put", "a", "b"}, strings.Fields(args)...)...)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", args, err, want)
+		}
+	}
+	file := write("picket.yaml", fmt.Sprintf(`cluster: c
+agent: {id: a, data-dir: %s}
+agents: [{id: a, address: "127.0.0.1:26380"}]
+listen: {http: "%s"}
+http:
+  tls: {cert: %s, key: %s, auth-clients: "no"}
+  tokens: [{name: look, token: only-to-look-only-to-look, role: read}, {name: do, token: to-do-much-to-do-much, role: admin}]
+masters: [{name: m, address: "127.0.0.1:6379", quorum: 1}]
+`, dir, hostPort(s), cert, private))
+	out, _, err = saying(t.Context(), "kv", "get", "a", "-c", file)
+	if err != nil || out != "Bearer to-do-much-to-do-much\n" {
+		t.Errorf("by the configuration: %q, %v", out, err)
+	}
+}
+
+// otherAuthority is a certificate that signs nothing of the agent's.
+func otherAuthority(t *testing.T, dir string) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "other.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"picket/config"
+	"picket/sentinel/api"
+	"picket/sentinel/events"
+	"picket/sentinel/state"
+)
+
+// TestEvents_FollowGoesOnAtAnotherAgent ends the first agent in the middle of its stream: every event is told once, and the gap of which the second one knows.
+func TestEvents_FollowGoesOnAtAnotherAgent(t *testing.T) {
+	event := func(id int) string {
+		return fmt.Sprintf("id: %d\nevent: failover.begun\ndata: {\"sequence\":\"%d\",\"type\":\"io.picket.failover.begun.v1\"}\n\n", id, id)
+	}
+	var asked atomic.Int32
+	first := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) > 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		if got := r.URL.Query(); got.Get("after") != "6" || !slices.Equal(got["type"], []string{"failover.*"}) {
+			t.Errorf("asked for %v", got)
+		}
+		fmt.Fprint(w, ": after 6\n\n", event(7), event(8), "id: 9\nevent: failover.begun\ndata: {\"seq")
+	}))
+	second := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if after := r.URL.Query().Get("after"); after != "8" {
+			t.Errorf("the second agent is asked for what comes after %q", after)
+		}
+		fmt.Fprint(w, "id: 20\nevent: gap\ndata: {\"after\":8,\"forgotten\":20}\n\n", event(21))
+	}))
+	c := At(config.Addr(first.Listener.Addr().String()), config.Addr(second.Listener.Addr().String()))
+	t.Cleanup(func() { c.Close(); first.Close(); second.Close() })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var got []string
+	err := Events{Client: c, Types: []string{"failover.*"}}.Follow(ctx, "6", func(told Told) error {
+		if told.Gap != nil {
+			got = append(got, fmt.Sprint("gap to ", told.Gap.Forgotten))
+			return nil
+		}
+		got = append(got, told.Sequence)
+		if told.Sequence == "21" {
+			cancel()
+		}
+		return nil
+	})
+	if want := []string{"7", "8", "gap to 20", "21"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+}
+
+func TestEvents_FollowEnds(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("type") == "nonsense" {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"status":400,"detail":"there are no events nonsense"}`)
+			return
+		}
+		fmt.Fprint(w, "id: 1\nevent: master.added\ndata: {}\n\n")
+	}))
+	c := At(config.Addr(s.Listener.Addr().String()))
+	t.Cleanup(func() { c.Close(); s.Close() })
+	enough := errors.New("enough")
+	if err := (Events{Client: c}).Follow(t.Context(), "", func(Told) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("%v, want %v", err, enough)
+	}
+	if err := (Events{Client: c, Types: []string{"nonsense"}}).Follow(t.Context(), "", nil); err == nil || !strings.Contains(err.Error(), "nonsense") {
+		t.Errorf("a type that is none: %v", err)
+	}
+}
+
+func TestWriteEvents(t *testing.T) {
+	list := api.Events{Gap: true, Forgotten: 3, Events: []events.CloudEvent{
+		{Sequence: "4", Type: "io.picket.failover.switched.v1", Subject: "m", Time: "2026-01-02T03:04:05.678Z", Epoch: "7", Data: state.EventData{To: "10.0.0.2:6379"}},
+		{Sequence: "5", Type: "io.picket.pause.begun.v1", Time: "2026-01-02T03:04:06Z", Epoch: "7", Data: state.EventData{Who: "ann@host", Until: "later", Why: "new rack"}},
+	}}
+	var text strings.Builder
+	if err := WriteEvents(&text, list); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"events up to 3 are forgotten", "failover.switched  m", "10.0.0.2:6379 is the master", "pause.begun", "by ann@host until later: new rack"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, text.String())
+		}
+	}
+	if strings.Contains(text.String(), "\x1b") {
+		t.Errorf("there are colours in what is no terminal: %q", text.String())
+	}
+	text.Reset()
+	if err := WriteEvents(Coloured{&text}, list); err != nil || !strings.Contains(text.String(), "\x1b[32mfailover.switched\x1b[0m") {
+		t.Errorf("there are no colours for a terminal: %q, %v", text.String(), err)
+	}
+}
