@@ -48,7 +48,7 @@ var examples = map[string]string{
 	"webhooks dead":      "picket webhooks dead ops",
 	"webhooks test":      "picket webhooks test ops",
 	"webhooks enable":    "picket webhooks enable ops",
-	"webhooks redeliver": "picket webhooks redeliver ops",
+	"webhooks redeliver": "picket webhooks redeliver ops --dead",
 	"webhooks drop":      "picket webhooks drop ops",
 	"version":            "picket version\npicket version -o json",
 	"man":                "picket man /usr/local/share/man/man1",
