@@ -77,10 +77,10 @@ soak: ## an hour of seeds, and ten million commits that must leave memory and di
 	$(MAKE) sim SIM_TIME=1h
 
 deb: build ## a Debian package, in bin
-	packaging/build deb bin/picket $(VERSION) bin
+	docs/packaging/build deb bin/picket $(VERSION) bin
 
 tarball: build ## the same files for other systems, in bin
-	packaging/build tarball bin/picket $(VERSION) bin
+	docs/packaging/build tarball bin/picket $(VERSION) bin
 
 kubernetes: build ## the example for Kubernetes, by the types of its API and by picket itself
 	cd docs/kubernetes/check && $(GO) vet ./... && $(GO) test ./...

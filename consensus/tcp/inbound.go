@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"picket/consensus"
-	"picket/internal/lobby"
+	"picket/consensus/tcp/lobby"
 )
 
 // serve reads one inbound connection to its end. It gives up the place among the strangers once the peer is

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"picket/consensus"
-	"picket/internal/lobby"
+	"picket/consensus/tcp/lobby"
 )
 
 // Config of a transport.

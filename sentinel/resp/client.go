@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"picket/internal/lobby"
+	"picket/consensus/tcp/lobby"
 	"picket/sentinel/resp/acl"
 )
 

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"picket/config"
-	"picket/internal/lobby"
+	"picket/consensus/tcp/lobby"
 	"picket/sentinel/picture"
 	"picket/sentinel/script"
 )

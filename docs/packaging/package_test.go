@@ -37,7 +37,7 @@ func TestPackages(t *testing.T) {
 	needs(t, "dpkg-deb")
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "picket")
-	output(t, "go", "build", "-o", binary, "..")
+	output(t, "go", "build", "-o", binary, "../..")
 
 	deb := strings.TrimSpace(output(t, "./build", "deb", binary, "v1.2.3-4-gabc", dir))
 	root := filepath.Join(dir, "root")
@@ -85,7 +85,7 @@ func TestUnit(t *testing.T) {
 		t.Skip("systemd-analyze is missing") // it can't be had without systemd
 	}
 	unit := filepath.Join(t.TempDir(), "picket.service")
-	text, err := os.ReadFile("../docs/picket.service")
+	text, err := os.ReadFile("../picket.service")
 	if err != nil {
 		t.Fatal(err)
 	}
