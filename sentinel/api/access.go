@@ -84,6 +84,9 @@ type access struct {
 	rules    atomic.Pointer[rules]
 	failures *throttle // wrong tokens, by source
 	requests *throttle // by source
+	refusals *throttle // that are told of, of whoever is not known, by source
+	right    tried     // tokens
+	wrong    tried
 	report   func(Attempt)
 }
 
@@ -104,6 +107,7 @@ type token struct {
 func newAccess(cfg config.HTTP, loopback bool, report func(Attempt)) *access {
 	a := &access{
 		loopback: loopback, report: report, failures: newThrottle(failurePause, failureBurst), requests: newThrottle(requestPause, requestBurst),
+		refusals: newThrottle(refusalPause, refusalBurst),
 	}
 	a.take(cfg)
 	return a
@@ -122,14 +126,11 @@ func (a *access) take(cfg config.HTTP) {
 
 // admit answers a request that may not be made; else it gives the request with its caller.
 func (a *access) admit(w http.ResponseWriter, r *http.Request, need Role) (*http.Request, bool) {
-	if wait := a.requests.take(r.RemoteAddr); wait > 0 {
-		slow(w, r, wait, "this address asks too often")
-		return nil, false
-	}
 	if need == Anybody {
 		return r, true
 	}
-	c, ok := a.identify(w, r)
+	rules := a.rules.Load()
+	c, ok := a.identify(w, r, rules)
 	if !ok {
 		return nil, false
 	}
@@ -139,7 +140,7 @@ func (a *access) admit(w http.ResponseWriter, r *http.Request, need Role) (*http
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
 	case c.role < need:
-		a.refuse(w, r, c, need)
+		a.refuse(w, r, rules, c, need)
 		return nil, false
 	case !safe && c.by != "token" && foreign(r): // a browser shows certificates by itself, whichever page asks
 		problem(w, r, Problem{Status: http.StatusForbidden,
@@ -147,44 +148,51 @@ func (a *access) admit(w http.ResponseWriter, r *http.Request, need Role) (*http
 		return nil, false
 	}
 	ctx := context.WithValue(r.Context(), callerKey{}, c)
-	return r.WithContext(withAdmission(ctx, func() bool { return a.who(r).role >= need })), true
+	return r.WithContext(withAdmission(ctx, func() bool { return a.who(r, a.rules.Load()).role >= need })), true
 }
 
-// identify finds out who asks. A wrong token is answered here.
-func (a *access) identify(w http.ResponseWriter, r *http.Request) (c caller, ok bool) {
-	bearer := r.Header.Get("Authorization") != ""
-	if bearer {
-		if wait := a.failures.look(r.RemoteAddr); wait > 0 {
-			slow(w, r, wait, "too many wrong tokens came from this address")
-			return c, false
-		}
+// identify finds out who asks. A wrong token is answered here. One that came from the same address before, be it right or wrong, is no guess: it does not
+// wait for those that are, and is not counted.
+func (a *access) identify(w http.ResponseWriter, r *http.Request, rules *rules) (c caller, ok bool) {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return a.who(r, rules), true
 	}
-	c = a.who(r)
-	if bearer && c.name == "" {
-		a.failures.take(r.RemoteAddr)
-		a.tell(Attempt{Source: r.RemoteAddr, Method: r.Method, Path: r.URL.Path, Status: http.StatusUnauthorized})
-		unauthorized(w, r, "the token is none of http.tokens", bearerRemedy)
+	trial := trial{source(r.RemoteAddr), sha256.Sum256([]byte(header))}
+	again := a.right.has(trial) || a.wrong.has(trial)
+	if wait := a.failures.look(r.RemoteAddr); wait > 0 && !again {
+		slow(w, r, wait, "too many wrong tokens came from this address")
 		return c, false
 	}
-	return c, true
+	if c = a.who(r, rules); c.name != "" {
+		a.right.note(trial)
+		return c, true
+	}
+	if !again {
+		a.wrong.note(trial)
+		a.failures.take(r.RemoteAddr)
+		a.tell(Attempt{Source: r.RemoteAddr, Method: r.Method, Path: r.URL.Path, Status: http.StatusUnauthorized})
+	}
+	unauthorized(w, r, "the token is none of http.tokens", bearerRemedy)
+	return c, false
 }
 
-// who is who asks, as far as is known now. Whoever shows a token is nobody else than its bearer.
-func (a *access) who(r *http.Request) caller {
+// who is who asks, by rules that hold now. Whoever shows a token is nobody else than its bearer.
+func (a *access) who(r *http.Request, rules *rules) caller {
 	if header := r.Header.Get("Authorization"); header != "" {
-		return a.bearer(header)
+		return rules.bearer(header)
 	}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-		return caller{name: commonName(r.TLS.PeerCertificates[0]), by: "certificate", role: a.rules.Load().client}
+		return caller{name: commonName(r.TLS.PeerCertificates[0]), by: "certificate", role: rules.client}
 	}
-	return caller{role: a.stranger(r)}
+	return caller{role: a.stranger(r, rules)}
 }
 
 // bearer compares with every token, whether or not one has matched, and in constant time: how long it takes tells nothing.
-func (a *access) bearer(header string) (c caller) {
+func (s *rules) bearer(header string) (c caller) {
 	scheme, text, _ := strings.Cut(header, " ")
 	sum := sha256.Sum256([]byte(strings.TrimSpace(text)))
-	for _, t := range a.rules.Load().tokens {
+	for _, t := range s.tokens {
 		if subtle.ConstantTimeCompare(sum[:], t.sum[:]) == 1 && strings.EqualFold(scheme, "Bearer") {
 			c = caller{t.name, "token", t.role}
 		}
@@ -193,20 +201,30 @@ func (a *access) bearer(header string) (c caller) {
 }
 
 // stranger is what somebody may do who shows nothing.
-func (a *access) stranger(r *http.Request) Role {
-	switch anonymous := a.rules.Load().anonymous; {
-	case anonymous == config.AnonymousNone:
+func (a *access) stranger(r *http.Request, rules *rules) Role {
+	switch {
+	case rules.anonymous == config.AnonymousNone:
 		return Anybody
-	case !a.known() && a.trusted(r):
+	case !rules.known() && a.trusted(r):
 		return Admin
-	case anonymous == config.AnonymousRead, loopback(r.RemoteAddr) && loopback(r.Host):
+	case rules.anonymous == config.AnonymousRead, near(r) && loopback(r.Host):
 		return Read
 	}
 	return Anybody
 }
 
 // known says whether there is anything that can be shown.
-func (a *access) known() bool { r := a.rules.Load(); return len(r.tokens) > 0 || r.ca }
+func (s *rules) known() bool { return len(s.tokens) > 0 || s.ca }
+
+// near says whether a program on this host makes a request, and not, as far as can be seen, a proxy on this host for somebody else.
+func near(r *http.Request) bool {
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if r.Header.Get(name) != "" {
+			return false
+		}
+	}
+	return loopback(r.RemoteAddr)
+}
 
 func (a *access) trusted(r *http.Request) bool {
 	why, _ := a.mistrust(r)
@@ -221,7 +239,7 @@ func (a *access) mistrust(r *http.Request) (why, remedy string) {
 	case !a.loopback:
 		return "this agent's HTTP port can be reached from other hosts, and has no http.tokens",
 			"configure some, or set listen.http to a loopback address such as 127.0.0.1:26381, and write on the agent's host"
-	case !loopback(r.RemoteAddr):
+	case !near(r):
 		return "without http.tokens writes are taken from this host only", "run the request on the agent's host"
 	case !loopback(r.Host):
 		return "the request names the host " + r.Host, "address the agent as 127.0.0.1, [::1] or localhost"
@@ -241,13 +259,13 @@ func foreign(r *http.Request) bool {
 	return origin != "" && origin != scheme+r.Host
 }
 
-func (a *access) refuse(w http.ResponseWriter, r *http.Request, c caller, need Role) {
-	anonymous := a.rules.Load().anonymous
+func (a *access) refuse(w http.ResponseWriter, r *http.Request, rules *rules, c caller, need Role) {
+	anonymous := rules.anonymous
 	switch why, remedy := a.mistrust(r); {
 	case c.name != "":
 		problem(w, r, Problem{Status: http.StatusForbidden,
 			Detail: fmt.Sprintf("%s %s has the role %s, and this needs %s", c.by, c.name, c.role, need), Remedy: "use another one, or change its role in the configuration"})
-	case a.known():
+	case rules.known():
 		unauthorized(w, r, "this needs a token of http.tokens with the role "+need.String(), bearerRemedy)
 	case need > Read && anonymous != config.AnonymousNone:
 		problem(w, r, Problem{Status: http.StatusForbidden, Detail: why, Remedy: remedy})
@@ -271,8 +289,12 @@ func slow(w http.ResponseWriter, r *http.Request, wait time.Duration, why string
 	problem(w, r, Problem{Status: http.StatusTooManyRequests, Detail: why, Remedy: fmt.Sprintf("wait %d s", seconds)})
 }
 
+// maxPath bounds what is told of a path, which whoever asks has chosen.
+const maxPath = 200
+
 // tell reports a request.
 func (a *access) tell(t Attempt) {
+	t.Path = t.Path[:min(len(t.Path), maxPath)]
 	if a.report != nil {
 		a.report(t)
 	}
@@ -287,7 +309,10 @@ func (a *access) audited(next http.Handler) http.Handler {
 		}
 		seen := &witness{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(seen, r)
-		if seen.status != http.StatusUnauthorized && seen.status != http.StatusTooManyRequests { // a wrong token was told of; of many, not all
+		switch {
+		case seen.status == http.StatusUnauthorized, seen.status == http.StatusTooManyRequests: // a wrong token was told of; of many, not all
+		case seen.who == "" && seen.status >= http.StatusBadRequest && a.refusals.take(r.RemoteAddr) > 0: // strangers can't fill the log
+		default:
 			a.tell(Attempt{Who: seen.who, Source: r.RemoteAddr, Method: r.Method, Path: r.URL.Path, Status: seen.status})
 		}
 	})

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -141,10 +143,12 @@ func TestAccess_TellsWhoChangedSomething(t *testing.T) {
 	}
 }
 
-// TestAccess_GuessingIsSlow: after some wrong tokens even the right one has to wait, for whoever asks from that address.
+// TestAccess_GuessingIsSlow: after some wrong tokens whoever asks from that address has to wait, but for a token that was shown there before: who bears a
+// right one is not locked out by a neighbour behind the same address translation, nor a program that goes on with a wrong one any neighbour.
 func TestAccess_GuessingIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := three(newAccess(guarded("none"), true, nil))
+		told := 0
+		d := three(newAccess(guarded("none"), true, func(Attempt) { told++ }))
 		try := func(from, token string) (int, string) {
 			r := httptest.NewRequest(http.MethodGet, "/read", nil)
 			r.RemoteAddr = from
@@ -153,13 +157,26 @@ func TestAccess_GuessingIsSlow(t *testing.T) {
 			d.ServeHTTP(w, r)
 			return w.Code, w.Header().Get("Retry-After")
 		}
-		for range failureBurst {
-			if code, _ := try("10.0.0.9:1", "wrong"); code != 401 {
+		if code, _ := try("10.0.0.9:1", operateToken); code != 200 {
+			t.Errorf("%d", code)
+		}
+		for range 10 * failureBurst {
+			if code, _ := try("10.0.0.9:1", "an old one"); code != 401 {
+				t.Errorf("one wrong token, again and again: %d", code)
+			}
+		}
+		for i := range failureBurst - 1 {
+			if code, _ := try("10.0.0.9:1", fmt.Sprint("wrong", i)); code != 401 {
 				t.Errorf("%d", code)
 			}
 		}
-		if code, after := try("10.0.0.9:2", readToken); code != 429 || after == "" {
-			t.Errorf("%d, retry after %q", code, after)
+		for _, token := range []string{readToken, "another wrong one"} {
+			if code, after := try("10.0.0.9:2", token); code != 429 || after == "" {
+				t.Errorf("%d, retry after %q", code, after)
+			}
+		}
+		if code, _ := try("10.0.0.9:3", operateToken); code != 200 {
+			t.Errorf("a token that was right there before: %d", code)
 		}
 		if code, _ := try("10.0.0.8:1", readToken); code != 200 {
 			t.Errorf("another address: %d", code)
@@ -167,6 +184,62 @@ func TestAccess_GuessingIsSlow(t *testing.T) {
 		time.Sleep(failurePause + time.Second)
 		if code, _ := try("10.0.0.9:1", readToken); code != 200 {
 			t.Errorf("later: %d", code)
+		}
+		if told != failureBurst {
+			t.Errorf("told of %d wrong tokens", told)
+		}
+	})
+}
+
+func TestTried_IsBounded(t *testing.T) {
+	var known tried
+	for i := range 3 * maxSources {
+		known.note(trial{sum: sha256.Sum256([]byte(fmt.Sprint(i)))})
+	}
+	if n := len(known.all); n > maxSources {
+		t.Errorf("%d are known", n)
+	}
+}
+
+// TestAccess_OfAProxyIsNotOfThisHost: whoever comes by way of a proxy on the agent's host is not taken for a program on it.
+func TestAccess_OfAProxyIsNotOfThisHost(t *testing.T) {
+	for _, header := range []string{"", "X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"} {
+		want := [2]int{401, 403}
+		if header == "" {
+			want = [2]int{200, 200}
+		}
+		d := three(newAccess(config.HTTP{}, true, nil))
+		for i, r := range []*http.Request{local(http.MethodGet, "/read"), local(http.MethodPost, "/admin")} {
+			if header != "" {
+				r.Header.Set(header, "10.0.0.9")
+			}
+			w := httptest.NewRecorder()
+			if d.ServeHTTP(w, r); w.Code != want[i] {
+				t.Errorf("%q, %s: %d", header, r.URL.Path, w.Code)
+			}
+		}
+	}
+}
+
+// TestAccess_StrangersDoNotFillTheLog: what somebody unknown may not do, or can't, is told of some times only, and a path in part. Nor has a path that
+// there is not any more requests than the others.
+func TestAccess_StrangersDoNotFillTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told, longest := 0, 0
+		a := newAccess(config.HTTP{}, false, func(at Attempt) { told++; longest = max(longest, len(at.Path)) })
+		h := a.audited(three(a))
+		codes := map[int]int{}
+		for i := range requestBurst + 10 {
+			path := []string{"/operate", "/nothing/" + strings.Repeat("x", 2*maxPath)}[i%2]
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, nil))
+			codes[w.Code]++
+		}
+		if codes[403] != requestBurst/2 || codes[404] != requestBurst/2 || codes[429] != 10 {
+			t.Errorf("answers %v", codes)
+		}
+		if told != refusalBurst || longest != maxPath {
+			t.Errorf("told %d times, with paths up to %d", told, longest)
 		}
 	})
 }

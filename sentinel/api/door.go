@@ -65,6 +65,10 @@ func (d *door) handle(pattern string, role Role, o operation, handle http.Handle
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
+	if wait := d.access.requests.take(r.RemoteAddr); wait > 0 {
+		slow(w, r, wait, "this address asks too often")
+		return
+	}
 	if handler, pattern := d.mux.Handler(r); pattern == "" {
 		lost(w, r, handler)
 		return

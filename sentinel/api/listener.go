@@ -7,9 +7,9 @@ import (
 )
 
 // So many connections may be open at a time: of one other host, of all other hosts, and of this host's own programs, whom a flood from elsewhere
-// does not keep out. A connection that is one too many is closed at once.
+// does not keep out. All who come by way of one proxy, or from one network of IPv6, share an address. A connection that is one too many is closed at once.
 const (
-	maxPerSource = 64
+	maxPerSource = 128
 	maxRemote    = 512
 	maxLocal     = 256
 )

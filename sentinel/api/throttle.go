@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/sha256"
 	"maps"
 	"net"
 	"net/netip"
@@ -8,13 +9,15 @@ import (
 	"time"
 )
 
-// How often an address may be wrong, and may ask. A token has too many values to be found at this pace, and a load balancer, a dashboard and a
+// How often an address may be wrong, and may ask, and is told of when it is refused. A token has too many values to be found at this pace, and a load balancer, a dashboard and a
 // command that follows a failover stay far below.
 const (
 	failurePause = 10 * time.Second
 	failureBurst = 10
 	requestPause = time.Millisecond
 	requestBurst = 2000
+	refusalPause = time.Second
+	refusalBurst = 100
 	// maxSources bounds how many addresses are told apart; the others share one account.
 	maxSources = 4096
 )
@@ -91,4 +94,32 @@ func source(addr string) netip.Prefix {
 		return netip.Prefix{}
 	}
 	return p
+}
+
+// trial is a token that came from an address.
+type trial struct {
+	from netip.Prefix
+	sum  [sha256.Size]byte
+}
+
+// tried are trials, as many as are worth to be known; when there are too many, all are forgotten.
+type tried struct {
+	mu  sync.Mutex
+	all map[trial]struct{}
+}
+
+func (t *tried) has(one trial) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, has := t.all[one]
+	return has
+}
+
+func (t *tried) note(one trial) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.all == nil || len(t.all) >= maxSources {
+		t.all = map[trial]struct{}{}
+	}
+	t.all[one] = struct{}{}
 }
