@@ -62,9 +62,12 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	problem(w, r, p)
 }
 
-// decode reads a request's JSON; it answers one that can't be read.
+// decode reads a request's JSON; it answers one that can't be read. A field that is not known may be one that is misspelt, or that a newer client relies
+// on: whoever orders something else than is understood is told so.
 func decode(w http.ResponseWriter, r *http.Request, into any, remedy string) bool {
-	err := json.NewDecoder(r.Body).Decode(into)
+	in := json.NewDecoder(r.Body)
+	in.DisallowUnknownFields()
+	err := in.Decode(into)
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		problem(w, r, Problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit), Remedy: remedy})
 		return false
