@@ -285,18 +285,18 @@ func TestWatch(t *testing.T) {
 		request string // after three writes: a=1, a deleted, b/c=2
 		want    []string
 	}{
-		{"GET a?watch&from=1", []string{": from 1", `event: put | id: 1 | data: {"key":"a","value":"1","revision":1}`,
+		{"GET a?watch&from=1", []string{": from 1 | id: 0", `event: put | id: 1 | data: {"key":"a","value":"1","revision":1}`,
 			`event: delete | id: 2 | data: {"key":"a","value":"","revision":2}`, `event: put | id: 4 | data: {"key":"a","value":"3","revision":4}`}},
-		{"GET ?watch&prefix&from=2", []string{": from 2", `event: delete | id: 2 | data: {"key":"a","value":"","revision":2}`,
+		{"GET ?watch&prefix&from=2", []string{": from 2 | id: 1", `event: delete | id: 2 | data: {"key":"a","value":"","revision":2}`,
 			`event: put | id: 3 | data: {"key":"b/c","value":"2","revision":3}`, `event: put | id: 4 | data: {"key":"a","value":"3","revision":4}`}},
-		{"GET a?watch", []string{": from 4", `event: put | id: 4 | data: {"key":"a","value":"3","revision":4}`}},
-		{"GET a?watch&from=1 | Last-Event-ID: 1", []string{": from 2", `event: delete | id: 2 | data: {"key":"a","value":"","revision":2}`}},
-		{"GET b?watch&from=1", []string{": from 1", `event: put | id: 5 | data: {"key":"b","value":"4","revision":5}`}},
-		{"GET a?watch&from=0", []string{": from 0", `event: compacted | id: 3 | data: {"prefix":"a","revision":3,"items":[]}`,
+		{"GET a?watch", []string{": from 4 | id: 3", `event: put | id: 4 | data: {"key":"a","value":"3","revision":4}`}},
+		{"GET a?watch&from=1 | Last-Event-ID: 1", []string{": from 2 | id: 1", `event: delete | id: 2 | data: {"key":"a","value":"","revision":2}`}},
+		{"GET b?watch&from=1", []string{": from 1 | id: 0", `event: put | id: 5 | data: {"key":"b","value":"4","revision":5}`}},
+		{"GET a?watch&from=0", []string{": from 0 | id: 0", `event: compacted | id: 3 | data: {"prefix":"a","revision":3,"items":[]}`,
 			`event: put | id: 4 | data: {"key":"a","value":"3","revision":4}`}},
-		{"GET b/?watch&prefix&from=0", []string{": from 0",
+		{"GET b/?watch&prefix&from=0", []string{": from 0 | id: 0",
 			`event: compacted | id: 3 | data: {"prefix":"b/","revision":3,"items":[{"key":"b/c","value":"2","revision":3}]}`}},
-		{"GET a?watch&from=5", []string{": from 5", `event: put | id: 6 | data: {"key":"a","value":"5","revision":6}`}},
+		{"GET a?watch&from=5", []string{": from 5 | id: 4", `event: put | id: 6 | data: {"key":"a","value":"5","revision":6}`}},
 	} {
 		t.Run(tc.request, func(t *testing.T) {
 			_, base := serveStore(t)
@@ -330,7 +330,7 @@ func TestClose_EndsWatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := lines(t, call(t, "http://"+s.Addr().String()+"/v1/kv/", "GET a?watch"))
-	if got := next(); got != ": from 1" {
+	if got := next(); got != ": from 1 | id: 0" {
 		t.Errorf("%q", got)
 	}
 	start := time.Now()

@@ -40,6 +40,9 @@ func (s *streams) enter(w http.ResponseWriter, r *http.Request) (leave func(), o
 // follow tells what there is whenever something has changed, until the client is gone or too slow, may not listen any more, or the server closes. tell
 // says whether there is more to tell at once.
 func (s *streams) follow(r *http.Request, out *stream, changed func() <-chan struct{}, tell func() (more bool)) {
+	if r.Method == http.MethodHead {
+		return // who asks for the header has got it
+	}
 	quiet := time.NewTicker(quietTime)
 	defer quiet.Stop()
 	for out.err == nil {
@@ -89,6 +92,7 @@ func accepts(r *http.Request, media string) bool {
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	known   uint64 // id up to which the client was told everything, or does not want to be
 	err     error
 }
 
@@ -108,7 +112,9 @@ func (s *stream) event(name string, id uint64, body any) {
 	s.write(fmt.Sprintf("event: %s\nid: %d\ndata: %s\n\n", name, id, data))
 }
 
-func (s *stream) comment(text string) { s.write(": " + text + "\n\n") }
+// comment says something to people, and to programs up to where they know everything: a client that has got no event yet, or none that passes its filter
+// for long, would not know where to go on.
+func (s *stream) comment(text string) { s.write(fmt.Sprintf(": %s\nid: %d\n\n", text, s.known)) }
 
 func (s *stream) write(text string) {
 	if s.err != nil {

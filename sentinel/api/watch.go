@@ -29,13 +29,14 @@ func (k *kv) watch(w http.ResponseWriter, r *http.Request, key string, prefix bo
 		refuse(w, r, err)
 		return
 	}
-	s := stream{w: w, control: http.NewResponseController(w)}
+	s := stream{w: w, control: http.NewResponseController(w), known: max(from, 1) - 1}
 	s.begin()
 	s.comment(fmt.Sprintf("from %d", from))
 	k.streams.follow(r, &s, func() <-chan struct{} { _, changed := k.store.Present(); return changed }, func() (more bool) {
 		m, _ := k.store.Present()
 		s.tell(m, from, key, prefix)
 		from = max(from, m.Revision+1)
+		s.known = from - 1
 		return false
 	})
 }

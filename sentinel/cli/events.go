@@ -90,6 +90,10 @@ func (e Events) stream(ctx context.Context, after *string, tell func(Told) error
 	}
 	defer response.Body.Close()
 	return serverSent(response.Body, func(name, id, data string) error {
+		if data == "" {
+			*after = id
+			return nil
+		}
 		told := Told{}
 		var err error
 		if name == api.EventGap {
@@ -115,22 +119,32 @@ func (e Events) stream(ctx context.Context, after *string, tell func(Told) error
 // maxEventLine bounds a line of a stream: a compaction holds the whole map.
 const maxEventLine = maxBody
 
-// serverSent reads server-sent events up to the end of the stream. Picket's have one line of data each, which comes last.
+// serverSent reads server-sent events up to the end of the stream. Picket's have one line of data each, which comes last; or none, but an id: everything up
+// to it was told.
 func serverSent(stream io.Reader, each func(name, id, data string) error) error {
 	in := bufio.NewScanner(stream)
 	in.Buffer(nil, maxEventLine)
 	in.Split(func(data []byte, _ bool) (int, []byte, error) { return bufio.ScanLines(data, false) }) // what was cut short says nothing
-	name, id := "", ""
+	name, id, over := "", "", false
 	for in.Scan() {
-		field, value, _ := strings.Cut(in.Text(), ": ")
+		field, value, comment := strings.Cut(in.Text(), ": ")
 		switch field {
 		case "":
-			name, id = "", "" // the event before is over
+			if comment {
+				continue
+			}
+			if id != "" && !over {
+				if err := each("", id, ""); err != nil {
+					return err
+				}
+			}
+			name, id, over = "", "", false // the event before is over
 		case "event":
 			name = value
 		case "id":
 			id = value
 		case "data":
+			over = true
 			if err := each(name, id, value); err != nil {
 				return err
 			}

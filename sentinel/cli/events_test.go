@@ -60,6 +60,28 @@ func TestEvents_FollowGoesOnAtAnotherAgent(t *testing.T) {
 	}
 }
 
+// TestEvents_FollowMissesNothing: an agent that ends before it has told any event has said where to go on.
+func TestEvents_FollowMissesNothing(t *testing.T) {
+	first := true
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if first {
+			first = false
+			fmt.Fprint(w, ": after 6\nid: 6\n\n: quiet\nid: 7\n\n")
+			return
+		}
+		if after := r.URL.Query().Get("after"); after != "7" {
+			t.Errorf("it goes on after %q", after)
+		}
+		fmt.Fprint(w, "id: 8\nevent: master.added\ndata: {}\n\n")
+	}))
+	c := At(config.Addr(s.Listener.Addr().String()))
+	t.Cleanup(func() { c.Close(); s.Close() })
+	enough := errors.New("enough")
+	if err := (Events{Client: c}).Follow(t.Context(), "", func(Told) error { return enough }); !errors.Is(err, enough) {
+		t.Error(err)
+	}
+}
+
 func TestEvents_FollowEnds(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("type") == "nonsense" {

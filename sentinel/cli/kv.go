@@ -114,6 +114,9 @@ func (k KV) Watch(ctx context.Context, key string, prefix bool, from uint64, tel
 // eachEvent reads the changes of a stream.
 func eachEvent(stream io.Reader, tell func(Change) error) error {
 	return serverSent(stream, func(name, _, data string) error {
+		if data == "" {
+			return nil
+		}
 		c := Change{Kind: name}
 		if err := c.decode([]byte(data)); err != nil {
 			return fmt.Errorf("read an event: %w", err)
