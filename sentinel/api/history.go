@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -187,7 +188,7 @@ func (h history) stream(w http.ResponseWriter, r *http.Request) {
 	if !a.given {
 		a.after = h.agreed.State().Latest()
 	}
-	s := stream{w: w, control: http.NewResponseController(w)}
+	s := stream{w: w, control: http.NewResponseController(w), known: a.after}
 	s.begin()
 	s.comment(fmt.Sprintf("after %d", a.after))
 	h.streams.follow(r, &s, h.agreed.Changed, func() (more bool) {
@@ -203,6 +204,7 @@ func (h history) stream(w http.ResponseWriter, r *http.Request) {
 			}
 			a.after = e.ID
 		}
+		s.known = a.after
 		return len(list) == someEvents
 	})
 }
@@ -227,11 +229,14 @@ func (h history) past(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := h.agreed.State()
-	for _, record := range s.History("", len(s.Events)+len(s.Masters)) {
-		if record.ID == id || record.Epoch == id {
-			reply(w, http.StatusOK, past(s, record))
-			return
-		}
+	all := s.History("", len(s.Events)+len(s.Masters))
+	found := slices.IndexFunc(all, func(r *failover.Record) bool { return r.ID == id }) // which names one; an epoch may be that of several, or look like an id
+	if found < 0 {
+		found = slices.IndexFunc(all, func(r *failover.Record) bool { return r.Epoch == id })
+	}
+	if found >= 0 {
+		reply(w, http.StatusOK, past(s, all[found]))
+		return
 	}
 	problem(w, r, Problem{
 		Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no failover %d, or it is forgotten", id), Remedy: "GET /v1/history lists those that are kept",

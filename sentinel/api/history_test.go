@@ -2,11 +2,13 @@ package api
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"picket/config"
@@ -154,7 +156,7 @@ func TestStream_ResumesAfterAnEvent(t *testing.T) {
 		if got := next(); got != ": after 4" {
 			t.Errorf("%s: begins with %q", name, got)
 		}
-		for _, want := range []string{"event: failover.switched", "id: 5", "event: failover.ended", "id: 6"} {
+		for _, want := range []string{"id: 4", "event: failover.switched", "id: 5", "event: failover.ended", "id: 6"} {
 			got := next()
 			if strings.HasPrefix(got, "data: ") {
 				if !strings.Contains(got, `"type":"io.picket.failover.switched.v1"`) {
@@ -179,6 +181,9 @@ func TestStream_TellsWhatComesAndWhatWasForgotten(t *testing.T) {
 	if got := live(); got != ": after 6" {
 		t.Errorf("begins with %q", got)
 	}
+	if got := live(); got != "id: 6" { // for a client that reconnects before anything has happened
+		t.Errorf("it does not say where to go on: %q", got)
+	}
 	for i := range 1100 { // more than are kept
 		st.apply(t, state.Command{Pause: &state.Pause{Master: "m", Who: "ann", Until: int64(i + 1)}})
 	}
@@ -187,7 +192,7 @@ func TestStream_TellsWhatComesAndWhatWasForgotten(t *testing.T) {
 	}
 	forgotten := st.machine.State().Forgotten
 	late := listen(t, server.URL+"/v1/events/stream?after=2")
-	late()
+	_, _ = late(), late()
 	var gap Gap
 	if name, id, data := late(), late(), late(); name != "event: gap" || id == "" || json.Unmarshal([]byte(strings.TrimPrefix(data, "data: ")), &gap) != nil ||
 		gap != (Gap{2, forgotten}) || forgotten == 0 {
@@ -204,5 +209,64 @@ func TestStream_TellsWhatComesAndWhatWasForgotten(t *testing.T) {
 	_ = answer.Body.Close()
 	if answer.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("one too many: %d", answer.StatusCode)
+	}
+}
+
+// TestStream_SaysWhereToGoOn: what does not pass a client's filter moves it on as well, so that it is not told of a gap where it has missed nothing.
+func TestStream_SaysWhereToGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &store{machine: state.NewMachine()}
+		failedOver(t, st)
+		ctx, leave := context.WithCancel(t.Context())
+		r := local(http.MethodGet, "/v1/events/stream?after=6&type=webhook.*").WithContext(ctx)
+		w := &wire{ResponseRecorder: httptest.NewRecorder()}
+		ended := make(chan struct{})
+		go func() { // ends when the client leaves
+			historyDoor(t, st).ServeHTTP(w, r)
+			close(ended)
+		}()
+		synctest.Wait()
+		st.apply(t, state.Command{Pause: &state.Pause{Master: "m", Who: "ann", Until: 1}})
+		time.Sleep(quietTime + time.Second)
+		leave()
+		<-ended
+		if got := w.Body.String(); got != ": after 6\nid: 6\n\n: quiet\nid: 7\n\n" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// wire is a recorder for streams.
+type wire struct{ *httptest.ResponseRecorder }
+
+func (wire) SetReadDeadline(time.Time) error { return nil }
+
+func (wire) SetWriteDeadline(time.Time) error { return nil }
+
+func TestStream_IsNoneForHEAD(t *testing.T) {
+	st := &store{machine: state.NewMachine()}
+	failedOver(t, st)
+	d := historyDoor(t, st)
+	(&kv{store: st, streams: &streams{open: make(chan struct{}, 1)}}).route(d)
+	for _, path := range []string{"/v1/events/stream", "/v1/kv/a?watch"} {
+		w := &wire{ResponseRecorder: httptest.NewRecorder()}
+		d.ServeHTTP(w, local(http.MethodHead, path)) // returns
+		if got := w.Header().Get("Content-Type"); w.Code != http.StatusOK || got != "text/event-stream" {
+			t.Errorf("%s: %d %s", path, w.Code, got)
+		}
+	}
+}
+
+// TestHistory_AnIDNamesOne: a later failover may have an epoch that looks like an earlier one's id.
+func TestHistory_AnIDNamesOne(t *testing.T) {
+	st := &store{machine: state.NewMachine()}
+	failedOver(t, st) // by the third entry
+	step := failover.Step{Master: "m", Epoch: 3, Old: "h:2", Target: "h:1", Cause: failover.CauseDown, Replicas: []config.Addr{"h:1"}}
+	for _, kind := range []failover.StepKind{failover.StepBegin, failover.StepPromote, failover.StepSwitch, failover.StepEnd} {
+		step.Kind = kind
+		st.apply(t, state.Command{At: 1, Step: &step})
+	}
+	if p := get[Past](t, historyDoor(t, st), "/v1/history/3"); p.Record.ID != 3 {
+		t.Errorf("the failover %d, of the epoch %d", p.Record.ID, p.Record.Epoch)
 	}
 }
