@@ -89,7 +89,7 @@ func standing(m *state.Master, server monitor.Server, master *monitor.Observatio
 	b.Follows = last.Master == m.Addr && last.LinkUp && !last.Syncing
 	b.Lag = failover.Lacks(master, last)
 	if b.Follows && last.LastIO >= 0 {
-		b.Fresh = last.At.Add(-last.LastIO)
+		b.Fresh = last.At.Add(-last.LastIO - time.Second) // Redis counts whole seconds, and rounds down
 	}
 	if b.Lag == 0 && master.At.After(b.Fresh) {
 		b.Fresh = master.At // all of what the master had then
