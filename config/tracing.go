@@ -13,6 +13,8 @@ func (c *Config) checkTracing(r *report) {
 		r.add("tracing.endpoint", Secret(c.Tracing.Endpoint), "is not an http or https URL", "write it like http://collector.example.com:4318")
 	case u.User != nil:
 		r.add("tracing.endpoint", Secret(c.Tracing.Endpoint), "holds a password", "give it as a header: see tracing.headers")
+	case u.RawQuery != "" || u.Fragment != "":
+		r.add("tracing.endpoint", Secret(c.Tracing.Endpoint), "has a query", "give what it says as a header: see tracing.headers")
 	}
 	c.checkHeaders(r, "tracing", c.Tracing.Headers)
 }

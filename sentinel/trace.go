@@ -1,8 +1,6 @@
 package sentinel
 
 import (
-	"net/http"
-
 	"picket/failover"
 	"picket/sentinel/state"
 	"picket/sentinel/trace"
@@ -28,14 +26,14 @@ func (a *Agent) tracer() *trace.Exporter {
 	if a.cfg.Tracing.Endpoint == "" {
 		return nil
 	}
-	headers := http.Header{}
+	headers := map[string]string{}
 	for _, h := range a.cfg.Tracing.Headers {
-		headers.Set(h.Name, string(h.Value))
+		headers[h.Name] = string(h.Value)
 	}
 	return trace.New(trace.Config{
 		Endpoint: a.cfg.Tracing.URL(), Headers: headers, Cluster: a.cfg.Cluster, Agent: a.cfg.Agent.ID, Version: a.version, Dial: a.host.Dial,
 		Problem: func(err error) {
-			a.herald.tell(func() { a.herald.log.Warn().Err(err).Msg("a trace could not be delivered") })
+			a.herald.tell(func() { a.herald.log.Warn().Err(err).Msg("traces could not be delivered") })
 		},
 	})
 }

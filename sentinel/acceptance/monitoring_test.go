@@ -14,11 +14,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/proto"
 
 	"picket/config"
 	"picket/sentinel/lab"
@@ -175,14 +176,14 @@ func TestMonitoring_UsesWhatThereIs(t *testing.T) {
 	tool(t, "promtool", "prometheus")
 	traces := make(chan *http.Request, 100)
 	bodies := make(chan []byte, 100)
-	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body) // what there is of it
 		traces <- r
 		bodies <- body
 	}))
-	t.Cleanup(collector.Close)
+	t.Cleanup(server.Close)
 	_, c := start(t, func(o *lab.ClusterOptions) {
-		o.File = append(o.File, "tracing:", "  endpoint: "+collector.URL, "  headers:", "    - {name: X-Key, value: hunter2}")
+		o.File = append(o.File, "tracing:", "  endpoint: "+server.URL, "  headers:", "    - {name: X-Key, value: hunter2}")
 		o.Webhook = &config.Webhook{Name: "ops", URL: "http://127.0.0.1:1", Secret: "whsec_bm90IGEgc2VjcmV0OiByZXBsYWNlIHRoaXMga2V5"}
 	})
 	old := c.Redis[0]
@@ -269,15 +270,9 @@ func TestMonitoring_UsesWhatThereIs(t *testing.T) {
 // oneTrace looks whether the collector was told of the failover, by one agent.
 func oneTrace(t *testing.T, c *lab.Cluster, r *http.Request, body []byte) {
 	t.Helper()
-	var told struct {
-		ResourceSpans []struct {
-			ScopeSpans []struct {
-				Spans []struct{ TraceID, SpanID, ParentSpanID, Name, StartTimeUnixNano, EndTimeUnixNano string }
-			}
-		}
-	}
-	if err := json.Unmarshal(body, &told); err != nil {
-		t.Fatalf("%v: %s", err, body)
+	var told collector.ExportTraceServiceRequest
+	if err := proto.Unmarshal(body, &told); err != nil {
+		t.Fatalf("%v: %q", err, body)
 	}
 	if r.URL.Path != "/v1/traces" || r.Header.Get("X-Key") != "hunter2" {
 		t.Errorf("%s with %v", r.URL, r.Header)
@@ -291,20 +286,21 @@ func oneTrace(t *testing.T, c *lab.Cluster, r *http.Request, body []byte) {
 		t.Fatal("it is told before it has ended")
 	}
 	spans := told.ResourceSpans[0].ScopeSpans[0].Spans
+	root := spans[len(spans)-1]
+	parent := fmt.Sprintf("00-%x-%x-01", root.TraceId, root.SpanId)
+	if want := trace.Parent(p.Cluster, last.ID); parent != want {
+		t.Errorf("events name %s as their parent, and the trace is %s", want, parent)
+	}
 	var names []string
 	for _, s := range spans {
 		names = append(names, s.Name)
-		begin, _ := strconv.ParseInt(s.StartTimeUnixNano, 10, 64)
-		end, _ := strconv.ParseInt(s.EndTimeUnixNano, 10, 64)
-		if s.TraceID != trace.TraceID(p.Cluster, last.ID) || begin < last.DownAt || end > last.EndAt || begin > end || s.Name != "failover" && s.ParentSpanID != spans[0].SpanID {
+		begin, end := int64(s.StartTimeUnixNano), int64(s.EndTimeUnixNano)
+		if !bytes.Equal(s.TraceId, root.TraceId) || begin < last.DownAt || end > last.EndAt || begin > end || s != root && !bytes.Equal(s.ParentSpanId, root.SpanId) {
 			t.Errorf("%+v is no part of failover %d", s, last.ID)
 		}
 	}
-	if got := strings.Join(names, " "); got != "failover elect read promote repoint" {
+	if got := strings.Join(names, " "); got != "elect read promote repoint failover" {
 		t.Errorf("spans %s", got)
-	}
-	if want := "00-" + spans[0].TraceID + "-" + spans[0].SpanID + "-01"; trace.Parent(p.Cluster, last.ID) != want {
-		t.Errorf("events name %s as their parent, want %s", trace.Parent(p.Cluster, last.ID), want)
 	}
 }
 

@@ -7,7 +7,7 @@
 //	          └─ repoint   the others are made to follow
 //
 // Ids are made of the cluster and the failover alone: whoever tells of a part of it, another leader or a receiver of webhooks, names the same trace. Spans
-// go out as OTLP over HTTP in JSON, which every collector takes; that is a format of some lines, for which the OpenTelemetry SDK and gRPC are not needed.
+// are made and go out by the OpenTelemetry SDK, as OTLP over HTTP in protobuf, which every collector takes.
 //
 // What can't be delivered within some tries is dropped, and counted.
 package trace

@@ -1,14 +1,20 @@
 package trace
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	otel "go.opentelemetry.io/otel/trace"
 
 	"picket/failover"
 )
@@ -16,118 +22,132 @@ import (
 // Config of an exporter.
 type Config struct {
 	Endpoint                string // where traces go, a URL: http://collector:4318/v1/traces
-	Headers                 http.Header
+	Headers                 map[string]string
 	Cluster, Agent, Version string
 	Dial                    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: a real one
-	// Problem is told of a trace that could not be delivered. It must not block.
+	// Problem is told of traces that could not be delivered. It must not block.
 	Problem func(error)
 }
 
 const (
-	// queued bounds the failovers that wait to be told.
-	queued = 256
-	// tries is how often one is tried to be delivered, with pauses that begin with firstPause and double.
-	tries      = 4
-	firstPause = time.Second
-	timeout    = 10 * time.Second
+	// queued bounds the failovers that wait to be told, of at most spansEach spans.
+	queued, spansEach = 256, 8
+	// gather is how long spans are gathered before they go out together.
+	gather = 250 * time.Millisecond
+	// timeout bounds a try; tries go on for patience, with pauses from firstPause up to maxPause.
+	timeout, patience    = 10 * time.Second, 30 * time.Second
+	firstPause, maxPause = time.Second, 5 * time.Second
+	// grace is how long an agent that ends waits for what is still to be told.
+	grace = time.Second
 	// maxAnswer bounds what is read of an answer, in bytes.
-	maxAnswer = 512
+	maxAnswer = 16 << 10
 )
 
-// Exporter delivers traces, one after the other, while it runs.
+// Exporter delivers traces.
 type Exporter struct {
-	cfg     Config
-	client  http.Client
-	queue   chan *failover.Record
-	dropped atomic.Uint64
-	pause   time.Duration // before the second try
+	cfg      Config
+	http     http.Client
+	client   otlptrace.Client
+	provider *sdk.TracerProvider
+	tracer   otel.Tracer
+	waiting  atomic.Int64
+	dropped  atomic.Uint64
 }
 
-// New makes one that delivers nothing before Run.
+// New makes one that delivers until its Run has ended: Run must be called.
 func New(cfg Config) *Exporter {
-	return &Exporter{
-		cfg: cfg, pause: firstPause, queue: make(chan *failover.Record, queued),
-		client: http.Client{
-			Timeout: timeout, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: cfg.Dial, IdleConnTimeout: time.Minute},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-	}
+	return newExporter(cfg, otlptracehttp.RetryConfig{Enabled: true, InitialInterval: firstPause, MaxInterval: maxPause, MaxElapsedTime: patience})
 }
 
-// Tell has a failover delivered that has ended. It never waits: where too many do, it is dropped. The record must not change any more.
-func (e *Exporter) Tell(r *failover.Record) {
-	select {
-	case e.queue <- r:
-	default:
-		e.dropped.Add(1)
+func newExporter(cfg Config, retry otlptracehttp.RetryConfig) *Exporter {
+	e := &Exporter{cfg: cfg}
+	e.http = http.Client{
+		Timeout: timeout, Transport: patient{&http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: cfg.Dial, IdleConnTimeout: time.Minute}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	options := []otlptracehttp.Option{
+		otlptracehttp.WithEndpointURL(cfg.Endpoint), otlptracehttp.WithHTTPClient(&e.http), otlptracehttp.WithMaxResponseSize(maxAnswer),
+		otlptracehttp.WithRetry(retry),
+	}
+	if len(cfg.Headers) > 0 {
+		options = append(options, otlptracehttp.WithHeaders(cfg.Headers))
+	}
+	e.client = otlptracehttp.NewClient(options...)
+	e.provider = sdk.NewTracerProvider(
+		sdk.WithIDGenerator(ids{}), sdk.WithSampler(sdk.AlwaysSample()),
+		sdk.WithResource(resource.NewSchemaless(
+			attribute.String("service.name", "picket"), attribute.String("service.instance.id", cfg.Agent), attribute.String("service.namespace", cfg.Cluster),
+			attribute.String("service.version", cfg.Version),
+		)),
+		sdk.WithBatcher(&tally{otlptrace.NewUnstarted(e.client), e}, sdk.WithMaxQueueSize(queued*spansEach), sdk.WithMaxExportBatchSize(queued*spansEach),
+			sdk.WithBatchTimeout(gather), sdk.WithExportTimeout(patience)),
+	)
+	e.tracer = e.provider.Tracer("picket", otel.WithInstrumentationVersion(cfg.Version))
+	return e
+}
+
+// Tell has a failover delivered that has ended. It never waits: where too many do, it is dropped. It is called by one goroutine.
+func (e *Exporter) Tell(r *failover.Record) {
+	if e.waiting.Load() >= queued {
+		e.dropped.Add(1)
+		return
+	}
+	e.waiting.Add(1)
+	record(e.tracer, e.cfg.Cluster, r)
 }
 
 // Dropped is how many failovers were not told.
 func (e *Exporter) Dropped() uint64 { return e.dropped.Load() }
 
-// Run delivers until ctx ends. What waits then is tried once more.
+// Run returns when ctx has ended, and what waited then is delivered, or dropped after a short while.
 func (e *Exporter) Run(ctx context.Context) {
-	defer e.client.CloseIdleConnections()
-	for {
-		select {
-		case r := <-e.queue:
-			e.deliver(ctx, r)
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			defer cancel()
-			for len(e.queue) > 0 && last.Err() == nil {
-				e.deliver(last, <-e.queue)
-			}
-			return
-		}
-	}
+	<-ctx.Done()
+	last := context.WithoutCancel(ctx)
+	giveUp := time.AfterFunc(grace, func() { _ = e.client.Stop(last) }) // it ends what is under way, and then nothing lasts
+	defer giveUp.Stop()
+	_ = e.provider.Shutdown(last) // what was not delivered is told of by the tally
+	e.http.CloseIdleConnections()
 }
 
-func (e *Exporter) deliver(ctx context.Context, r *failover.Record) {
-	body, err := encode(e.cfg, TraceID(e.cfg.Cluster, r.ID), Spans(e.cfg.Cluster, r))
-	pause := e.pause
-	for try := 1; err == nil; try++ {
-		var again bool
-		if again, err = e.post(ctx, body); err == nil {
-			return
-		}
-		if !again || try == tries || ctx.Err() != nil {
-			break
-		}
-		err = nil
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
-		pause *= 2
-	}
-	e.dropped.Add(1)
-	e.cfg.Problem(fmt.Errorf("tell of failover %d of %s: %w", r.ID, r.Master, err))
+// tally counts the failovers that go out, and those that could not.
+type tally struct {
+	sdk.SpanExporter
+	of *Exporter
 }
 
-// post says whether another try may do better.
-func (e *Exporter) post(ctx context.Context, body []byte) (again bool, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.cfg.Endpoint, bytes.NewReader(body))
+// ExportSpans implements sdk.SpanExporter. Its errors go no further: the SDK would print them.
+func (t *tally) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
+	failovers := 0
+	for _, s := range spans {
+		if !s.Parent().IsValid() {
+			failovers++
+		}
+	}
+	err := t.SpanExporter.ExportSpans(ctx, spans)
+	t.of.waiting.Add(-int64(failovers))
 	if err != nil {
-		return false, err
+		t.of.dropped.Add(uint64(failovers))
+		t.of.cfg.Problem(fmt.Errorf("tell of %d failovers: %w", failovers, err))
 	}
-	request.Header = e.cfg.Headers.Clone()
-	if request.Header == nil {
-		request.Header = http.Header{}
+	return nil
+}
+
+// patient has the exporter try again when a collector is away, too, and not only when it says that it is busy.
+type patient struct{ *http.Transport }
+
+type away struct{ error }
+
+// Temporary is what the exporter asks of an error.
+func (away) Temporary() bool { return true }
+
+// Unwrap gives what has happened.
+func (a away) Unwrap() error { return a.error }
+
+// RoundTrip implements http.RoundTripper.
+func (p patient) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := p.Transport.RoundTrip(request)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		err = away{err}
 	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := e.client.Do(request)
-	if err != nil {
-		return true, err
-	}
-	defer response.Body.Close()
-	said, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer)) // for people
-	switch code := response.StatusCode; {
-	case code/100 == 2:
-		return false, nil
-	default:
-		again = code == http.StatusTooManyRequests || code >= http.StatusBadGateway && code <= http.StatusGatewayTimeout
-		return again, fmt.Errorf("the collector answers %s: %q", response.Status, said)
-	}
+	return response, err
 }
