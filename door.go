@@ -54,6 +54,7 @@ func outputFlag(flags *pflag.FlagSet, output *cli.Format) {
 // client reaches the agents as the flags say, and for the rest as the configuration says. What takes long is told to notes.
 func (d *door) client(notes io.Writer) (*cli.Client, error) {
 	access := cli.Access{Notes: notes}
+	own := config.Addr("")
 	for _, a := range d.agents {
 		access.Agents = append(access.Agents, config.Addr(a))
 	}
@@ -62,6 +63,7 @@ func (d *door) client(notes io.Writer) (*cli.Client, error) {
 		if err != nil {
 			return nil, err
 		}
+		own = reachable(cfg.Listen.HTTP)
 		if len(d.agents) == 0 {
 			access.Agents = agentsOf(cfg)
 		}
@@ -69,13 +71,32 @@ func (d *door) client(notes io.Writer) (*cli.Client, error) {
 			return nil, err
 		}
 		if len(access.Agents) == 0 {
-			return nil, errors.New("this host's agent has no HTTP port, which this command speaks to: set listen.http, or name another agent with --agent HOST:PORT")
+			return nil, usageError{errors.New("this host's agent has no HTTP port, which this command speaks to: set listen.http, or name another agent with --agent HOST:PORT; " +
+				"the Sentinel port takes `redis-cli SENTINEL FAILOVER NAME`")}
 		}
 	}
 	if err := d.identify(&access); err != nil {
 		return nil, err
 	}
+	if access.Token != "" && access.TLS == nil && d.tokenFile == "" {
+		if err := d.stayHere(&access, own); err != nil {
+			return nil, err
+		}
+	}
 	return cli.New(access), nil
+}
+
+// stayHere leaves only this host's agents, so that the configuration's token does not cross the network as it is.
+func (d *door) stayHere(access *cli.Access, own config.Addr) error {
+	elsewhere := func(a config.Addr) bool { return !a.Loopback() && a != own }
+	if !slices.ContainsFunc(access.Agents, elsewhere) {
+		return nil
+	}
+	if len(d.agents) > 0 {
+		return usageError{fmt.Errorf("without TLS the token of %s would cross the network as it is: configure http.tls, or give the token with --token-file if you want that", d.config)}
+	}
+	access.Agents = slices.DeleteFunc(access.Agents, elsewhere)
+	return nil
 }
 
 // authorize takes from a configuration what its agent lets in: the token that may do the most, and the agents' certificates.

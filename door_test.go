@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 // TestDoor_ProvesWhoAsks gives an agent a token, and believes only the certificate that it is told to: by flags, or by the configuration of this host's agent.
@@ -68,6 +70,51 @@ masters: [{name: m, address: "127.0.0.1:6379", quorum: 1}]
 	out, _, err = saying(t.Context(), "kv", "get", "a", "-c", file)
 	if err != nil || out != "Bearer to-do-much-to-do-much\n" {
 		t.Errorf("by the configuration: %q, %v", out, err)
+	}
+}
+
+// TestDoor_TheTokenStaysHere keeps what a configuration holds from crossing the network as it is.
+func TestDoor_TheTokenStaysHere(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "picket.yaml")
+	given := filepath.Join(t.TempDir(), "token")
+	for path, text := range map[string]string{given: "the-operators-own-token", file: fmt.Sprintf(`cluster: c
+agent: {id: a, data-dir: %s}
+agents: [{id: a, address: "10.0.0.1:26380"}, {id: b, address: "10.0.0.2:26380"}]
+listen: {http: "10.0.0.1:26381"}
+http:
+  tokens: [{name: do, token: to-do-much-to-do-much, role: admin}]
+masters: [{name: m, address: "10.0.0.1:6379", quorum: 1}]
+`, t.TempDir())} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		agents    []string
+		tokenFile string
+		want      string // whom it may ask; empty: it is refused
+	}{
+		{nil, "", "[10.0.0.1:26381]"},
+		{nil, given, "[10.0.0.1:26381 10.0.0.2:26381]"},
+		{[]string{"127.0.0.1:5", "10.0.0.1:26381"}, "", "[127.0.0.1:5 10.0.0.1:26381]"},
+		{[]string{"10.0.0.2:26381"}, "", ""},
+		{[]string{"10.0.0.2:26381"}, given, "[10.0.0.2:26381]"},
+	} {
+		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+		d := newDoor(flags)
+		if err := flags.Set("config", file); err != nil {
+			t.Fatal(err)
+		}
+		d.agents, d.tokenFile = tc.agents, tc.tokenFile
+		c, err := d.client(nil)
+		if tc.want == "" {
+			if exitCode(err) != exitUsage || !strings.Contains(err.Error(), "--token-file") || strings.Contains(err.Error(), "to-do-much") {
+				t.Errorf("%v: %v", tc, err)
+			}
+		} else if err != nil || fmt.Sprint(c.Agents) != tc.want {
+			t.Errorf("%v: %v", tc, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strconv"
 
@@ -51,7 +52,7 @@ func historyCommand() *cobra.Command {
 		return d.ask(cmd, func(ctx context.Context, c *cli.Client) (cli.Answer, error) {
 			if len(args) == 1 {
 				if _, err := strconv.ParseUint(args[0], 10, 64); err != nil {
-					return cli.Answer{}, usageError{err}
+					return cli.Answer{}, usageError{fmt.Errorf("%q is no epoch: `picket history` lists those that there are", args[0])}
 				}
 				p, err := cli.Past(ctx, c, args[0])
 				return cli.Answer{Value: p, Table: func(out io.Writer) error { return cli.WritePast(out, p) }}, err

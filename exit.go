@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"picket/config"
 	"picket/sentinel/api"
@@ -28,8 +29,10 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// errUnwell ends a command that has said what is not well.
-var errUnwell = errors.New("not all is well")
+// unwellError ends a command that was to fail if something is not well; it says what.
+type unwellError []string
+
+func (e unwellError) Error() string { return "not all is well: " + strings.Join(e, "; ") }
 
 // exitCode says how a command has ended.
 func exitCode(err error) int {
@@ -38,19 +41,20 @@ func exitCode(err error) int {
 	var unreached *cli.UnreachedError
 	var lost *cli.LostError
 	var problem api.Problem
+	var unwell unwellError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage), errors.As(err, &bad):
 		return exitUsage
-	case errors.Is(err, errUnwell):
+	case errors.As(err, &unwell):
 		return exitUnwell
 	case errors.As(err, &problem):
 		return cmp.Or(codes[problem.Status], exitFailure)
+	case errors.As(err, &unreached): // first: to connect may have taken too long, too
+		return exitUnreached
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &lost):
 		return exitTimeout
-	case errors.As(err, &unreached):
-		return exitUnreached
 	}
 	return exitFailure
 }

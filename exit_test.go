@@ -111,7 +111,9 @@ func TestExitCode_OfWhatAgentsAnswer(t *testing.T) {
 		{fmt.Errorf("x: %w", context.DeadlineExceeded), exitTimeout},
 		{&cli.LostError{Err: errors.New("EOF")}, exitTimeout},
 		{&cli.UnreachedError{Err: errors.New("refused")}, exitUnreached},
-		{errUnwell, exitUnwell},
+		{&cli.UnreachedError{Err: fmt.Errorf("dial: %w", os.ErrDeadlineExceeded)}, exitUnreached},
+		{&cli.UnreachedError{Err: fmt.Errorf("dial: %w", context.DeadlineExceeded)}, exitUnreached}, // as which a dialer's own limit counts
+		{unwellError{"x"}, exitUnwell},
 		{api.Problem{Status: 404}, exitNotFound},
 	} {
 		if got := exitCode(tc.err); got != tc.want {
@@ -136,6 +138,17 @@ func TestDoor_AsksTheNextAgent(t *testing.T) {
 	_, _, err = saying(t.Context(), "pause", "--agent", closed(t))
 	if exitCode(err) != exitUnreached || !strings.Contains(err.Error(), "is it running") {
 		t.Errorf("nobody: %v", err)
+	}
+}
+
+// TestUnwell_IsTold has a command that waits for better times say what it waits for.
+func TestUnwell_IsTold(t *testing.T) {
+	t.Parallel()
+	s := answering(t, 200, `{"majority":false,"shadow":false,"events":[]}`)
+	for command, want := range map[string]string{"status": "no majority of agents", "shadow": "the agents act already: mode is active"} {
+		if _, _, err := saying(t.Context(), command, "--exit-code", "--agent", hostPort(s)); exitCode(err) != exitUnwell || !strings.Contains(err.Error(), "not all is well: "+want) {
+			t.Errorf("picket %s: %v", command, err)
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ func shadowCommand() *cobra.Command {
 	d := newDoor(cmd.Flags())
 	strict := cmd.Flags().Bool("exit-code", false, "end with 7 unless the agents may take over")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		ready := false
+		var against unwellError
 		err := d.ask(cmd, func(ctx context.Context, c *cli.Client) (cli.Answer, error) {
 			p, err := cli.Fetch(ctx, c)
 			if err != nil {
@@ -25,11 +25,11 @@ func shadowCommand() *cobra.Command {
 			}
 			compared, err := cli.Compared(ctx, c)
 			r := cli.Shadow(p, compared)
-			ready = err == nil && r.Ready
+			against = r.Against
 			return cli.Answer{Value: r, Table: r.Table}, err
 		})
-		if err == nil && *strict && !ready {
-			return errUnwell
+		if err == nil && *strict && len(against) > 0 {
+			return against
 		}
 		return err
 	}

@@ -20,14 +20,14 @@ func statusCommand() *cobra.Command {
 	strict := cmd.Flags().Bool("exit-code", false, "end with 7 unless all is well")
 	cmd.MarkFlagsMutuallyExclusive("watch", "exit-code")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		unwell := false
+		var unwell unwellError
 		err := d.show(cmd, *watch, func(ctx context.Context, c *cli.Client) (cli.Answer, error) {
 			p, err := cli.Fetch(ctx, c)
-			unwell = len(cli.Unwell(p)) > 0
+			unwell = cli.Unwell(p)
 			return cli.Answer{Value: p, Table: func(out io.Writer) error { return cli.Status(out, p) }}, err
 		})
-		if err == nil && *strict && unwell {
-			return errUnwell
+		if err == nil && *strict && len(unwell) > 0 {
+			return unwell
 		}
 		return err
 	}

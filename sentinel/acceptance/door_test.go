@@ -114,9 +114,11 @@ sentinel:
 	if got, err := client.Do(ctx, "ACL", "WHOAMI").Text(); err != nil || got != "alice" {
 		t.Errorf("who: %q, %v", got, err)
 	}
-	out, err := picketRun(t, "failover", "mymaster", "--config", path) // the agent has never seen the master, as it says by TLS
-	if err == nil || !strings.Contains(out, "fail over mymaster: ") {
-		t.Errorf("failover: %v\n%s", err, out)
+	if out := picket(t, 2, "failover", "mymaster", "--config", path); !strings.Contains(out, "SENTINEL FAILOVER NAME") {
+		t.Errorf("without an HTTP port: %s", out)
+	}
+	if err := client.Do(ctx, "SENTINEL", "FAILOVER", "mymaster").Err(); err == nil || !strings.HasPrefix(err.Error(), "NOGOODSLAVE") {
+		t.Errorf("failover of a master that nobody has seen: %v", err)
 	}
 	if err := client.Do(ctx, "SHUTDOWN").Err(); err == nil {
 		t.Error("SHUTDOWN was answered")

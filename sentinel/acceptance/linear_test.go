@@ -134,16 +134,16 @@ func TestKVCommand(t *testing.T) {
 		want string
 	}{
 		{0, at(1, "get", "team/on-call"), "ada\n"},
-		{1, at(2, "put", "team/on-call", "eve", "--absent"), "picket kv get"},
+		{3, at(2, "put", "team/on-call", "eve", "--absent"), "picket kv get"},
 		{0, at(1, "cas", "team/on-call", "ada", "grace"), "revision "},
-		{1, at(2, "cas", "team/on-call", "ada", "eve"), "picket kv get"},
+		{3, at(2, "cas", "team/on-call", "ada", "eve"), "picket kv get"},
 		{0, at(0, "list", "team/", "-o", "json"), `"value":"grace"`},
 		{0, at(2, "get", "team/on-call", "--stale", "-o", "json"), `"stale":true`},
-		{1, at(2, "get", "nothing"), "picket kv list"},
-		{1, at(2, "get", "nothing", "-o", "xml"), "text or json"},
-		{1, at(2, "delete", "team/on-call", "--at", "1"), "picket kv get"},
+		{6, at(2, "get", "nothing"), "picket kv list"},
+		{2, at(2, "get", "nothing", "-o", "xml"), "table, json, yaml"},
+		{3, at(2, "delete", "team/on-call", "--at", "1"), "picket kv get"},
 		{0, at(1, "delete", "team/on-call"), "revision "},
-		{1, at(0, "get", "team/on-call"), "there is no such key"},
+		{6, at(0, "get", "team/on-call"), "there is no such key"},
 	} {
 		out := picket(t, tc.code, tc.args...)
 		if !strings.Contains(out, tc.want) {

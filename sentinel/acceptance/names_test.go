@@ -220,7 +220,7 @@ func TestRenamedCommands(t *testing.T) {
 				t.Fatal(err)
 			}
 			settle(t, c, to.Addr)
-			picket(t, 0, "failover", lab.MasterName, "--sentinel", string(c.Agents[0].Sentinel))
+			picket(t, 0, "failover", lab.MasterName, "--agent", string(c.Agents[0].HTTP))
 			settle(t, c, newMaster(t, c, to.Addr).Addr)
 		})
 	}

@@ -38,6 +38,8 @@ const (
 	dialTimeout   = 2 * time.Second
 	answerTimeout = 5 * time.Second // of a question, while there is another agent to ask
 	noteAfter     = time.Second     // whoever waits is told why
+	// silence is how long a stream may say nothing: three times as long as an agent does that has nothing to tell.
+	silence = 45 * time.Second
 )
 
 // maxBody bounds what is read of an answer; JSON may make several bytes of one of the map's.
@@ -51,7 +53,12 @@ func New(a Access) *Client {
 		transport.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 			defer cancel()
-			return (&tls.Dialer{NetDialer: dialer, Config: a.TLS(config.Addr(addr))}).DialContext(ctx, network, addr)
+			conn, err := (&tls.Dialer{NetDialer: dialer, Config: a.TLS(config.Addr(addr))}).DialContext(ctx, network, addr)
+			var plain tls.RecordHeaderError // net/http looks for it
+			if err != nil && !errors.As(err, &plain) {
+				err = unsentError{err}
+			}
+			return conn, err
 		}
 	}
 	return &Client{Access: a, http: &http.Client{Transport: transport, CheckRedirect: noRedirects}}
@@ -78,7 +85,13 @@ type request struct {
 	method, path string
 	header       http.Header
 	body         string
+	silence      time.Duration // that a stream is allowed; 0: it is no stream
 }
+
+// unsentError says that a connection has not come about, so that nothing was sent on it.
+type unsentError struct{ error }
+
+func (e unsentError) Unwrap() error { return e.error }
 
 // UnreachedError says that no agent answers.
 type UnreachedError struct{ Err error }
@@ -149,7 +162,7 @@ func (c *Client) ask(ctx context.Context, agent config.Addr, r request, others b
 		scheme = "https://"
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	if others && r.method == http.MethodGet {
+	if (others || r.silence > 0) && r.method == http.MethodGet {
 		// Once it answers, it has as long as it wants: an answer may be a stream.
 		defer time.AfterFunc(answerTimeout, func() { cancel(fmt.Errorf("%s is silent for %v", agent, answerTimeout)) }).Stop()
 	}
@@ -174,20 +187,37 @@ func (c *Client) ask(ctx context.Context, agent config.Addr, r request, others b
 		}
 		return nil, unanswered(r, err, cause)
 	}
-	response.Body = &body{response.Body, cancel}
+	b := &body{ReadCloser: response.Body, cancel: cancel}
+	if r.silence > 0 {
+		b.silence, b.quiet = r.silence, time.AfterFunc(r.silence, func() { cancel(fmt.Errorf("%s is silent for %v", agent, r.silence)) })
+	}
+	response.Body = b
 	if response.StatusCode != http.StatusOK {
 		return nil, refused(response)
 	}
 	return response, nil
 }
 
-// body ends its request's context when it is closed.
+// body ends its request's context when it is closed, or silent for too long.
 type body struct {
 	io.ReadCloser
-	cancel context.CancelCauseFunc
+	cancel  context.CancelCauseFunc
+	silence time.Duration
+	quiet   *time.Timer // nil: it may be silent
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.quiet != nil && n > 0 {
+		b.quiet.Reset(b.silence)
+	}
+	return n, err
 }
 
 func (b *body) Close() error {
+	if b.quiet != nil {
+		b.quiet.Stop()
+	}
 	defer b.cancel(nil)
 	return b.ReadCloser.Close()
 }
@@ -195,6 +225,7 @@ func (b *body) Close() error {
 // unanswered tells a request that was never sent from one that may have been understood.
 func unanswered(r request, err, cause error) error {
 	var dial *net.OpError
+	var unsent unsentError
 	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, http.ErrSchemeMismatch):
@@ -203,7 +234,7 @@ func unanswered(r request, err, cause error) error {
 		return fmt.Errorf("%w: give the certificate that signs the agents' with --ca", err)
 	case errors.As(err, &dial) && dial.Op == "remote error": // an alert of TLS: nothing was understood
 		return fmt.Errorf("ask the agent: %w: show a certificate that its http.tls.ca signs, with --cert and --key", err)
-	case errors.As(err, &dial) && dial.Op == "dial", r.method == http.MethodGet:
+	case errors.As(err, &unsent), errors.As(err, &dial) && dial.Op == "dial", r.method == http.MethodGet:
 		if errors.Is(cause, context.DeadlineExceeded) || errors.Is(cause, context.Canceled) {
 			return fmt.Errorf("ask the agent: %w", cause)
 		}

@@ -84,7 +84,7 @@ type tellError struct{ err error }
 func (t *tellError) Error() string { return t.err.Error() }
 
 func (e Events) stream(ctx context.Context, after *string, tell func(Told) error) error {
-	response, err := e.Client.send(ctx, request{method: http.MethodGet, path: "/v1/events/stream?" + e.query(*after).Encode()})
+	response, err := e.Client.send(ctx, request{method: http.MethodGet, path: "/v1/events/stream?" + e.query(*after).Encode(), silence: silence})
 	if err != nil {
 		return err
 	}

@@ -135,7 +135,11 @@ func (c *Change) decode(data []byte) error {
 
 // send asks for a key.
 func (k KV) send(ctx context.Context, method, key string, query url.Values, header http.Header, body string) (*http.Response, error) {
-	response, err := k.Client.send(ctx, request{method, target(key, query), header, body})
+	r := request{method: method, path: target(key, query), header: header, body: body}
+	if query.Has("watch") {
+		r.silence = silence
+	}
+	response, err := k.Client.send(ctx, r)
 	if p := (api.Problem{}); errors.As(err, &p) {
 		p.Detail += advice[p.Status]
 		err = p

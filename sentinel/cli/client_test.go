@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"picket/config"
+)
+
+func addrOf(s *httptest.Server) config.Addr { return config.Addr(s.Listener.Addr().String()) }
+
+// TestClient_AnAgentThatShakesNoHand has accepted a connection and speaks no TLS: nothing was sent to it, so that the next agent may be told, also what changes something.
+func TestClient_AnAgentThatShakesNoHand(t *testing.T) {
+	t.Parallel()
+	frozen, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `"done"`) }))
+	trusted := x509.NewCertPool()
+	trusted.AddCert(next.Certificate())
+	c := New(Access{Agents: []config.Addr{config.Addr(frozen.Addr().String()), addrOf(next)}, TLS: func(config.Addr) *tls.Config {
+		return &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12, ServerName: "127.0.0.1"}
+	}})
+	t.Cleanup(func() { c.Close(); _ = frozen.Close(); next.Close() })
+	var said string
+	if err := c.call(t.Context(), http.MethodPost, "/", nil, &said); err != nil || said != "done" {
+		t.Errorf("%q, %v", said, err)
+	}
+}
+
+// TestClient_AStreamThatSaysNothing ends, whether its agent says nothing at all or nothing more.
+func TestClient_AStreamThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for range 5 { // longer than it may be silent
+			fmt.Fprint(w, ": quiet\n\n")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(50 * time.Millisecond)
+		}
+		<-r.Context().Done()
+	}))
+	c := At(addrOf(s))
+	t.Cleanup(func() { c.Close(); s.CloseClientConnections(); s.Close() })
+	response, err := c.send(t.Context(), request{method: http.MethodGet, path: "/", silence: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err == nil || !strings.Contains(err.Error(), "is silent for 200ms") || strings.Count(string(text), "quiet") != 5 {
+		t.Errorf("%q, %v", text, err)
+	}
+}
