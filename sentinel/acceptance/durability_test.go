@@ -93,7 +93,7 @@ func TestDurability_AReplicaThatIsGoneForGoodIsForgotten(t *testing.T) {
 	registered(t, c, 3)
 	gone, agent := c.Redis[2], string(c.Agents[1].HTTP)
 	out, err := picketRun(t, "forget", lab.MasterName, string(gone.Addr), "--agent", agent)
-	if err == nil || !strings.Contains(out, "it follows the master; stop it first") {
+	if err == nil || !strings.Contains(out, "it follows the master: stop it first") {
 		t.Errorf("a replica that follows: %v %s", err, out)
 	}
 	gone.Kill()

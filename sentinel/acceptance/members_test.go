@@ -49,10 +49,11 @@ func TestMembers_GroupIsResizedAndReplacedUnderLoad(t *testing.T) {
 			m.failover()
 		}
 	})
-	if gap := watch(); gap > 2*electionTimeout {
-		t.Errorf("there was no leader for %s, longer than two election timeouts", gap)
+	// On a machine that is late, so is each step of an election: the timeout, the votes, the commit, and the look at it.
+	if gap, late := watch(); gap > 2*electionTimeout+4*late {
+		t.Errorf("there was no leader for %s, longer than two election timeouts, while agents answered within %s", gap, late)
 	} else {
-		t.Logf("longest time without a leader: %s", gap)
+		t.Logf("longest time without a leader: %s, while agents answered within %s", gap, late)
 	}
 	h.check(t)
 	var doors []cli.KV
@@ -166,36 +167,40 @@ func (m *membership) await(what string, condition func(context.Context) error) {
 }
 
 // watchLeader measures the longest time in which no agent says that it leads; the returned function ends it.
-func (m *membership) watchLeader() func() time.Duration {
+func (m *membership) watchLeader() func() (gap, late time.Duration) {
 	ctx, stop := context.WithCancel(m.t.Context())
 	var watching sync.WaitGroup
 	var mu sync.Mutex
 	var last time.Time
-	var longest time.Duration
+	var longest, slowest time.Duration
 	for _, a := range m.c.Agents {
 		watching.Go(func() {
 			for wait(ctx, 5*time.Millisecond) {
 				if !a.Running() {
 					continue
 				}
+				asked := time.Now()
 				p, err := a.Status(ctx)
-				if err != nil || p.Role != "leader" {
+				if err != nil {
 					continue
 				}
 				mu.Lock()
 				now := time.Now()
-				if !last.IsZero() {
-					longest = max(longest, now.Sub(last))
+				slowest = max(slowest, now.Sub(asked))
+				if p.Role == "leader" {
+					if !last.IsZero() {
+						longest = max(longest, now.Sub(last))
+					}
+					last = now
 				}
-				last = now
 				mu.Unlock()
 			}
 		})
 	}
-	return func() time.Duration {
+	return func() (time.Duration, time.Duration) {
 		stop()
 		watching.Wait()
-		return longest
+		return longest, slowest
 	}
 }
 
