@@ -53,7 +53,7 @@ func (c *Config) checkACLFile(r *report) {
 	const key = "sentinel.acl-file"
 	path := c.Sentinel.ACLFile
 	if _, err := readFile(path, MaxACLFile); err != nil {
-		r.add(key, path, "cannot be read: "+reason(err), "make an empty one to begin with: install -m 600 /dev/null FILE")
+		r.unread(key, path, err, "make an empty one to begin with: install -m 600 /dev/null FILE")
 		return
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode()&0o004 != 0 {

@@ -55,7 +55,8 @@ func (r *report) read(path string) map[string]any {
 	case errors.Is(err, fs.ErrNotExist):
 		r.add("", nil, "there is no such file", "`picket config example` prints one to start from")
 	case errors.Is(err, fs.ErrPermission):
-		r.add("", nil, "it may not be read by this user", "make the user that runs picket its owner")
+		message, remedy := barred(path)
+		r.add("", nil, message, remedy)
 	case err != nil:
 		r.add("", nil, err.Error(), "")
 	}

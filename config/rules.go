@@ -9,8 +9,10 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -131,12 +133,33 @@ func (c *Config) secret(r *report, key string, secret *Secret, file string) {
 	}
 	var err error
 	if *secret, err = ReadSecret(file); err != nil {
-		r.add(key+"-file", file, "cannot be read: "+reason(err), "name a file that this user may read")
+		r.unread(key+"-file", file, err, "name a file that this user may read")
 		return
 	}
 	if info, err := os.Stat(file); err == nil && info.Mode()&0o004 != 0 {
 		c.warnings = append(c.warnings, fmt.Sprintf("%s-file: everybody on this host may read %s; chmod o= %s", key, file, file))
 	}
+}
+
+// unread reports a file that can't be read.
+func (r *report) unread(key, path string, err error, remedy string) {
+	message := "cannot be read: " + reason(err)
+	if errors.Is(err, fs.ErrPermission) {
+		message, remedy = barred(path)
+	}
+	r.add(key, path, message, remedy)
+}
+
+// barred says who may not read a file, and how he may.
+func barred(path string) (message, remedy string) {
+	who := strconv.Itoa(os.Geteuid())
+	if u, err := user.LookupId(who); err == nil {
+		who = u.Username
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrPermission) { // it lies where he may not look
+		path = filepath.Dir(path)
+	}
+	return "may not be read by the user " + who, fmt.Sprintf("as root: chown %s: %s", who, path)
 }
 
 // reason is an error without the file's name, which the problem has anyway.
@@ -157,7 +180,7 @@ func (t TLS) check(r *report, key string) {
 	}
 	if t.CA != "" {
 		if pem, err := readFile(t.CA, maxFile); err != nil {
-			r.add(key+".ca", t.CA, "cannot be read: "+reason(err), "name a PEM file that this user may read")
+			r.unread(key+".ca", t.CA, err, "name a PEM file that this user may read")
 		} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
 			r.add(key+".ca", t.CA, "holds no certificate in PEM", "")
 		}
@@ -169,7 +192,11 @@ func (t TLS) check(r *report, key string) {
 	case t.Key == "":
 		r.add(key+".key", nil, "is missing, although there is a certificate", "name the file of the certificate's key")
 	default:
-		if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
+		at := (*fs.PathError)(nil)
+		switch _, err := tls.LoadX509KeyPair(t.Cert, t.Key); {
+		case errors.Is(err, fs.ErrPermission) && errors.As(err, &at):
+			r.unread(key+map[bool]string{true: ".key", false: ".cert"}[at.Path == t.Key], at.Path, err, "")
+		case err != nil:
 			r.add(key+".cert", t.Cert, fmt.Sprintf("does not load together with key %q: %v", t.Key, err), "")
 		}
 	}

@@ -171,7 +171,7 @@ func (c *Config) checkBody(r *report, key string, w *Webhook) {
 		case w.Template != "":
 			r.add(key+".template", nil, "is given although template-file is, too", "keep one of them")
 		case err != nil:
-			r.add(key+".template-file", w.TemplateFile, "cannot be read: "+reason(err), "name a file that this user may read")
+			r.unread(key+".template-file", w.TemplateFile, err, "name a file that this user may read")
 		case len(text) == 0:
 			r.add(key+".template-file", w.TemplateFile, "is empty", "")
 		}
