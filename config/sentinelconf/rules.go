@@ -152,7 +152,7 @@ func ruleOf(name string) (r rule, ok bool) {
 		return rules[at], true
 	}
 	if slices.Contains(inert, name) || strings.Contains(name, ".") { // a module's, and Sentinel loads none
-		return rule{name: name, most: -1, fate: ignored}, true
+		return rule{name: name, most: -1, fate: ignored, note: "it means nothing to Sentinel, either"}, true
 	}
 	return rule{}, false
 }

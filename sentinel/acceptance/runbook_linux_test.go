@@ -24,7 +24,7 @@ import (
 // client writes all the time.
 func TestRunbook(t *testing.T) {
 	t.Parallel()
-	for _, program := range []string{"redis-server", "redis-sentinel", "redis-cli", "unshare"} {
+	for _, program := range []string{"redis-server", "redis-sentinel", "redis-cli", "unshare", "setpriv"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip(err)
 		}
@@ -92,15 +92,18 @@ type runbookHost struct {
 // prepare makes a host with a Redis, and the sentinel.conf of a Sentinel on it.
 func (b *runbook) prepare(i int, at *lab.Host) {
 	h := &runbookHost{Host: at, root: filepath.Join(b.lab.Dir, at.IP()), services: map[string]*lab.Process{}}
-	for _, dir := range []string{"etc/redis", "etc/picket", "lib", "home", "bin"} {
-		b.must(os.MkdirAll(filepath.Join(h.root, dir), 0o700))
+	for _, dir := range []string{"etc/redis", "etc/picket", "lib/picket", "home", "bin"} {
+		b.must(os.MkdirAll(filepath.Join(h.root, dir), 0o755)) //nolint:gosec // as on every host
 	}
-	for _, file := range []string{"passwd", "group", "nsswitch.conf"} {
+	for file, more := range map[string]string{"passwd": fmt.Sprintf("picket:x:%[1]d:%[1]d::/var/lib/picket:/bin/false\n", picketUser), "group": fmt.Sprintf("picket:x:%d:\n", picketUser), "nsswitch.conf": ""} {
 		if text, err := os.ReadFile(filepath.Join("/etc", file)); err == nil {
-			b.must(os.WriteFile(filepath.Join(h.root, "etc", file), text, 0o600))
+			b.must(os.WriteFile(filepath.Join(h.root, "etc", file), append(text, more...), 0o644)) //nolint:gosec // as on every host
 		}
 	}
-	b.must(os.Symlink(binary, filepath.Join(h.root, "bin", "picket")))
+	// As the package and the unit have them.
+	b.must(errors.Join(os.Chmod(filepath.Join(h.root, "etc/picket"), 0o750), os.Chown(filepath.Join(h.root, "etc/picket"), 0, picketUser))) //nolint:gosec // its group is to look into it
+	b.must(os.Chown(filepath.Join(h.root, "lib/picket"), picketUser, picketUser))
+	b.must(os.WriteFile(filepath.Join(h.root, "bin/picket"), nil, 0o755)) //nolint:gosec // the program is mounted over it
 	// It copies between hosts whose /etc is a directory here.
 	copied := fmt.Sprintf("#!/bin/sh\nset -e\nfor a; do\n case $a in\n 10.*:/*) a=%s/${a%%%%:*}/${a#*:/};;\n esac\n set -- \"$@\" \"$a\"; shift\ndone\nexec cp \"$@\"\n", b.lab.Dir)
 	b.must(os.WriteFile(filepath.Join(h.root, "bin", "scp"), []byte(copied), 0o700)) //nolint:gosec // it is run
@@ -116,7 +119,7 @@ sentinel failover-timeout mymaster 5000
 `, at.IP())
 	b.must(os.WriteFile(filepath.Join(h.root, "etc/redis/sentinel.conf"), []byte(conf), 0o640))
 	h.services["redis-sentinel"] = b.lab.Command("sentinel-"+at.IP(), h.command("redis-sentinel", "/etc/redis/sentinel.conf")...)
-	h.services["picket"] = b.lab.Command("picket-"+at.IP(), h.command("picket", "run", "--config", "/etc/picket/picket.yaml")...)
+	h.services["picket"] = b.lab.Command("picket-"+at.IP(), h.command("setpriv", "--reuid", fmt.Sprint(picketUser), "--regid", fmt.Sprint(picketUser), "--clear-groups", "--no-new-privs", "picket", "run", "--config", "/etc/picket/picket.yaml")...)
 	h.sentinel = redis.NewClient(&redis.Options{Addr: at.IP() + ":26379", Dialer: at.Dial, MaxRetries: -1, DisableIdentity: true, Protocol: 2})
 	b.t.Cleanup(func() { _ = h.sentinel.Close() })
 	options := lab.RedisOptions{Host: at, Lines: []string{"user watcher on >of-the-servers allchannels allcommands allkeys"}}
@@ -135,9 +138,13 @@ func (b *runbook) must(err error) {
 	}
 }
 
-// command runs a program on the host, with the host's own directories.
+// picketUser is the agent's.
+const picketUser = 61234
+
+// command runs a program on the host, with the host's own directories. Its programs are where every user can reach them.
 func (h *runbookHost) command(args ...string) []string {
-	mounts := fmt.Sprintf("mount --bind %[1]s/etc /etc && mount --bind %[1]s/lib /var/lib && cd %[1]s/home && PATH=%[1]s/bin:$PATH exec \"$@\"", h.root)
+	mounts := fmt.Sprintf("mount --bind %[1]s/etc /etc && mount --bind %[1]s/lib /var/lib && mount --bind %[1]s/bin /mnt && mount --bind %[2]s /mnt/picket && "+
+		"cd %[1]s/home && PATH=/mnt:$PATH exec \"$@\"", h.root, binary)
 	return append(h.On("unshare", "--mount", "sh", "-ec", mounts, "sh"), args...)
 }
 

@@ -76,6 +76,9 @@ func Unwell(p picture.Picture) []string {
 	if !p.Majority {
 		lines = append(lines, "no majority of agents")
 	}
+	if len(p.Masters) == 0 {
+		lines = append(lines, "no master is watched")
+	}
 	for _, m := range p.Masters {
 		switch {
 		case m.Server.State != "up" || m.ODown:
