@@ -70,6 +70,11 @@ func New(source Source, version string) *Metrics {
 		hooks:  counters("hook_runs_total", "Programs of the operator's that were asked whether something may be done, by outcome: allowed, vetoed, failed.", "hook", "outcome"),
 		stalls: counter("stalls_total", "Times that this agent found that it had been late itself, so that it distrusted what it had seen."),
 	}
+	for _, hook := range []string{failover.PreFailover, failover.PreSwitchover} {
+		for _, outcome := range []string{"allowed", "vetoed", "failed"} {
+			m.hooks.WithLabelValues(hook, outcome) // whoever asks for an increase needs a first value
+		}
+	}
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "picket_build_info", Help: "The program that runs; always 1.", ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	}, func() float64 { return 1 })
@@ -93,9 +98,12 @@ func histogram(name, help string, buckets []float64) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "picket_" + name, Help: help, Buckets: buckets})
 }
 
-// Handler answers scrapes.
+// scrapes bounds those that are answered at the same time: of many masters, each takes megabytes.
+const scrapes = 4
+
+// Handler answers scrapes; too many at once are told to come again.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes})
 }
 
 // Committed counts a committed event. r is the failover that it belongs to, as it is now; nil: none, or it is not known any more.
@@ -123,6 +131,9 @@ func (m *Metrics) Committed(e state.Event, r *failover.Record) {
 		for _, of := range []*prometheus.CounterVec{m.failovers, m.lost, m.unknown} {
 			of.DeletePartialMatch(prometheus.Labels{"master": e.Master})
 		}
+	case state.WebhookRemoved:
+		m.attempts.DeleteLabelValues(e.Data.Endpoint)
+		m.failures.DeleteLabelValues(e.Data.Endpoint)
 	case state.AgentRemoved:
 		m.trips.DeleteLabelValues(e.Data.Agent)
 	}

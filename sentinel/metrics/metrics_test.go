@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"picket/config"
+	"picket/config/certs"
 	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/picture"
@@ -29,7 +30,8 @@ var now = time.Unix(1000, 0).UTC()
 func (fake) Counters() Counters {
 	return Counters{
 		MessagesDropped: 3, EventsDropped: 4, Webhooks: map[string]Webhook{"ops": {Backlog: 5, Oldest: now.Add(-time.Minute), Dead: 2, Dropped: 3, Disabled: true}, "idle": {}},
-		HTTP: 11, TracesDropped: 12, Sentinel: Port{Open: 6, Accepted: 7, Rejected: 8, Commands: 9, Errors: 10}, ScriptsRunning: 1, Scripts: 2,
+		Certificates: []certs.Expiry{{File: "agent.pem", Until: now.Add(time.Hour)}},
+		HTTP:         11, TracesDropped: 12, Sentinel: Port{Open: 6, Accepted: 7, Rejected: 8, Commands: 9, Errors: 10}, ScriptsRunning: 1, Scripts: 2,
 	}
 }
 
@@ -126,7 +128,8 @@ func TestMetrics(t *testing.T) {
 		`picket_lost_bytes_total{master="m"} 77`, `picket_lost_unknown_total{master="m"} 1`,
 		`picket_webhook_attempts_total{endpoint="ops"} 2`, `picket_webhook_failures_total{endpoint="ops"} 1`,
 		`picket_raft_leader_changes_total 1`, `picket_elections_total{outcome="won",purpose="down"} 1`, `picket_elections_total{outcome="lost",purpose="down"} 1`,
-		`picket_raft_append_seconds_sum 0.002`, `picket_peer_round_trip_seconds_sum{peer="b"} 0.002`, `picket_lease_renewal_seconds_count 1`, `picket_stalls_total 1`, `picket_hook_runs_total{hook="pre-failover",outcome="vetoed"} 1`,
+		`picket_raft_append_seconds_sum 0.002`, `picket_peer_round_trip_seconds_sum{peer="b"} 0.002`, `picket_lease_renewal_seconds_count 1`, `picket_stalls_total 1`, `picket_certificate_expiry_timestamp_seconds{file="agent.pem"} 4600`,
+		`picket_hook_runs_total{hook="pre-switchover",outcome="failed"} 0`, `picket_hook_runs_total{hook="pre-failover",outcome="vetoed"} 1`,
 	} {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("the metrics lack %s", want)
@@ -140,18 +143,56 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestMetrics_AForgottenMasterHasNoSeries: nor has an agent that was removed. Names come and go, and a registry keeps what it has.
+// TestMetrics_AForgottenMasterHasNoSeries: nor has an agent, or a webhook, that was removed. Names come and go, and a registry keeps what it has.
 func TestMetrics_AForgottenMasterHasNoSeries(t *testing.T) {
 	m := full()
 	for range 2 { // a scrape makes some
 		m.Committed(state.Event{Type: state.MasterRemoved, Master: "m"}, nil)
 		m.Committed(state.Event{Type: state.AgentRemoved, Data: state.EventData{Agent: "b"}}, nil)
-		for _, of := range []prometheus.Collector{m.failovers, m.lost, m.unknown, m.trips} {
+		m.Committed(state.Event{Type: state.WebhookRemoved, Data: state.EventData{Endpoint: "ops"}}, nil)
+		for _, of := range []prometheus.Collector{m.failovers, m.lost, m.unknown, m.trips, m.attempts, m.failures} {
 			if n := testutil.CollectAndCount(of); n != 0 {
 				t.Errorf("%d series are left", n)
 			}
 		}
 		scraped(t, m)
+	}
+}
+
+// slow is an agent that is asked for its picture, and takes its time.
+type slow struct {
+	fake
+	asked, proceed chan struct{}
+}
+
+func (s slow) Picture() picture.Picture {
+	s.asked <- struct{}{}
+	<-s.proceed
+	return s.fake.Picture()
+}
+
+// TestHandler_BoundsScrapes: of more than it answers at once it refuses one.
+func TestHandler_BoundsScrapes(t *testing.T) {
+	s := slow{asked: make(chan struct{}), proceed: make(chan struct{})}
+	h := New(s, "v1").Handler()
+	ask := func() int {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		return w.Code
+	}
+	codes := make(chan int)
+	for range scrapes {
+		go func() { codes <- ask() }()
+		<-s.asked
+	}
+	if code := ask(); code != http.StatusServiceUnavailable {
+		t.Errorf("one too many is answered with %d", code)
+	}
+	close(s.proceed)
+	for range scrapes {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("one is answered with %d", code)
+		}
 	}
 }
 
