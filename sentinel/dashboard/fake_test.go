@@ -31,6 +31,7 @@ type fake struct {
 	past    []failover.Record
 	plan    failover.Forecast
 	orders  []string // bodies of what was ordered, with their paths
+	short   bool     // streams end as soon as they have begun
 }
 
 // newFake serves the page and an agent's answers behind it.
@@ -74,11 +75,22 @@ func (f *fake) serve(t *testing.T) (url string) {
 		}
 		_ = json.NewEncoder(w).Encode(api.Pauses{})
 	})
+	answer("/v1/pause", func() any { return api.Pauses{Pauses: f.picture.Pauses} })
+	mux.HandleFunc("DELETE /v1/pause", func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.orders = append(f.orders, "DELETE "+r.URL.String())
+		f.picture.Pauses, f.picture.Masters[0].Paused = nil, nil
+		_ = json.NewEncoder(w).Encode(api.Pauses{Pauses: []picture.Pause{}})
+	})
 	stop := make(chan struct{})
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(w).Flush()
+		if f.short {
+			return
+		}
 		select {
 		case <-r.Context().Done():
 		case <-stop:
@@ -208,6 +220,34 @@ func TestPage_Actions(t *testing.T) {
 		`/v1/pause {"master":"cache-000","who":"dashboard","for":"60m","why":"new rack"}` {
 		t.Errorf("ordered:\n%s", got)
 	}
+}
+
+// TestPage_EndsThePauseOfAll: whoever sees a master paused can end that, also where the pause is of all masters.
+func TestPage_EndsThePauseOfAll(t *testing.T) {
+	t.Parallel()
+	f := &fake{picture: group(2)}
+	all := picture.Pause{Who: "bob", Why: "new racks", Until: time.Now().Add(time.Hour)}
+	f.picture.Pauses, f.picture.Masters[0].Paused = []picture.Pause{all}, &all
+	tab := open(t, f.serve(t), 1280, 900)
+	tab.shows(".actions", "Resume all")
+	tab.click(`.actions button:last-child`)
+	tab.shows("#action .plan", "by bob (new racks), until ")
+	tab.click(`#action .primary`)
+	tab.shows("#action [role=status]", "The pause has ended.")
+	tab.await("it is not offered any more", `![...document.querySelectorAll('.actions button')].some((b) => b.textContent.includes('Resume'))`)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if got := strings.Join(f.orders, "\n"); got != "DELETE /v1/pause?who=dashboard" {
+		t.Errorf("ordered:\n%s", got)
+	}
+}
+
+// TestPage_IsPatientWithAStreamThatEnds: an agent, or what stands before it, that ends each stream as soon as it has begun is not asked ever so often.
+func TestPage_IsPatientWithAStreamThatEnds(t *testing.T) {
+	t.Parallel()
+	f := &fake{picture: group(1), short: true}
+	tab := open(t, f.serve(t), 1280, 900)
+	tab.await("the pauses grow", `/Next try in ([3-9]|1\d) s/.test(document.querySelector('#banner').textContent)`)
 }
 
 // TestPage_TellsOfAnotherVersion: agents are updated while people look at them.

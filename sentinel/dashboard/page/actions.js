@@ -4,7 +4,7 @@ import { at, drop, get, post, token } from './agent.js';
 import { h } from './dom.js';
 import { icon } from './draw.js';
 import { steps, tell } from './events.js';
-import { bytes, capital, duration } from './format.js';
+import { bytes, capital, date, duration, moment } from './format.js';
 
 const who = 'dashboard'; // beside the name that the agents know by the token
 
@@ -51,6 +51,16 @@ const actions = {
     can: () => true,
     button: (a) => `Resume ${a.master}`,
     order: (a) => drop(`v1/pause?${new URLSearchParams({ master: a.master, who })}`),
+    done: 'The pause has ended.',
+  },
+  resumeAll: {
+    title: () => 'Resume all masters',
+    about: 'The pause of all masters ends. Those that are paused by name as well stay so.',
+    ask: () => get('v1/pause'),
+    plan: pauses,
+    can: () => true,
+    button: () => 'Resume all masters',
+    order: () => drop(`v1/pause?${new URLSearchParams({ who })}`),
     done: 'The pause has ended.',
   },
 };
@@ -228,6 +238,15 @@ function awaiting(w) {
   return rows([['Now', `${d?.verdict ?? 'not known'}: ${d?.text ?? ''}`], ['Then', d?.code === 'Healthy' ? 'nothing is to be done' : 'what the agents have held back may begin at once']]);
 }
 
+function pauses(p) {
+  const told = (all) => all.map((x) => `${x.master ? `${x.master}, ` : ''}by ${x.who}${x.why ? ` (${x.why})` : ''}, until ${date(moment(x.until))}`).join('; ');
+  return rows([
+    ['Ends', told(p.pauses.filter((x) => !x.master)) || 'no pause of all masters holds any more'],
+    ['Stays', told(p.pauses.filter((x) => x.master))],
+    ['Then', 'what the agents have held back may begin at once, for every master'],
+  ]);
+}
+
 // buttons are the actions that there are for a master, for those who may.
 export function buttons(master, role, begin, signIn) {
   if (role !== 'operate' && role !== 'admin') {
@@ -238,5 +257,6 @@ export function buttons(master, role, begin, signIn) {
     button('switchover', 'Switch over …'),
     button('failover', 'Fail over …'),
     master.paused?.master ? button('resume', 'Resume …') : button('pause', 'Pause …'),
+    master.paused && !master.paused.master && button('resumeAll', 'Resume all …'),
   ];
 }

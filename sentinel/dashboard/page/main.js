@@ -130,6 +130,7 @@ async function whoAmI() {
 // Showing.
 
 let frame = 0;
+let second = 0; // until what counts down is shown anew
 
 function show() {
   frame ||= requestAnimationFrame(() => {
@@ -190,7 +191,8 @@ function banner(live) {
     page.refused
       ? h('button', { key: 'token', type: 'button', onclick: askToken }, 'Enter a token …')
       : h('button', { key: 'now', type: 'button', onclick: () => stream.start() }, 'Try now'));
-  if (link.state === 'waiting') setTimeout(show, 1000);
+  clearTimeout(second);
+  if (link.state === 'waiting') second = setTimeout(show, 1000);
 }
 
 function whole(status, master) {

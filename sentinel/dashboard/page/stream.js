@@ -38,6 +38,9 @@ export function backOff(failures, random) {
 // patience is for how long a stream may be silent: the agent says something more often, if only that nothing has happened.
 const patience = 45e3;
 
+// steady is how long a connection must have lived for the next one to be tried soon: one that is ended at once, again and again, is a failure, too.
+const steady = 5e3;
+
 // Stream keeps a connection to the events as long as it is wanted. open begins a request for what is newer than an id; it gives the
 // response. told is called with each message, and changed with the state: connecting, live, or waiting until a time, and why.
 export class Stream {
@@ -62,10 +65,11 @@ export class Stream {
     const abort = (this.abort = new AbortController());
     this.changed({ state: 'connecting', failures: this.failures });
     let [why, refusal] = ['the agent has ended the stream', null];
+    let live = Infinity; // since when
     try {
       const response = await this.open(abort.signal);
       if (run !== this.run) return;
-      this.failures = 0;
+      live = performance.now();
       this.changed({ state: 'live' });
       await this.read(response.body.getReader(), abort, run);
     } catch (error) {
@@ -73,6 +77,7 @@ export class Stream {
       refusal = error;
     }
     if (run !== this.run) return;
+    if (performance.now() - live > steady) this.failures = 0;
     const wait = backOff(++this.failures, Math.random());
     this.timer = setTimeout(() => this.go(run), wait);
     this.changed({ state: 'waiting', until: Date.now() + wait, why, error: refusal, failures: this.failures });
