@@ -32,6 +32,7 @@ type fake struct {
 	plan    failover.Forecast
 	orders  []string // bodies of what was ordered, with their paths
 	short   bool     // streams end as soon as they have begun
+	token   string   // without it, nothing is told; empty: all is
 }
 
 // newFake serves the page and an agent's answers behind it.
@@ -96,7 +97,14 @@ func (f *fake) serve(t *testing.T) (url string) {
 		case <-stop:
 		}
 	})
-	server := httptest.NewServer(mux)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/") && f.token != "" && r.Header.Get("Authorization") != "Bearer "+f.token {
+			w.WriteHeader(http.StatusUnauthorized)
+			_ = json.NewEncoder(w).Encode(api.Problem{Detail: "it is not known who asks"})
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { close(stop) })
 	return server.URL
@@ -248,6 +256,22 @@ func TestPage_IsPatientWithAStreamThatEnds(t *testing.T) {
 	f := &fake{picture: group(1), short: true}
 	tab := open(t, f.serve(t), 1280, 900)
 	tab.await("the pauses grow", `/Next try in ([3-9]|1\d) s/.test(document.querySelector('#banner').textContent)`)
+}
+
+// TestPage_AsksForAToken: where an agent tells nothing to whoever is not known, the page says so, takes a token, and goes on with it.
+func TestPage_AsksForAToken(t *testing.T) {
+	t.Parallel()
+	tab := open(t, (&fake{picture: group(1), token: "hunter2"}).serve(t), 1280, 900)
+	tab.without(func() {
+		tab.shows("#banner", "This agent tells only those who have a token.")
+		tab.click("#banner button")
+		tab.do(chromedp.SendKeys(chromedp.CSS("#token-text"), "hunter3\r"))
+		tab.shows("#token-error", "it is not known who asks")
+		tab.do(chromedp.SetValue(chromedp.CSS("#token-text"), "hunter2"))
+		tab.click("#token-use")
+		tab.shows(".sentence", "All is well")
+	})
+	tab.await("the banner is gone", `document.querySelector('#banner').hidden`)
 }
 
 // TestPage_TellsOfAnotherVersion: agents are updated while people look at them.
