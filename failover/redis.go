@@ -255,7 +255,7 @@ func commandAndInfo(ctx context.Context, c *redis.Client, server config.Addr, se
 			return nil, sent.Err()
 		}
 	}
-	if err != nil && !isReply(err) {
+	if err != nil && (fence.Err() == nil || !isReply(err)) { // also a log-in that was refused, before any of the commands
 		return nil, err
 	}
 	o, err := parse(server, info)

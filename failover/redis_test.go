@@ -467,7 +467,12 @@ func TestRedis_LogsInFirst(t *testing.T) {
 		if _, _, err := servers.Do(ctx, "m", failover.Action{Kind: failover.Unfence, Server: r.Addr}); err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(admin.Close(), servers.Close()); err != nil {
+		m.Password = "another"
+		refused := failover.NewRedis(failover.RedisConfig{Settings: func(string) *config.Master { return &m }, Now: time.Now})
+		if _, _, err := refused.Do(ctx, "m", failover.Action{Kind: failover.Read, Server: r.Addr}); err == nil || !strings.Contains(err.Error(), "WRONGPASS") {
+			t.Errorf("as %q with the wrong password: %v", user, err)
+		}
+		if err := errors.Join(admin.Close(), servers.Close(), refused.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}

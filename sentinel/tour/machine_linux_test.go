@@ -30,6 +30,7 @@ for top in etc var usr root run; do
 	mount -t overlay overlay -o "lowerdir=/$top,upperdir=$DIR/$top/upper,workdir=$DIR/$top/work" "/$top"
 done
 mount -t proc proc /proc
+rm -f /var/lib/man-db/auto-update # an index of manuals takes seconds, and nobody reads them here
 chmod 711 "$DIR/.." "$DIR"
 cp "$SERVICES" /usr/local/bin/systemctl
 ln /usr/local/bin/systemctl /usr/local/bin/journalctl
@@ -83,8 +84,8 @@ const patience = time.Minute
 func (m *machine) shell(ctx context.Context, line string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "nsenter", "--target", fmt.Sprint(m.pid), "--mount", "--uts", "--pid", "--net", "--wd=/root",
-		"bash", "-o", "pipefail", "-c", line)
+	cmd := exec.CommandContext(ctx, "nsenter", "--target", fmt.Sprint(m.pid), "--mount", "--uts", "--pid", "--net",
+		"bash", "-o", "pipefail", "-c", "cd; "+line)
 	cmd.Env, cmd.WaitDelay = environment, time.Second
 	out, err := cmd.CombinedOutput()
 	return string(out), err

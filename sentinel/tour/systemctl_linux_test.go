@@ -243,6 +243,11 @@ func (u unit) stop() error {
 	if !u.alive() {
 		return nil
 	}
+	conn, err := u.notifySocket() // it says that it stops
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		return err
 	}
