@@ -113,7 +113,7 @@ func Status(out io.Writer, p picture.Picture) error {
 		page.say(bold, "takes effect after a restart of %s: %s", p.Agent, strings.Join(p.Reload.Pending, ", "))
 	}
 	for _, m := range p.Masters {
-		page.master(m)
+		page.master(m, p.Shadow)
 	}
 	page.say(plain, "")
 	var agents grid
@@ -165,7 +165,7 @@ func agentState(a picture.Agent) cell {
 	return c
 }
 
-func (p *page) master(m picture.Master) {
+func (p *page) master(m picture.Master, shadow bool) {
 	var servers grid
 	servers.head("MASTER "+m.Name, "ROLE", "STATE", "OFFSET", "LAG")
 	servers.server(m.Server, "master")
@@ -177,7 +177,7 @@ func (p *page) master(m picture.Master) {
 	if m.ODown {
 		p.say(bad, "objectively down: %s", m.Verdict.Text)
 	}
-	if m.Shadow != nil {
+	if shadow && m.Shadow != nil { // later it is history
 		p.say(plain, "shadow: %s", describeShadow(*m.Shadow))
 	}
 	for _, f := range m.Foreign {
