@@ -150,17 +150,25 @@ func (d *Dispatcher) serve(ctx context.Context, endpoints []*endpoint, changed <
 	}
 }
 
-// forgetAfter is how long an agent must lead before it drops what is kept for webhooks that its file does not name: while files are being changed,
-// the next leader may know one that this one does not yet.
+// forgetAfter is for how long an agent must lead with a file that does not name a webhook before it drops what is kept for it: while files are being
+// changed, the next leader may know one that this one does not yet, and a name that was taken out by mistake comes back.
 const forgetAfter = 10 * time.Minute
 
 // clean drops what is kept for webhooks that nobody names any more.
 func (d *Dispatcher) clean(ctx context.Context) {
-	for pause(ctx, forgetAfter) {
+	unnamed := map[string]time.Time{} // since when
+	for pause(ctx, forgetAfter/10) {
 		endpoints, _ := d.current()
 		for _, c := range d.cfg.Source.State().Cursors {
-			if find(endpoints, c.Endpoint) == nil {
-				// What fails is tried again after the next pause.
+			since, known := unnamed[c.Endpoint]
+			switch {
+			case find(endpoints, c.Endpoint) != nil:
+				delete(unnamed, c.Endpoint)
+			case !known:
+				unnamed[c.Endpoint] = time.Now()
+			case time.Since(since) >= forgetAfter:
+				delete(unnamed, c.Endpoint)
+				// What fails is tried again later.
 				_ = d.propose(ctx, state.Delivery{Kind: state.DeliveryRemoved, Endpoint: c.Endpoint})
 			}
 		}

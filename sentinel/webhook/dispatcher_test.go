@@ -539,7 +539,7 @@ func TestDispatcher_TellsOfAGap(t *testing.T) {
 		told, stop := start(t, h, r, config.Webhook{Ordering: config.OrderNone})
 		time.Sleep(time.Minute)
 		stop()
-		if i := slices.Index(r.got, "webhook.gap"); i < 0 || i >= maxInFlight || r.ids[i] != fmt.Sprintf("c-gap-%d", first) || told.of(Missed) != 1 {
+		if i := slices.Index(r.got, "webhook.gap"); i < 0 || r.ids[i] != fmt.Sprintf("c-gap-%d", first) || told.of(Missed) != 1 {
 			t.Errorf("first %v, %v; %d reports", r.got[:maxInFlight], r.ids[:maxInFlight], told.of(Missed))
 		}
 		if len(r.got) != 8193 {
@@ -590,12 +590,77 @@ func TestDispatcher_DropsWhatNobodyNames(t *testing.T) {
 		if h.State().Cursor("old") == nil {
 			t.Error("its position is dropped at once")
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(3 * time.Minute)
 		if h.State().Cursor("old") != nil || h.State().Cursor("ops") == nil {
 			t.Errorf("cursors %+v", h.State().Cursors)
 		}
 		if got := r.taken(); got != "webhook.removed" {
 			t.Errorf("the others are told %q", got)
+		}
+	})
+}
+
+// TestDispatcher_KeepsWhatANameWasLostOfByMistake: a file that lacks a webhook for a moment, however long this agent leads, costs it nothing.
+func TestDispatcher_KeepsWhatANameWasLostOfByMistake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, r := newHistory(t), &receiver{t: t, answer: ok}
+		all := []config.Webhook{hook(config.Webhook{})}
+		d, err := New(Config{Cluster: "c", Webhooks: all, Source: h, Transport: r, Report: func(Report) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer run(t, d)()
+		for range 5 {
+			time.Sleep(forgetAfter - time.Minute)
+			if err := d.Configure(nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Minute)
+			if h.State().Cursor("ops") == nil {
+				t.Fatal("its position is dropped")
+			}
+			if err := d.Configure(all); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// TestQueue_GoesOnWithAsManyLanesAheadAsThereMayBe, as two leaders together may have left them.
+func TestQueue_GoesOnWithAsManyLanesAheadAsThereMayBe(t *testing.T) {
+	c := &state.Cursor{ID: 1}
+	for i := range uint64(state.MaxAhead) {
+		c.Ahead = append(c.Ahead, state.Ahead{Lane: state.EventLane(10 + i), ID: 10 + i})
+	}
+	q, now := newQueue(config.OrderNone, c), time.Now()
+	if !q.add(&state.Event{ID: 2}, true, now) || q.add(&state.Event{ID: 3}, true, now) {
+		t.Fatal("want room for one, and for no more")
+	}
+	l := q.next()
+	l.busy = true
+	q.done(l, now)
+	if d, lanes := q.position(); d.ID != 2 || len(d.Ahead) != 0 || len(lanes) != 1 {
+		t.Errorf("position %d, ahead in %d lanes", d.ID, len(d.Ahead))
+	}
+}
+
+// TestDispatcher_AGapThatGrowsIsNotTriedSooner: what is forgotten while the receiver is down must not have it tried all the time.
+func TestDispatcher_AGapThatGrowsIsNotTriedSooner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, r := newHistory(t), &receiver{t: t, answer: refuse}
+		_, stop := start(t, h, r, config.Webhook{Events: []string{"master.removed"}}) // what it does not want is no matter of the receiver's
+		synctest.Wait()
+		stop()
+		h.add("m", slices.Repeat([]state.EventType{state.MasterChanged}, 8192)...)
+		_, stop = start(t, h, r, config.Webhook{Events: []string{"master.removed"}})
+		defer stop()
+		h.setBroken(true) // what was passed over is not agreed on, so that more is missed
+		for range 100 {
+			h.add("m", state.MasterChanged)
+			time.Sleep(10 * time.Second)
+		}
+		if r.tries == 0 || r.tries > 15 {
+			t.Errorf("%d attempts", r.tries)
 		}
 	})
 }

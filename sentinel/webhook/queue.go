@@ -67,7 +67,7 @@ func (q *queue) add(e *state.Event, wanted bool, now time.Time) bool {
 		key := q.key(e)
 		l := q.lanes[key]
 		if l == nil {
-			if len(q.lanes)+len(q.ahead) >= state.MaxAhead {
+			if len(q.lanes) > 0 && len(q.lanes)+len(q.ahead) >= state.MaxAhead { // one always may: it is the oldest, and takes the low water along
 				return false
 			}
 			l = &lane{key: key, due: now}

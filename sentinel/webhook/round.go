@@ -238,6 +238,9 @@ func (r *round) errand(lane string, e *errand) bool {
 		return false
 	}
 	e.due = r.now()
+	if known != nil && lane == gapLane { // it has only grown: that is no reason to try sooner
+		e.due, e.attempts = known.due, known.attempts
+	}
 	r.extra[lane] = e
 	return known == nil
 }
