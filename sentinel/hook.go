@@ -74,6 +74,8 @@ func (a *Agent) forbidden(ctx context.Context, s failover.Situation, q question)
 	}
 	outcome := "allowed"
 	switch {
+	case ctx.Err() != nil: // nobody waits for the answer any more
+		return ""
 	case err != nil:
 		outcome = "failed"
 		if a.current().Hooks.OnFailure == config.HookVeto {
@@ -135,22 +137,30 @@ func (a *Agent) inquire(ctx context.Context, term consensus.Term, master string,
 	return a.propose(ctx, term, state.Command{At: a.now().UnixNano(), Inquire: &state.Inquire{Master: master, Inquiry: q}})
 }
 
-// permit asks before what somebody orders, and before anybody is elected for it.
+// permit asks before what somebody orders, and before anybody is elected for it. The master may be dead, or well again, when the program has answered: what it
+// has allowed is then another thing, which is judged anew, and asked for.
 func (a *Agent) permit(ctx context.Context, master string, w wish) error {
-	l := a.look()
-	m := l.master(master)
-	if m == nil || w.ignoreHooks {
-		return nil
+	for asked := ""; ; {
+		l := a.look()
+		if err := a.refuse(l, master, w); err != nil {
+			return err
+		}
+		s := a.situation(l, l.master(master), l.status.Term)
+		q := question{hook: failover.PreSwitchover, cause: failover.CauseManual, to: w.to, by: w.by}
+		if s.Verdict.ObjectivelyDown {
+			q.hook = failover.PreFailover
+		}
+		if w.ignoreHooks || q.hook == asked {
+			return nil
+		}
+		if why := a.forbidden(ctx, s, q); why != "" {
+			return &blockedError{failover.Vetoed(master, q.hook, a.cfg.Agent.ID, why)}
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("ask the program %s: %w", q.hook, err)
+		}
+		asked = q.hook
 	}
-	s := a.situation(l, m, l.status.Term)
-	q := question{hook: failover.PreSwitchover, cause: failover.CauseManual, to: w.to, by: w.by}
-	if s.Verdict.ObjectivelyDown {
-		q.hook = failover.PreFailover
-	}
-	if why := a.forbidden(ctx, s, q); why != "" {
-		return &blockedError{failover.Vetoed(master, q.hook, a.cfg.Agent.ID, why)}
-	}
-	return nil
 }
 
 // vetoed says whether an operator's program has forbidden it.

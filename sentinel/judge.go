@@ -285,7 +285,7 @@ func (j *judge) replace(ctx context.Context, l look, m *state.Master) (purpose, 
 	case l.now.Before(j.beginning[m.Name]):
 		return "", nil
 	case j.wonFor(l, m):
-		j.begin(ctx, l.status.Term, m)
+		j.begin(l.status.Term, m)
 		return "", nil
 	case l.gaveUp(m):
 		return "", nil
@@ -375,11 +375,31 @@ func (j *judge) campaign(ctx context.Context, l look, suspects bool) time.Durati
 	r, next, ok := j.agenda.due(l.now, e.rank(), suspects)
 	switch {
 	case ok:
+		if r.purpose == forDown {
+			r.masters = j.asked(l, r.masters)
+		}
 		j.stand(ctx, r)
 	case !next.IsZero():
 		return min(idle, next.Sub(l.now))
 	}
 	return idle
+}
+
+// asked adds the masters of which a program is being asked whether they may be failed over. The election interrupts that. If each needed one of its own next, which interrupts
+// what is asked for the others, and programs take longer than elections, no answer would ever be heard. Where an election was lost they are left out: somebody may have refused to vote for
+// one of them.
+func (j *judge) asked(l look, masters []string) []string {
+	if slices.ContainsFunc(masters, func(name string) bool { return j.agenda.wants[name].lost > 0 }) {
+		return masters
+	}
+	for _, m := range l.masters {
+		b := j.now.masters[m.Name].blocker
+		if b != nil && b.Reason == failover.ReasonHook && !slices.Contains(masters, m.Name) && j.waits(m) == nil {
+			masters = append(masters, m.Name)
+		}
+	}
+	slices.Sort(masters)
+	return masters
 }
 
 // stand holds an election. Its goroutine ends when it is decided.
@@ -396,11 +416,11 @@ func (j *judge) stand(ctx context.Context, r reason) {
 	})
 }
 
-// begin has the first step of a failover committed. Its goroutine ends when that is decided.
-func (j *judge) begin(ctx context.Context, term consensus.Term, m *state.Master) {
+// begin has the first step of a failover committed. Its goroutine ends when that is decided, or the reign ends.
+func (j *judge) begin(term consensus.Term, m *state.Master) {
 	limit, master := beginTimeout+j.a.hesitation(m), m.Name
 	j.beginning[master] = j.a.now().Add(limit)
-	j.a.workers.Go(func() {
+	j.reign.start(func(ctx context.Context) { // which ends a program that is asked for a term that is over
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		err := j.a.begin(ctx, term, master, failover.CauseDown, wish{})

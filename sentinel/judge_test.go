@@ -7,6 +7,7 @@ import (
 
 	"picket/config"
 	"picket/consensus"
+	"picket/failover"
 	"picket/monitor"
 	"picket/sentinel/state"
 )
@@ -37,6 +38,30 @@ func TestVeto_RefusesOnlyWhatIsKnownToLive(t *testing.T) {
 		if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
 			t.Errorf("%s: %q, want %q", tc.reason, got, tc.want)
 		}
+	}
+}
+
+// TestAsked: an election for one master is for those, too, of which a program is being asked.
+func TestAsked(t *testing.T) {
+	file := map[string]*config.Master{}
+	j := &judge{a: &Agent{host: Host{}.withDefaults(), ledger: newLedger(time.Now(), nil)}, agenda: newAgenda(), now: judgement{masters: map[string]judged{}}}
+	l := look{}
+	for name, reason := range map[string]string{"a": failover.ReasonHook, "b": "", "c": "vetoed", "d": failover.ReasonHook, "e": "paused"} {
+		m := judged{}
+		if reason != "" {
+			m.blocker = &failover.Blocker{Reason: reason}
+		}
+		file[name] = &config.Master{Name: name, LeaseLoss: config.LeaseOff}
+		j.now.masters[name], l.masters = m, append(l.masters, &state.Master{Name: name})
+	}
+	j.a.rules.file = file
+	j.agenda.set("b", forDown, time.Now())
+	if got := strings.Join(j.asked(l, []string{"b"}), ","); got != "a,b,d" {
+		t.Errorf("the election is for %s", got)
+	}
+	j.agenda.lost([]string{"b"}, time.Now(), 0)
+	if got := strings.Join(j.asked(l, []string{"b"}), ","); got != "b" {
+		t.Errorf("after a lost one, it is for %s", got)
 	}
 }
 

@@ -50,9 +50,6 @@ func (a *Agent) order(ctx context.Context, master string, w wish) error {
 	if err := a.node.Barrier(ctx); err != nil {
 		return fmt.Errorf("%w (%v)", picture.ErrNoMajority, err)
 	}
-	if err := a.refuse(a.look(), master, w); err != nil {
-		return err
-	}
 	if err := a.permit(ctx, master, w); err != nil {
 		return err
 	}

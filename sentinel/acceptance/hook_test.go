@@ -143,3 +143,113 @@ while kill -0 $PPID 2>/dev/null; do sleep 0.05; done`, 3*time.Second)
 		t.Errorf("%v were asked", all)
 	}
 }
+
+// TestHook_OneMasterDiesWhileTheProgramIsAskedForAnother: it takes longer than many elections, and every election ends what is asked in the term before. Both are failed over nevertheless.
+func TestHook_OneMasterDiesWhileTheProgramIsAskedForAnother(t *testing.T) {
+	t.Parallel()
+	dir, adjust := asking(t, `echo $PICKET_MASTER >> asked
+exec sleep 2`, 10*time.Second)
+	l, c := start(t, func(o *lab.ClusterOptions) {
+		adjust(o)
+		o.LeastPrivilege = false
+	})
+	second, err := l.StartRedis(lab.RedisOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	replica, err := l.StartRedis(lab.RedisOptions{ReplicaOf: second.Addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := say(t, c.Agents[0], "SENTINEL", "MONITOR", "second", second.Addr.Host(), fmt.Sprint(second.Addr.Port()), "2"); got != "OK" {
+		t.Fatal(got)
+	}
+	master := func(ctx context.Context, name string) (m map[string]string, err error) {
+		for _, a := range c.Agents {
+			if m, err = sentinelClient(t, a).Master(ctx, name).Result(); err != nil {
+				break
+			}
+		}
+		return m, err
+	}
+	if err := lab.Await(patience, "the replica is known", func(ctx context.Context) error {
+		m, err := master(ctx, "second")
+		if err == nil && m["num-slaves"] != "1" {
+			err = fmt.Errorf("%s are", m["num-slaves"])
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	old := c.Redis[0]
+	old.Kill()
+	if err := lab.Await(patience, "the program is asked", func(context.Context) error {
+		if len(lines(t, filepath.Join(dir, "asked"))) == 0 {
+			return errors.New("it is not")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	second.Kill()
+	if err := lab.Await(patience, "both are failed over", func(ctx context.Context) error {
+		first, err := master(ctx, lab.MasterName)
+		if err != nil {
+			return err
+		}
+		other, err := master(ctx, "second")
+		if err == nil && (first["port"] == fmt.Sprint(old.Addr.Port()) || other["port"] != fmt.Sprint(replica.Addr.Port())) {
+			err = fmt.Errorf("the masters are at %s and %s", first["port"], other["port"])
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+	asked := lines(t, filepath.Join(dir, "asked"))
+	t.Logf("asked: %v", asked)
+	if len(asked) > 8 {
+		t.Errorf("it was asked %d times", len(asked))
+	}
+}
+
+// TestHook_TheMasterDiesWhileASwitchoverIsAskedFor: what has allowed a switchover has not allowed a failover.
+func TestHook_TheMasterDiesWhileASwitchoverIsAskedFor(t *testing.T) {
+	t.Parallel()
+	dir, adjust := asking(t, `echo $1 >> asked
+[ $1 = pre-failover ] && echo "no failover today" && exit 1
+while ! [ -e dead ]; do sleep 0.05; done`, 10*time.Second)
+	_, c := start(t, adjust)
+	old, asked := c.Redis[0], filepath.Join(dir, "asked")
+	ordered := make(chan error, 1)
+	go func() { // ends with the program, or its time
+		_, err := c.Agents[0].Run(t.Context(), "failover", lab.MasterName)
+		ordered <- err
+	}()
+	await := func(what, hook string) {
+		t.Helper()
+		if err := lab.Await(patience, what, func(context.Context) error {
+			if !strings.Contains(strings.Join(lines(t, asked), " "), hook) {
+				return errors.New("it is not")
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await("it is asked for the switchover", "pre-switchover")
+	old.Kill()
+	await("it is asked for the failover", "pre-failover")
+	if err := os.WriteFile(filepath.Join(dir, "dead"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ordered; err == nil || !strings.Contains(err.Error(), "no failover today") {
+		t.Errorf("the order: %v", err)
+	}
+	p, err := c.Agents[1].Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := p.Masters[0]; m.Server.Addr != old.Addr {
+		t.Errorf("the master is %s", m.Server.Addr)
+	}
+}
