@@ -327,12 +327,17 @@ func (a *Agent) open() (doors, error) {
 			return d, errors.Join(err, d.sentinel.Close())
 		}
 		d.http, err = api.Listen(api.Config{
-			Addr: string(a.cfg.Listen.HTTP), OpenPort: a.host.Listen, Version: a.version, Cluster: a.cfg.Cluster, History: a.machine, TLS: tls, HTTP: a.current().HTTP, Report: a.herald.requested, Backend: a, Group: a, Rails: a, Orders: a, Webhooks: a, Reasons: a, Store: a.store, Metrics: a.metrics.Handler(),
+			Addr: string(a.cfg.Listen.HTTP), OpenPort: a.host.Listen, Version: a.version, Cluster: a.cfg.Cluster, History: a.machine, TLS: tls, HTTP: a.cfg.HTTP, Report: a.herald.requested, Backend: a, Group: a, Rails: a, Orders: a, Webhooks: a, Reasons: a, Store: a.store, Metrics: a.metrics.Handler(),
 		})
 		if err != nil {
 			return d, errors.Join(err, d.sentinel.Close())
 		}
 		a.web.Store(d.http)
+	}
+	a.renewal.mu.Lock()
+	defer a.renewal.mu.Unlock()
+	if now := a.current(); now != a.cfg {
+		a.admit(now) // it was read again before there were doors
 	}
 	return d, nil
 }

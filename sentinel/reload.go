@@ -54,6 +54,16 @@ func (a *Agent) Reload(next *config.Config) {
 	a.rules.take(now.Masters)
 	a.volume.follow(now.Log.Level)
 	a.volume.set(a.rules.own.parameter(logLevel))
+	a.admit(now)
+	a.herald.failed(context.Background(), "take over the webhooks", "", a.webhooks.Configure(now.Webhooks))
+	if a.joined.Load() {
+		a.know(a.machine.State())
+	}
+	a.poke()
+}
+
+// admit has the doors that are open take over who may do what. renewal.mu is held.
+func (a *Agent) admit(now *config.Config) {
 	if door := a.port.Load(); door != nil {
 		err := door.Reload(now.Sentinel, now.Listen.MaxClients)
 		a.herald.failed(context.Background(), "take over who may use the Sentinel port", "", err)
@@ -61,11 +71,6 @@ func (a *Agent) Reload(next *config.Config) {
 	if web := a.web.Load(); web != nil {
 		web.Reload(now.HTTP)
 	}
-	a.herald.failed(context.Background(), "take over the webhooks", "", a.webhooks.Configure(now.Webhooks))
-	if a.joined.Load() {
-		a.know(a.machine.State())
-	}
-	a.poke()
 }
 
 // Refused notes that a configuration was read again and makes no sense: the former one counts. The reasons go to the log, one line each.

@@ -1,7 +1,10 @@
 package sentinel
 
 import (
+	"context"
 	"errors"
+	"net"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -62,4 +65,56 @@ func TestReload(t *testing.T) {
 		t.Error("a configuration was changed")
 	}
 	a.names.Close()
+}
+
+// TestReload_WhileTheDoorsOpen: a token that is taken away while the agent starts opens nothing.
+func TestReload_WhileTheDoorsOpen(t *testing.T) {
+	cfg := config.Default()
+	cfg.Cluster, cfg.Agent.ID, cfg.Agent.DataDir = "test", "a", t.TempDir()
+	cfg.Agents = []config.Peer{{ID: "a", Address: "127.0.0.1:1"}}
+	cfg.Listen.Sentinel, cfg.Listen.Peers, cfg.Listen.HTTP = "127.0.0.1:0", "127.0.0.1:0", "localhost:0"
+	cfg.HTTP.Anonymous = config.AnonymousNone
+	cfg.HTTP.Tokens = []config.Token{{Name: "old", Token: "old-old-old-old-old", Role: config.RoleRead}}
+	next := cfg
+	next.HTTP.Tokens = []config.Token{{Name: "new", Token: "new-new-new-new-new", Role: config.RoleRead}}
+	var a *Agent
+	ready := make(chan struct{})
+	host := Host{Ready: func() { close(ready) }, Listen: func(network, addr string) (net.Listener, error) {
+		if addr == string(cfg.Listen.HTTP) {
+			a.Reload(&next)
+		}
+		return net.Listen(network, addr)
+	}}
+	a, err := New(&cfg, host, zerolog.Nop(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }() // ends below
+	select {
+	case <-ready:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	for token, want := range map[string]int{"old-old-old-old-old": http.StatusUnauthorized, "new-new-new-new-new": http.StatusOK} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+a.web.Load().Addr().String()+"/v1/whoami", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("%s: %d", token, answer.StatusCode)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }

@@ -65,6 +65,10 @@ func entitled(lease *failover.Lease, p failover.Post, released string) (until ti
 	return until
 }
 
+// outdated is how much older what was seen of a master may be than what was seen of its replica, to say what the replica lacks. While all is well, servers
+// are looked at each second.
+const outdated = 5 * time.Second
+
 // standing is how a server of a master's group stands, by what was seen of it and of the master. It is a pure function.
 func standing(m *state.Master, server monitor.Server, master *monitor.Observation) api.Beside {
 	b := api.Beside{
@@ -87,7 +91,9 @@ func standing(m *state.Master, server monitor.Server, master *monitor.Observatio
 		return b
 	}
 	b.Follows = last.Master == m.Addr && last.LinkUp && !last.Syncing
-	b.Lag = failover.Lacks(master, last)
+	if b.Lag = failover.Lacks(master, last); master != nil && last.At.Sub(master.At) > outdated {
+		b.Lag = -1
+	}
 	if b.Follows && last.LastIO >= 0 {
 		b.Fresh = last.At.Add(-last.LastIO - time.Second) // Redis counts whole seconds, and rounds down
 	}

@@ -47,6 +47,7 @@ func TestStanding_IsTheOfficeAndTheRole(t *testing.T) {
 		"it has just come into office":       {agreed(running(failover.Switched, false)), server(well), true, false, false, -1, -1},
 		"a replica that has it all":          {agreed(same), server(func(o *monitor.Observation) { follows(o); o.Offset = 100 }), false, false, true, 0, 0},
 		"a replica that lacks something":     {agreed(same), server(func(o *monitor.Observation) { follows(o); o.Offset = 90 }), false, false, true, 10, 6 * time.Second},
+		"its master was seen long before":    {agreed(same), server(func(o *monitor.Observation) { follows(o); o.Offset, o.At = 100, at.Add(6*time.Second) }), false, false, true, -1, 0},
 		"a replica without a link":           {agreed(same), server(func(o *monitor.Observation) { follows(o); o.Offset, o.LinkUp = 90, false }), false, false, false, 10, -1},
 		"a replica of another one":           {agreed(same), server(func(o *monitor.Observation) { follows(o); o.Offset, o.Master = 90, "h:9" }), false, false, false, 10, -1},
 		"a replica that loads its data anew": {agreed(same), server(func(o *monitor.Observation) { follows(o); o.Offset, o.Syncing = 90, true }), false, false, false, 10, -1},
