@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -106,10 +107,15 @@ func (h rails) acknowledge(w http.ResponseWriter, r *http.Request) {
 
 // asks reads who asks for something, and refuses those who don't say.
 func asks(w http.ResponseWriter, r *http.Request) (who string, ok bool) {
-	if who = callerOf(r).signs(r.URL.Query().Get("who")); who == "" {
+	switch who = callerOf(r).signs(r.URL.Query().Get("who")); {
+	case who == "":
 		bad(w, r, "it is not said who asks for it", "add ?who=…, or show a token")
+	case len(who) > maxBody: // which a body can't say either; it is kept in the log
+		bad(w, r, fmt.Sprintf("who asks for it is said in %d bytes", len(who)), fmt.Sprintf("say it in at most %d", maxBody))
+	default:
+		return who, true
 	}
-	return who, who != ""
+	return "", false
 }
 
 // railTimeout bounds a request; it is below readTimeout, which would end the request without an answer.

@@ -42,6 +42,7 @@ func TestGuardrails_RefuseStrangersAndNonsense(t *testing.T) {
 		"misspelt":              {http.MethodPost, "/v1/pause", `{"for":"1h","who":"ann","maser":"m"}`, "127.0.0.1:1000", "", http.StatusBadRequest},
 		"too long":              {http.MethodPost, "/v1/pause", `{"who":"` + strings.Repeat("x", 2*maxBody), "127.0.0.1:1000", "", http.StatusRequestEntityTooLarge},
 		"nobody resumes":        {http.MethodDelete, "/v1/pause", "", "127.0.0.1:1000", "", http.StatusBadRequest},
+		"too long a name":       {http.MethodDelete, "/v1/pause?who=" + strings.Repeat("x", 2*maxBody), "", "127.0.0.1:1000", "", http.StatusBadRequest},
 		"nobody acknowledges":   {http.MethodPost, "/v1/masters/m/acknowledge", "", "127.0.0.1:1000", "", http.StatusBadRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
