@@ -1,10 +1,13 @@
 package api
 
 import (
+	"bufio"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -139,5 +142,62 @@ func TestMemory_OfStrangersIsBounded(t *testing.T) {
 	t.Logf("%d connections, %d bytes each: of all that there may be, %d MiB", maxLocal, each, each*(maxRemote+maxLocal)>>20)
 	if each > maxOfStranger {
 		t.Errorf("a connection holds %d bytes", each)
+	}
+}
+
+// TestConnections_WithoutARequestMakeRoom: whoever has asked something, and keeps his connections, does not keep out who has something to ask.
+func TestConnections_WithoutARequestMakeRoom(t *testing.T) {
+	files := httptest.NewUnstartedServer(nil)
+	files.StartTLS()
+	files.Close()
+	for name, secure := range map[string]bool{"plain": false, "with TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPipes()
+				cfg, _ := whole(t)
+				cfg.OpenPort = func(string, string) (net.Listener, error) { return p, nil }
+				if secure {
+					cfg.TLS = &tls.Config{Certificates: files.TLS.Certificates}
+				}
+				s, err := Listen(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var open []net.Conn
+				ask := func() {
+					t.Helper()
+					c := p.dial()
+					if secure {
+						c = tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // whose it is does not matter
+					}
+					open = append(open, c)
+					if _, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+						t.Fatal(err)
+					}
+					answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					_, _ = io.Copy(io.Discard, answer.Body)
+					_ = answer.Body.Close()
+					synctest.Wait()
+				}
+				for range maxPerSource + 10 { // which all have one address, that of a pipe
+					ask()
+				}
+				if n := s.Connections(); n != maxPerSource {
+					t.Errorf("%d connections", n)
+				}
+				if _, err := open[0].Read(make([]byte, 1)); err == nil {
+					t.Error("the first one is still there")
+				}
+				for _, c := range open {
+					_ = c.Close()
+				}
+				if err := s.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+					t.Error(err)
+				}
+			})
+		})
 	}
 }

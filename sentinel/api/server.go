@@ -86,7 +86,7 @@ func Listen(cfg Config) (*Server, error) {
 	}
 	s.http.Protocols.SetHTTP1(true) // whose connections have one request at a time: what they can hold is bounded by how many there are
 	counted := limit(listener)
-	s.open = counted
+	s.open, s.http.ConnState = counted, counted.state
 	go func() { // accepts; Close waits for it
 		if cfg.TLS != nil {
 			s.done <- s.http.ServeTLS(counted, "", "")
