@@ -41,8 +41,8 @@ unit: tools ## all tests, with the race detector
 scale: tools ## ten thousand clients of one agent, a thousand masters; figures, in half a minute
 	$(GO) test ./sentinel/scale -v
 
-flood: tools ## failovers under a flood of connections; ARGS="-args -scale.flood=1800 -scale.rounds=8"
-	$(GO) test ./sentinel/scale -run TestFlood -v $(ARGS)
+flood: tools ## failovers under a flood of ten thousand connections
+	$(GO) test ./sentinel/scale -run TestFlood -v -args -scale.flood=1112 -scale.pace=2000 -scale.rounds=8 $(ARGS)
 
 sim: ## seeds of the consensus simulator for SIM_TIME
 	$(GO) test -timeout 2h ./consensus/sim -run TestSeeds -v -sim.time=$(SIM_TIME) -sim.from=$(SIM_FROM)

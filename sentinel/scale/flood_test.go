@@ -1,26 +1,31 @@
 package scale
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
-	"slices"
+	"os/exec"
+	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/time/rate"
 
-	"picket/config"
 	"picket/sentinel/lab"
 )
 
 var (
 	floodSize   = flag.Int("scale.flood", 300, "connections of a flood, to each port of each agent")
+	floodPace   = flag.Int("scale.pace", 1000, "new connections of the flood in a second, at most, to all ports together")
 	floodRounds = flag.Int("scale.rounds", 3, "failovers without the flood, and with it")
 )
 
@@ -32,36 +37,65 @@ func TestFlood(t *testing.T) {
 		size = min(size, 100)
 	}
 	_, c := startWith(t, 3, func(o *lab.ClusterOptions) { o.File = []string{"sentinel: {password: sesame}"} })
-	before, quiet := memory(t, c), failovers(t, c, *floodRounds)
-	var f flood
+	before := memory(t, c)
+	quiet := measure(t, c)
+	var ports []string
 	for _, a := range c.Agents {
-		for _, addr := range []config.Addr{a.Sentinel, a.Peers, a.HTTP} {
-			f.start(addr, size)
-		}
+		ports = append(ports, string(a.Sentinel), string(a.Peers), string(a.HTTP))
 	}
-	defer f.stop()
-	if err := lab.Await(patience, "the flood has risen", func(context.Context) error {
-		if n := f.made.Load(); n < int64(9*size) {
-			return fmt.Errorf("%d connections were made", n)
+	f := startFlood(t, size, *floodPace, ports)
+	risen := func(context.Context) error {
+		if _, made, err := f.count(); err != nil || made < len(ports)*size {
+			return fmt.Errorf("%d connections were made (error: %v)", made, err)
 		}
 		return nil
-	}); err != nil {
+	}
+	if err := lab.Await(patience+time.Duration(len(ports)*size / *floodPace)*2*time.Second, "the flood has risen", risen); err != nil {
 		t.Fatal(err)
 	}
-	loud := failovers(t, c, *floodRounds)
-	after := memory(t, c)
-	t.Logf("failovers: median %s, worst %s; under the flood of %d connections to each of 9 ports (%d held at the end, %d made): median %s, worst %s",
-		quantile(quiet, .5), quantile(quiet, 1), size, f.held.Load(), f.made.Load(), quantile(loud, .5), quantile(loud, 1))
-	for i := range after {
-		t.Logf("%s: at most %d MiB of memory, %d MiB before the flood", c.Agents[i].ID, after[i]>>20, before[i]>>20)
-		if grown := after[i] - before[i]; grown > 128<<20 && !raced {
+	_, began, _ := f.count()
+	loud := measure(t, c)
+	open, made, err := f.count()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("without: %s", quiet)
+	t.Logf("under a flood of %d connections to 9 ports, %d of which were open at the end; %d were made while it was measured, %d in all: %s",
+		len(ports)*size, open, made-began, made, loud)
+	for i, after := range memory(t, c) {
+		t.Logf("%s: at most %d MiB of memory, %d MiB before the flood", c.Agents[i].ID, after>>20, before[i]>>20)
+		if grown := after - before[i]; grown > 128<<20 && !raced {
 			t.Errorf("%s has grown by %d MiB", c.Agents[i].ID, grown>>20)
 		}
 	}
 	// The machine may be busy, and the flood comes from it, too.
-	if m := quantile(loud, .5); m > 5*quantile(quiet, .5)+500*time.Millisecond {
+	if m := quantile(loud.times, .5); m > 5*quantile(quiet.times, .5)+500*time.Millisecond {
 		t.Errorf("the flood has failovers take %s", m)
 	}
+}
+
+// figures are of some failovers.
+type figures struct {
+	times     []time.Duration
+	elections uint64
+	cpu       float64 // of a processor, that an agent used meanwhile
+}
+
+func (f figures) String() string {
+	return fmt.Sprintf("%d failovers, median %s, worst %s, %d elections, %.0f %% of a processor for each agent", len(f.times),
+		quantile(f.times, .5), quantile(f.times, 1), f.elections, 100*f.cpu)
+}
+
+func measure(t *testing.T, c *lab.Cluster) (f figures) {
+	t.Helper()
+	first, used, begun := epoch(t, c), cpu(t, c), time.Now()
+	f.times = failovers(t, c, *floodRounds)
+	took := time.Since(begun)
+	for i, u := range cpu(t, c) {
+		f.cpu += (u - used[i]).Seconds() / took.Seconds() / float64(len(used))
+	}
+	f.elections = epoch(t, c) - first
+	return f
 }
 
 // failovers kills the master some times, and gives the times until another one takes writes.
@@ -127,71 +161,150 @@ func memory(t *testing.T, c *lab.Cluster) (peaks []int64) {
 	return peaks
 }
 
-// flood keeps connections open that mean nothing.
+// cpu is how much of a processor each agent has used so far.
+func cpu(t *testing.T, c *lab.Cluster) (used []time.Duration) {
+	t.Helper()
+	for _, a := range c.Agents {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", a.Pid()))
+		if err != nil {
+			t.Skip(err) // another system
+		}
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		const tick = 10 * time.Millisecond // the kernel's, for programs
+		var sum time.Duration
+		for _, field := range fields[11:13] { // in user mode, and in the kernel
+			n, err := strconv.Atoi(field)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += time.Duration(n) * tick
+		}
+		used = append(used, sum)
+	}
+	return used
+}
+
+// epoch is the group's. The flood may leave no room to ask for it at once.
+func epoch(t *testing.T, c *lab.Cluster) (now uint64) {
+	t.Helper()
+	err := lab.Await(patience, "an agent tells its epoch", func(ctx context.Context) error {
+		p, err := c.Agents[0].Status(ctx)
+		now = p.Epoch
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return now
+}
+
+// flood is a process that keeps connections open that mean nothing. It has the lowest priority, so that what is measured are the agents.
 type flood struct {
-	running    sync.WaitGroup
-	stopped    sync.Once
-	ctx        context.Context
-	cancel     context.CancelFunc
-	held, made atomic.Int64
+	program *exec.Cmd
+	orders  io.WriteCloser
+	said    *bufio.Scanner
+}
+
+// floodEnv has the test's own program be the flood: connections to each port, new ones in a second to all, and the ports.
+const floodEnv = "PICKET_TEST_FLOOD"
+
+func startFlood(t *testing.T, connections, pace int, ports []string) *flood {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &flood{program: exec.Command("nice", "-n", "19", self)}
+	f.program.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %s", floodEnv, connections, pace, strings.Join(ports, " ")))
+	f.program.Stderr = os.Stderr
+	out, err := f.program.StdoutPipe()
+	if err == nil {
+		f.orders, err = f.program.StdinPipe()
+	}
+	if err == nil {
+		err = f.program.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.said = bufio.NewScanner(out)
+	t.Cleanup(func() {
+		_ = f.orders.Close() // it ends by this
+		_ = f.program.Wait() // how it ended says nothing
+	})
+	return f
+}
+
+// count asks how many connections are open, and how many were made.
+func (f *flood) count() (open, made int, err error) {
+	if _, err = fmt.Fprintln(f.orders); err != nil {
+		return 0, 0, err
+	}
+	if !f.said.Scan() {
+		return 0, 0, fmt.Errorf("the flood has ended: %v", f.said.Err())
+	}
+	_, err = fmt.Sscan(f.said.Text(), &open, &made)
+	return open, made, err
+}
+
+// runFlood is the process. It ends with its standard input, each line of which is a question.
+func runFlood(setting string) error {
+	words := strings.Fields(setting)
+	connections, err := strconv.Atoi(words[0])
+	if err != nil {
+		return err
+	}
+	pace, err := strconv.Atoi(words[1])
+	if err != nil {
+		return err
+	}
+	var open, made atomic.Int64
+	limiter := rate.NewLimiter(rate.Limit(pace), 1)
+	for _, addr := range words[2:] {
+		go pester(addr, connections, limiter, &open, &made) // ends with the process
+	}
+	for questions := bufio.NewScanner(os.Stdin); questions.Scan(); {
+		fmt.Println(open.Load(), made.Load())
+	}
+	return nil
 }
 
 // whatTheySay begins a command, a handshake of agents, a request, and one of TLS; none ends. One says nothing.
 var whatTheySay = []string{"*3\r\n$8\r\nSENTINEL\r\n$400\r\nx", "\x00\x00\x07\xd0PKT2", "GET /v1/status HTTP/1.1\r\nHost: x\r\nX:", "\x16\x03\x01\x40\x00\x01", ""}
 
-// start has so many connections to an address be open, as far as they are let: who is thrown out comes again.
-func (f *flood) start(addr config.Addr, connections int) {
-	if f.ctx == nil {
-		f.ctx, f.cancel = context.WithCancel(context.Background())
-	}
-	const callers = 20 // each of which has its share
-	for i := range callers {
-		share := (connections + callers - 1 - i) / callers
-		f.running.Go(func() { f.call(addr, i, share) }) // ends with stop
+// pester keeps connections to a port open: who is thrown out comes again.
+func pester(addr string, connections int, limiter *rate.Limiter, open, made *atomic.Int64) {
+	room := make(chan struct{}, connections)
+	for n := 0; ; n++ {
+		room <- struct{}{}
+		_ = limiter.Wait(context.Background()) // nothing ends it
+		conn, err := net.DialTimeout("tcp", addr, time.Second)
+		if err != nil {
+			<-room
+			continue
+		}
+		made.Add(1)
+		open.Add(1)
+		go func() { // ends with the connection
+			drip(conn, whatTheySay[n%len(whatTheySay)])
+			open.Add(-1)
+			<-room
+		}()
 	}
 }
 
-func (f *flood) stop() {
-	f.stopped.Do(f.cancel)
-	f.running.Wait()
-}
-
-// call makes a connection each 50 milliseconds at most: with all callers that is 400 in a second at each port, because the flood comes from the same machine.
-func (f *flood) call(addr config.Addr, number, share int) {
-	var open []net.Conn
-	drip := 0
-	defer func() {
-		for _, conn := range open {
-			_ = conn.Close() // nothing was meant
-		}
-		f.held.Add(int64(-len(open)))
-	}()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for n := number; ; n++ {
-		for range len(open)/20 + 1 { // each drips once in a second or so, and notices at some time that it was thrown out
-			if len(open) == 0 {
-				break
-			}
-			drip = (drip + 1) % len(open)
-			if _, err := open[drip].Write([]byte("x")); err != nil {
-				_ = open[drip].Close() // it is gone
-				open = slices.Delete(open, drip, drip+1)
-				f.held.Add(-1)
-			}
-		}
-		if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(f.ctx, "tcp", string(addr)); err == nil && len(open) < share {
-			f.made.Add(1)
-			f.held.Add(1)
-			_, _ = conn.Write([]byte(whatTheySay[n%len(whatTheySay)])) // it may be gone already
-			open = append(open, conn)
-		} else if err == nil {
-			_ = conn.Close() // it was one of those that come and go
-		}
-		select {
-		case <-f.ctx.Done():
+// drip says something, and then a byte each five seconds, until the connection ends.
+func drip(conn net.Conn, first string) {
+	defer conn.Close()
+	said := []byte(first)
+	for {
+		if _, err := conn.Write(said); err != nil {
 			return
-		case <-tick.C:
+		}
+		said = []byte("x")
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second)) // an error shows at the read
+		if _, err := io.Copy(io.Discard, conn); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
 		}
 	}
 }

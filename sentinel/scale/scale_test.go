@@ -1,6 +1,7 @@
 package scale
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -15,6 +16,13 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if setting := os.Getenv(floodEnv); setting != "" {
+		if err := runFlood(setting); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(lab.WithProgram(func(program string) int {
 		binary = program
 		return m.Run()
