@@ -33,11 +33,14 @@ type minder struct {
 	lines    *formatter
 	log      zerolog.Logger
 	watchdog time.Duration // systemd ends the process when it hears nothing for so long; 0: it doesn't
+	again    time.Duration // a configuration that was refused is read again after so long: what it names may come later than it
 	current  atomic.Pointer[config.Config]
 }
 
+const readAgain = 10 * time.Second
+
 func newMinder(cfg *config.Config, p process, a *sentinel.Agent, lines *formatter, log zerolog.Logger) *minder {
-	m := &minder{process: p, agent: a, lines: lines, log: log}
+	m := &minder{process: p, agent: a, lines: lines, log: log, again: readAgain}
 	m.current.Store(cfg)
 	var err error
 	if m.watchdog, err = daemon.SdWatchdogEnabled(false); err != nil {
@@ -96,14 +99,23 @@ func (m *minder) mind(ctx context.Context, hup <-chan os.Signal, changed <-chan 
 		defer ticker.Stop()
 		tick = ticker.C
 	}
+	var refused error // the last one, while that counts
+	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hup:
-			m.reload()
+			refused = m.reload()
+			again = m.later(refused)
 		case <-changed:
-			m.reload()
+			refused = m.reload()
+			again = m.later(refused)
+		case <-again:
+			if _, err := m.load(); err == nil || err.Error() != refused.Error() { // else all has been said
+				refused = m.reload()
+			}
+			again = m.later(refused)
 		case <-tick:
 			if m.agent.Alive() {
 				m.tell(daemon.SdNotifyWatchdog)
@@ -112,22 +124,31 @@ func (m *minder) mind(ctx context.Context, hup <-chan os.Signal, changed <-chan 
 	}
 }
 
+// later is when to read a configuration again that was refused; nil: not unless somebody says so.
+func (m *minder) later(refused error) <-chan time.Time {
+	if refused == nil || !m.watches() {
+		return nil
+	}
+	return time.After(m.again)
+}
+
 // reload reads the configuration again. What is wrong with it changes nothing.
-func (m *minder) reload() {
+func (m *minder) reload() error {
 	if m.load == nil {
 		m.log.Warn().Msg("the configuration came from the standard input, and can't be read again; restart the agent")
-		return
+		return nil
 	}
 	m.tell(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	defer m.tell(daemon.SdNotifyReady)
 	next, err := m.load()
 	if err != nil {
 		m.agent.Refused(err)
-		return
+		return err
 	}
 	m.current.Store(next)
 	m.lines.set(next.Log)
 	m.agent.Reload(next)
+	return nil
 }
 
 // tell tells what started this process how it is, if that wants to know.

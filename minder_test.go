@@ -135,6 +135,52 @@ func TestMinder_ReadsTheConfigurationAgain(t *testing.T) {
 	}
 }
 
+// TestMinder_ReadsARefusedConfigurationAgain: a file that it names, and that nobody watches yet, comes after it.
+func TestMinder_ReadsARefusedConfigurationAgain(t *testing.T) {
+	t.Setenv("WATCHDOG_USEC", "15000") // the watchdog is fed meanwhile, more often
+	dir, agent := t.TempDir(), &stub{}
+	path, named := filepath.Join(dir, "picket.yaml"), filepath.Join(t.TempDir(), "secret")
+	write(t, path, "none")
+	load := func() (*config.Config, error) {
+		c := config.Default()
+		if text, err := os.ReadFile(path); err != nil || string(text) == "none" {
+			return &c, err
+		}
+		text, err := os.ReadFile(named)
+		c.Log.Level = string(text)
+		return &c, err
+	}
+	cfg, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMinder(cfg, process{load: load, files: []string{path}}, nil, &formatter{out: &bytes.Buffer{}}, zerolog.Nop())
+	m.agent, m.again = agent, 10*time.Millisecond
+	ready := make(chan struct{})
+	close(ready)
+	t.Cleanup(m.start(ready))
+	await := func(what string) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); agent.told() != what; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("told %q, want %q", agent.told(), what)
+			}
+		}
+	}
+	write(t, path, "the secret's")
+	missing := "open " + named + ": no such file or directory"
+	await(missing)
+	time.Sleep(10 * m.again) // what has been said is not said again
+	await(missing)
+	if err := os.WriteFile(named+".new", []byte("debug"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(named+".new", named); err != nil {
+		t.Fatal(err)
+	}
+	await(missing + ", debug")
+}
+
 // TestMinder_FeedsTheWatchdogWhileTheLoopsRun: one that hangs is ended by systemd.
 func TestMinder_FeedsTheWatchdogWhileTheLoopsRun(t *testing.T) {
 	manager, path, agent := newSystemd(t), filepath.Join(t.TempDir(), "picket.yaml"), &stub{}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Change is a key whose value is another one than before.
@@ -29,10 +30,33 @@ func Renew(old, next *Config) (now *Config, changes []Change) {
 	renewed := *next
 	n := renewal{}
 	n.group("", reflect.ValueOf(old).Elem(), reflect.ValueOf(next).Elem(), reflect.ValueOf(&renewed).Elem(), AfterRestart)
+	// Who may use a port waits for the restart together with what the port is: a password that client certificates are to replace must not be gone first.
+	if n.wait("sentinel.", "listen.sentinel", "listen.also") {
+		renewed.Sentinel = old.Sentinel
+	}
+	if n.wait("http.", "listen.http") {
+		renewed.HTTP = old.HTTP
+	}
 	return &renewed, n.changes
 }
 
 type renewal struct{ changes []Change }
+
+// wait has all changes of a group of keys need a restart, if one of them does, or one of other keys with such a beginning.
+func (n *renewal) wait(group string, others ...string) bool {
+	below := func(c Change, prefixes []string) bool {
+		return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(c.Key, p) })
+	}
+	if !slices.ContainsFunc(n.changes, func(c Change) bool { return c.Effect == AfterRestart && below(c, append(others, group)) }) {
+		return false
+	}
+	for i, c := range n.changes {
+		if strings.HasPrefix(c.Key, group) {
+			n.changes[i].Effect = AfterRestart
+		}
+	}
+	return true
+}
 
 // group compares two groups of keys. What needs a restart stays in out as it was.
 func (n *renewal) group(key string, old, next, out reflect.Value, effect Effect) {

@@ -10,7 +10,7 @@ import (
 // renewable is a configuration of two masters.
 func renewable() *Config {
 	c := Default()
-	c.Cluster, c.Agent.ID = "main", "a"
+	c.Cluster, c.Agent.ID, c.Sentinel.Password = "main", "a", "door"
 	for _, name := range []string{"one", "two"} {
 		m := DefaultMaster()
 		m.Name, m.Address, m.Quorum, m.Password = name, Addr(name+":6379"), 2, "old"
@@ -34,8 +34,8 @@ func TestRenew(t *testing.T) {
 			},
 		},
 		"a secret": {
-			edit: func(c *Config) { c.Masters[0].Password, c.Sentinel.Password = "new", "first" },
-			want: []Change{{"sentinel.password", "", stars, AtOnce}, {"masters[one].password", stars, stars, AtOnce}},
+			edit: func(c *Config) { c.Masters[0].Password, c.Sentinel.Password = "new", "another" },
+			want: []Change{{"sentinel.password", stars, stars, AtOnce}, {"masters[one].password", stars, stars, AtOnce}},
 		},
 		"a secret's file": {
 			edit: func(c *Config) { c.Masters[0].Password, c.Masters[0].PasswordFile = "", "/f" },
@@ -51,6 +51,17 @@ func TestRenew(t *testing.T) {
 				{"listen.http", "127.0.0.1:26381", "", AfterRestart}, {"peer-tls.enabled", "", "true", AfterRestart},
 			},
 			kept: func(c *Config) any { return []any{c.Cluster, c.Agent, c.Agents, c.Listen, c.PeerTLS} },
+		},
+		"who may use a port, with the port": {
+			edit: func(c *Config) {
+				c.Listen.Sentinel, c.Listen.SentinelTLS, c.Sentinel.Password = "", "0.0.0.0:26379", ""
+				c.HTTP.Anonymous, c.HTTP.TLS.Cert = "read", "/cert"
+			},
+			want: []Change{
+				{"listen.sentinel", "0.0.0.0:26379", "", AfterRestart}, {"listen.sentinel-tls", "", "0.0.0.0:26379", AfterRestart},
+				{"sentinel.password", stars, "", AfterRestart}, {"http.tls.cert", "", "/cert", AfterRestart}, {"http.anonymous", "local", "read", AfterRestart},
+			},
+			kept: func(c *Config) any { return []any{c.Listen, c.Sentinel, c.HTTP} },
 		},
 		"what may hold a token is not shown": {
 			edit: func(c *Config) { c.Webhooks = []Webhook{{Name: "ops", URL: "https://token@b"}} },

@@ -48,20 +48,15 @@ func (s *servers) blindFence(ctx context.Context, master string, a Action) error
 
 // blindly gives the commands as they go over the wire.
 func blindly(m *config.Master, replicas int64) [][]byte {
-	name := "CONFIG"
-	for _, r := range m.RenameCommands {
-		if strings.EqualFold(r.Command, name) {
-			name = r.As
-		}
-	}
-	set := wire(name, "SET", minReplicas, strconv.FormatInt(replicas, 10))
+	auth := monitor.Renamed(m, "AUTH")
+	set := wire(monitor.Renamed(m, "CONFIG"), "SET", minReplicas, strconv.FormatInt(replicas, 10))
 	switch password := string(m.Password); {
 	case password == "":
 		return [][]byte{set}
 	case m.Username == "":
-		return [][]byte{wire("AUTH", password), set}
+		return [][]byte{wire(auth, password), set}
 	default:
-		return [][]byte{wire("AUTH", m.Username, password), set}
+		return [][]byte{wire(auth, m.Username, password), set}
 	}
 }
 

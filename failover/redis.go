@@ -84,10 +84,10 @@ func (s *servers) client(master string, server config.Addr) (*redis.Client, erro
 	settings := s.cfg.Settings(master)
 	known, found := s.clients[key]
 	ips := s.cfg.Names.IPs(server.Host())
-	if found && known.settings == settings && !moved(known.ips, ips) {
+	if found && sameWay(known.settings, settings) && !moved(known.ips, ips) {
 		return known.Client, nil
 	}
-	if found { // there may be another password, or another server at the old IP address
+	if found { // there is another password, or another server at the old IP address
 		_ = known.Close() // its connections are of no use any more
 		delete(s.clients, key)
 	}
@@ -106,6 +106,12 @@ func (s *servers) client(master string, server config.Addr) (*redis.Client, erro
 	c := monitor.NewClient(settings, opts)
 	s.clients[key] = client{c, settings, ips}
 	return c, nil
+}
+
+// sameWay says whether servers are reached as before. Other settings may change in the middle of a failover, whose connections must not break by that.
+func sameWay(was, is *config.Master) bool {
+	return was == is || was != nil && is != nil && was.Username == is.Username && was.Password == is.Password && was.TLS == is.TLS &&
+		slices.Equal(was.RenameCommands, is.RenameCommands)
 }
 
 // moved says whether a server is at none of the IP addresses any more at which it was.

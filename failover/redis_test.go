@@ -477,3 +477,49 @@ func TestRedis_LogsInFirst(t *testing.T) {
 		}
 	}
 }
+
+// TestRedis_ReachesServersAsBefore: settings may change in the middle of a failover. Its connections break only where they are made otherwise now; and a user who may
+// not tell a connection's name does without.
+func TestRedis_ReachesServersAsBefore(t *testing.T) {
+	r, _, client := newServers(t)
+	ctx := t.Context()
+	for _, name := range []string{"agent", "other"} {
+		if err := client.Do(ctx, "ACL", "SETUSER", name, "on", ">secret", "~*", "&*", "+@all", "-client|setname").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := config.DefaultMaster()
+	first.Username, first.Password = "agent", "secret"
+	settings := &first
+	servers := failover.NewRedis(failover.RedisConfig{Settings: func(string) *config.Master { return settings }, Now: time.Now})
+	defer servers.Close()
+	read := func() string {
+		t.Helper()
+		if _, _, err := servers.Do(ctx, "m", failover.Action{Kind: failover.Read, Server: r.Addr}); err != nil {
+			t.Fatal(err)
+		}
+		list, err := client.ClientList(ctx).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(list) {
+			if strings.Contains(line, " user="+settings.Username+" ") {
+				id, _, _ := strings.Cut(line, " ")
+				return id
+			}
+		}
+		t.Fatalf("there is no connection:\n%s", list)
+		return ""
+	}
+	was := read()
+	second := first
+	second.ParallelSyncs, settings = 7, &second
+	if is := read(); is != was {
+		t.Error("another setting has the connection made anew")
+	}
+	third := second
+	third.Username, settings = "other", &third
+	if is := read(); is == was {
+		t.Error("the connection is another user's")
+	}
+}

@@ -17,7 +17,10 @@ func NewClient(m *config.Master, opts *redis.Options) *redis.Client {
 			if err := logIn(ctx, conn, user, password); err != nil || name == "" {
 				return err
 			}
-			return conn.ClientSetName(ctx, name).Err()
+			if err := conn.ClientSetName(ctx, name).Err(); err != nil && !noName(err.Error()) {
+				return err
+			}
+			return nil
 		}
 	}
 	c := redis.NewClient(opts)

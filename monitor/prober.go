@@ -49,6 +49,9 @@ func newProber(m *Monitor, w *watched, t Target) *prober {
 
 // report hands an event to the monitor's loop.
 func (p *prober) report(ctx context.Context, apply func(*facts, time.Time)) {
+	if ctx.Err() != nil { // the end of a connection that somebody ended is no news
+		return
+	}
 	select {
 	case p.monitor.events <- event{server: p.server, at: p.monitor.cfg.Now(), apply: apply}:
 	case <-ctx.Done():
