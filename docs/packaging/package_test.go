@@ -78,6 +78,76 @@ func TestPackages(t *testing.T) {
 	}
 }
 
+// TestScripts: the first installation sets rights, later ones leave the operator's, and a file that he deleted is no mistake. What is purged are empty directories.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	root, bin := t.TempDir(), t.TempDir()
+	calls := filepath.Join(bin, "calls")
+	for _, name := range []string{"systemd-sysusers", "chown", "install"} {
+		script := "#!/bin/sh\necho " + name + ` "$@" >>` + calls + "\n"
+		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o700); err != nil { //nolint:gosec // a program
+			t.Fatal(err)
+		}
+	}
+	run := func(script string, args ...string) (called string) {
+		t.Helper()
+		text, err := os.ReadFile(script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inside := strings.NewReplacer("/etc/", root+"/etc/", "/var/", root+"/var/", "/run/", root+"/run/").Replace(string(text))
+		cmd := exec.Command("sh", append([]string{"-c", inside, script}, args...)...)
+		cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH")}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s %q: %v\n%s", script, args, err, out)
+		}
+		said, err := os.ReadFile(calls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = os.Truncate(calls, 0) // the next one says so
+		return strings.ReplaceAll(string(said), root, "")
+	}
+	etc, data := filepath.Join(root, "etc/picket"), filepath.Join(root, "var/lib/picket")
+	for _, dir := range []string{etc, data} {
+		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // as dpkg makes it
+			t.Fatal(err)
+		}
+	}
+	example := filepath.Join(etc, "picket.yaml.example")
+	if err := os.WriteFile(example, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	users := "systemd-sysusers /usr/lib/sysusers.d/picket.conf\n"
+	if got, want := run("postinst", "configure", ""), users+"chown root:picket /etc/picket\ninstall -d -o picket -g picket -m 0700 /var/lib/picket\n"+
+		"chown root:picket /etc/picket/picket.yaml.example\n"; got != want {
+		t.Errorf("the first time it calls\n%swant\n%s", got, want)
+	}
+	if info, err := os.Stat(etc); err != nil || info.Mode().Perm() != 0o750 {
+		t.Errorf("%v (error: %v)", info.Mode(), err)
+	}
+	if err := os.Remove(example); err != nil {
+		t.Fatal(err)
+	}
+	if got := run("postinst", "configure", "1.2.2"); got != users {
+		t.Errorf("the second time it calls\n%s", got)
+	}
+	run("prerm", "remove")
+	run("postrm", "remove")
+	if err := os.WriteFile(filepath.Join(data, "log"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run("postrm", "purge")
+	if _, err := os.Stat(filepath.Join(data, "log")); err != nil {
+		t.Errorf("what agents must not forget is gone: %v", err)
+	}
+	_ = os.Remove(filepath.Join(data, "log")) // shows below
+	run("postrm", "purge")
+	if _, err := os.Stat(data); !os.IsNotExist(err) {
+		t.Errorf("an empty directory stays (error: %v)", err)
+	}
+}
+
 // TestUnit: systemd understands the unit, and finds it hardened.
 func TestUnit(t *testing.T) {
 	t.Parallel()
