@@ -67,8 +67,8 @@ func watch(conn net.Conn, broken func(said string)) *watchedConn {
 				}
 			}
 		}
+		broken(said)    // first: who asks would take the end for its own doing otherwise
 		_ = far.Close() // go-redis reads EOF behind what came
-		broken(said)
 	}()
 	return &watchedConn{Conn: conn, reader: near}
 }
