@@ -12,7 +12,7 @@ import (
 func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show masters, replicas and agents", Args: cobra.NoArgs,
-		Long: "Show masters, replicas and agents, as one of the agents knows them.\n\nWith --exit-code it ends with 7 unless every master is up and can be failed over: " +
+		Long: "Show masters, replicas and agents, as one of the agents knows them.\n\nWith --exit-code it ends with 7 unless every master takes writes and can be failed over, and every agent is heard: " +
 			"for scripts that wait, or watch.",
 	}
 	d := newDoor(cmd.Flags())

@@ -79,6 +79,11 @@ func Unwell(p picture.Picture) []string {
 	if len(p.Masters) == 0 {
 		lines = append(lines, "no master is watched")
 	}
+	for _, a := range p.Agents {
+		if !a.Up {
+			lines = append(lines, "agent "+a.ID+" is not heard")
+		}
+	}
 	for _, m := range p.Masters {
 		switch {
 		case m.Server.State != "up" || m.ODown:
@@ -87,6 +92,8 @@ func Unwell(p picture.Picture) []string {
 			lines = append(lines, m.Name+": a failover is running")
 		case m.Blocker != nil:
 			lines = append(lines, m.Name+": "+m.Blocker.Text)
+		case m.Server.Fenced:
+			lines = append(lines, m.Name+": its master is fenced, and takes no writes")
 		case !p.Shadow && len(m.Foreign) > 0:
 			lines = append(lines, m.Name+": a Redis Sentinel watches it, too")
 		case !slices.ContainsFunc(m.Replicas, func(r picture.Server) bool { return r.State == "up" && r.Last != nil && r.Last.LinkUp }):
