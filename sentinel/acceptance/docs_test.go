@@ -45,7 +45,7 @@ func TestDocs(t *testing.T) {
 	t.Parallel()
 	ops := newReceiver(t)
 	ops.up(t)
-	l, c := start(t, func(o *lab.ClusterOptions) { o.Webhook = ops.webhook() })
+	l, c := start(t, func(o *lab.ClusterOptions) { o.Webhook, o.LeastPrivilege = ops.webhook(), false }) // what operators type needs no password
 	here := reader{t: t, cluster: c, dir: t.TempDir(), conf: filepath.Join(l.Dir, "agent-1.yaml")}
 	here.config(block{text: picket(t, 0, "config", "example")})
 	seen := map[string]int{}

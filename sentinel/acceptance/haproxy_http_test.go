@@ -87,7 +87,7 @@ func TestHAProxy_FollowsByTheDocumentedChecks(t *testing.T) {
 
 // leadsToReplica returns nil when a connection by way of the proxy comes to a replica.
 func leadsToReplica(ctx context.Context, front config.Addr) error {
-	client := redis.NewClient(&redis.Options{Addr: string(front), MaxRetries: -1, DisableIdentity: true})
+	client := redis.NewClient(&redis.Options{Addr: string(front), Password: lab.ClientPassword, MaxRetries: -1, DisableIdentity: true})
 	defer client.Close()
 	role, err := client.Do(ctx, "ROLE").Slice()
 	if err == nil && fmt.Sprint(role[0]) != "slave" {

@@ -34,7 +34,7 @@ func TestHAProxy_NeverWritesToAFencedMaster(t *testing.T) {
 	startProxy(t, l, outside, documented(t, "10.0.0.9", outside.IP()))
 	through := func() *redis.Client {
 		return redis.NewClient(&redis.Options{
-			Addr: string(front), Dialer: outside.Dial, MaxRetries: -1, DisableIdentity: true, DialTimeout: time.Second, ReadTimeout: time.Second, ContextTimeoutEnabled: true,
+			Addr: string(front), Password: lab.ClientPassword, Dialer: outside.Dial, MaxRetries: -1, DisableIdentity: true, DialTimeout: time.Second, ReadTimeout: time.Second, ContextTimeoutEnabled: true,
 		})
 	}
 	n.must(lab.Await(patience, "the proxy leads to the master", func(ctx context.Context) error {

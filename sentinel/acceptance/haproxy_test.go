@@ -68,7 +68,7 @@ func TestHAProxy_FollowsByEitherCheck(t *testing.T) {
 
 // leadsTo returns nil when a write by way of the proxy comes to a server.
 func leadsTo(ctx context.Context, front config.Addr, to *lab.Redis) error {
-	client := redis.NewClient(&redis.Options{Addr: string(front), MaxRetries: -1, DisableIdentity: true})
+	client := redis.NewClient(&redis.Options{Addr: string(front), Password: lab.ClientPassword, MaxRetries: -1, DisableIdentity: true})
 	defer client.Close()
 	if err := client.Set(ctx, "key", "", 0).Err(); err != nil {
 		return err
@@ -93,13 +93,15 @@ func haproxy(c *lab.Cluster, byRole, byAgents config.Addr) string {
 listen by-role
   bind %s
   option tcp-check
+  tcp-check send AUTH\ %s\r\n
+  tcp-check expect string +OK
   tcp-check send PING\r\n
   tcp-check expect string +PONG
   tcp-check send info\ replication\r\n
   tcp-check expect string role:master
   tcp-check send QUIT\r\n
   tcp-check expect string +OK
-`, byRole)
+`, byRole, lab.ClientPassword)
 	for i, r := range c.Redis {
 		fmt.Fprintf(&text, "  server redis-%d %s\n", i, r.Addr)
 	}

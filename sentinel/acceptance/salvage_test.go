@@ -27,7 +27,7 @@ func TestSalvage_KeepsWhatAWokenMasterHadWritten(t *testing.T) {
 	const writers = 20
 	clients := make([]*redis.Client, writers)
 	for i := range clients {
-		clients[i] = redis.NewClient(&redis.Options{Addr: string(old.Addr), MaxRetries: -1, ReadTimeout: patience})
+		clients[i] = redis.NewClient(&redis.Options{Addr: string(old.Addr), Password: lab.ClientPassword, MaxRetries: -1, ReadTimeout: patience})
 		defer clients[i].Close()
 		if err := clients[i].Ping(t.Context()).Err(); err != nil {
 			t.Fatal(err)
@@ -103,7 +103,7 @@ func replay(t *testing.T, master *lab.Redis, commands string, want map[string]st
 			t.Errorf("the new master has %q (%v)", key, err)
 		}
 	}
-	cli := exec.CommandContext(t.Context(), "redis-cli", "-h", master.Addr.Host(), "-p", strconv.Itoa(master.Addr.Port()))
+	cli := exec.CommandContext(t.Context(), "redis-cli", "-h", master.Addr.Host(), "-p", strconv.Itoa(master.Addr.Port()), "-a", lab.ClientPassword)
 	cli.Stdin = strings.NewReader(commands)
 	if out, err := cli.CombinedOutput(); err != nil {
 		t.Fatalf("redis-cli: %v\n%s", err, out)

@@ -99,7 +99,7 @@ func (l *Lab) StartCluster(opts ClusterOptions) (*Cluster, error) {
 		if err := os.WriteFile(l.PasswordFile(), []byte(Password+"\n"), 0o600); err != nil {
 			return nil, fmt.Errorf("write the agents' password: %w", err)
 		}
-		opts.Redis = append(slices.Clone(opts.Redis), "user "+User+" on >"+Password+" "+ACL)
+		opts.Redis = append(slices.Clone(opts.Redis), "requirepass "+ClientPassword, "masterauth "+ClientPassword, "user "+User+" on >"+Password+" "+ACL)
 	}
 	if servers == nil {
 		var err error
@@ -211,6 +211,9 @@ func (c *Cluster) configure(a *Agent) error {
 	}
 	return nil
 }
+
+// ClientPassword is everybody else's in servers whose agents have least privilege: who forgets to log in is refused. Other servers take any.
+const ClientPassword = "wonderland"
 
 // As whom agents log in to servers, if they have least privilege.
 const (

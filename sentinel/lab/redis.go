@@ -132,7 +132,7 @@ func (r *Redis) Start() error {
 // closes it.
 func (r *Redis) Client() *redis.Client {
 	return monitor.NewClient(&config.Master{RenameCommands: r.renames}, &redis.Options{
-		Addr: string(r.Addr), Dialer: r.Host.Dial, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: 2 * time.Second,
+		Addr: string(r.Addr), Password: ClientPassword, Dialer: r.Host.Dial, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: 2 * time.Second,
 		DisableIdentity: true, Protocol: 2,
 	})
 }

@@ -13,7 +13,7 @@ import (
 // was acknowledged is known, and a refused connection is tried again soon, not only after the default of 100 ms.
 func FailoverOptions(h *Host, sentinels []string) *redis.FailoverOptions {
 	return &redis.FailoverOptions{
-		MasterName: MasterName, SentinelAddrs: sentinels, Dialer: h.Dial, MaxRetries: -1, DialerRetryTimeout: 10 * time.Millisecond,
+		MasterName: MasterName, SentinelAddrs: sentinels, Password: ClientPassword, Dialer: h.Dial, MaxRetries: -1, DialerRetryTimeout: 10 * time.Millisecond,
 		DialTimeout: 500 * time.Millisecond, ReadTimeout: 3 * time.Second, ContextTimeoutEnabled: true,
 		DisableIdentity: true,
 	}
