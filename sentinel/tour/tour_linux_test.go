@@ -198,7 +198,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) pack(version string) {
 	binary := filepath.Join(w.laptop, "picket-"+version)
 	for _, args := range [][]string{
-		{"go", "build", "-ldflags", "-X main.version=" + version, "-o", binary, "picket"},
+		{"env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=" + version, "-o", binary, "picket"}, // as make build does
 		{"../../docs/packaging/build", "deb", binary, version, w.laptop},
 	} {
 		if out, err := exec.CommandContext(w.t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
