@@ -118,12 +118,22 @@ func asks(w http.ResponseWriter, r *http.Request) (who string, ok bool) {
 	return "", false
 }
 
-// railTimeout bounds a request; it is below readTimeout, which would end the request without an answer.
-const railTimeout = 4 * time.Second
+// Bounds of what a request has done. What others than the agents are waited for, an operator's programs or a webhook's receiver, may take longer.
+const (
+	railTimeout    = 4 * time.Second  // below readTimeout, which would end the request without an answer
+	outsideTimeout = 25 * time.Second // below writeTimeout
+)
 
-// carryOut does what is asked for and shows what it gives.
+// carryOut answers with what came of an order.
 func carryOut(w http.ResponseWriter, r *http.Request, do func(context.Context) (any, error)) {
-	ctx, cancel := context.WithTimeout(r.Context(), railTimeout)
+	carryOutWithin(w, r, railTimeout, do)
+}
+
+func carryOutWithin(w http.ResponseWriter, r *http.Request, limit time.Duration, do func(context.Context) (any, error)) {
+	if limit > railTimeout {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit + time.Second)) // else the request ends after readTimeout
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), limit)
 	defer cancel()
 	body, err := do(ctx)
 	if err != nil {

@@ -295,5 +295,5 @@ func (h look) route(d *door) {
 }
 
 func (h look) master(w http.ResponseWriter, r *http.Request) {
-	orders{backend: h.backend}.carryOut(w, r, r.PathValue("name"), func(context.Context) error { return nil })
+	orders{backend: h.backend}.carryOut(w, r, railTimeout, r.PathValue("name"), func(context.Context) error { return nil })
 }

@@ -72,19 +72,19 @@ func (h orders) switchover(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &o, form) || !signed(w, r, &o.Who, form) || !named(w, r, o.Master, form) {
 		return
 	}
-	h.carryOut(w, r, o.Master, func(ctx context.Context) error { return h.agent.Switchover(ctx, o) })
+	h.carryOut(w, r, outsideTimeout, o.Master, func(ctx context.Context) error { return h.agent.Switchover(ctx, o) })
 }
 
 func (h orders) cancel(w http.ResponseWriter, r *http.Request) {
 	if who, ok := asks(w, r); ok {
 		master := r.URL.Query().Get("master")
-		h.carryOut(w, r, master, func(ctx context.Context) error { return h.agent.CancelSwitchover(ctx, master, who) })
+		h.carryOut(w, r, railTimeout, master, func(ctx context.Context) error { return h.agent.CancelSwitchover(ctx, master, who) })
 	}
 }
 
 func (h orders) forget(w http.ResponseWriter, r *http.Request) {
 	master := r.PathValue("name")
-	h.carryOut(w, r, master, func(ctx context.Context) error {
+	h.carryOut(w, r, railTimeout, master, func(ctx context.Context) error {
 		return h.agent.Forget(ctx, master, config.Addr(r.PathValue("server")))
 	})
 }
@@ -95,7 +95,7 @@ func (h orders) failover(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &o, form) || !signed(w, r, &o.Who, form) || !named(w, r, o.Master, form) {
 		return
 	}
-	h.carryOut(w, r, o.Master, func(ctx context.Context) error { return h.agent.Force(ctx, o) })
+	h.carryOut(w, r, outsideTimeout, o.Master, func(ctx context.Context) error { return h.agent.Force(ctx, o) })
 }
 
 // named refuses an order that names no master.
@@ -115,8 +115,8 @@ func signed(w http.ResponseWriter, r *http.Request, who *string, form string) bo
 }
 
 // carryOut answers with the master as it is then.
-func (h orders) carryOut(w http.ResponseWriter, r *http.Request, master string, do func(context.Context) error) {
-	carryOut(w, r, func(ctx context.Context) (any, error) {
+func (h orders) carryOut(w http.ResponseWriter, r *http.Request, limit time.Duration, master string, do func(context.Context) error) {
+	carryOutWithin(w, r, limit, func(ctx context.Context) (any, error) {
 		if err := do(ctx); err != nil {
 			return nil, err
 		}

@@ -149,7 +149,7 @@ func (h webhooks) drop(w http.ResponseWriter, r *http.Request) {
 
 func (h webhooks) test(w http.ResponseWriter, r *http.Request) {
 	if who, ok := ordered(w, r); ok {
-		carryOut(w, r, func(ctx context.Context) (any, error) { return h.agent.TestWebhook(ctx, r.PathValue("name"), who) })
+		carryOutWithin(w, r, outsideTimeout, func(ctx context.Context) (any, error) { return h.agent.TestWebhook(ctx, r.PathValue("name"), who) })
 	}
 }
 
