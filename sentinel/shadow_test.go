@@ -152,7 +152,7 @@ func TestShadow_NothingIsChangedOnAServerAndTheOtherCoordinatorIsFollowed(t *tes
 		t.Fatal("the spy saw nothing: the test shows nothing")
 	}
 	if bad := others(commands, `"PING"`, `"INFO"`, `"SUBSCRIBE" "__SENTINEL__:HELLO"`, `"ROLE"`, `"CLIENT" "SETNAME"`, `"CONFIG" "GET"`,
-		`"HELLO" "2"`, `"REPLCONF"`, `"PSYNC"`); len(bad) > 0 { // HELLO 2: go-redis asks for RESP2; the last two: of the servers among themselves
+		`"HELLO" "2"`, `"AUTH"`, `"REPLCONF"`, `"PSYNC"`); len(bad) > 0 { // HELLO 2: go-redis asks for RESP2; the last two: of the servers among themselves
 		t.Errorf("the servers were sent %q", bad)
 	}
 
@@ -184,7 +184,7 @@ func TestShadow_NothingIsChangedOnAServerAndTheOtherCoordinatorIsFollowed(t *tes
 		}
 	}
 	if bad := others(seen.seen()[len(commands):], `"PING"`, `"INFO"`, `"SUBSCRIBE"`, `"ROLE"`, `"CLIENT" "SETNAME"`, `"CONFIG" "GET"`,
-		`"REPLCONF"`, `"PSYNC"`, `"HELLO" "2"`, `"REPLICAOF" "NO" "ONE"`, `"PUBLISH"`); len(bad) > 0 {
+		`"REPLCONF"`, `"PSYNC"`, `"HELLO" "2"`, `"AUTH"`, `"REPLICAOF" "NO" "ONE"`, `"PUBLISH"`); len(bad) > 0 {
 		t.Errorf("the servers were sent %q", bad)
 	}
 }
