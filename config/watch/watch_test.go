@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,27 +19,33 @@ func put(t *testing.T, path, text string) {
 	}
 }
 
-// start watches files, and gives how often they have changed.
-func start(t *testing.T, files ...string) *atomic.Int32 {
+// start watches files, and tells each change.
+func start(t *testing.T, files ...string) <-chan struct{} {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	var changes atomic.Int32
+	changes := make(chan struct{}, 16)
 	ended := make(chan struct{})
 	w := Files(func() []string { return files })
 	go func() {
 		defer close(ended)
-		w.Run(ctx, func() { changes.Add(1) })
+		w.Run(ctx, func() { changes <- struct{}{} })
 	}()
-	t.Cleanup(func() { cancel(); <-ended })
-	return &changes
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+		if n := len(changes); n > 0 {
+			t.Errorf("%d changes more than there were", n)
+		}
+	})
+	return changes
 }
 
-func await(t *testing.T, what string, done func() bool) {
+func await(t *testing.T, what string, changes <-chan struct{}) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("not " + what)
-		}
+	select {
+	case <-changes:
+	case <-time.After(20 * time.Second):
+		t.Fatal("not " + what)
 	}
 }
 
@@ -55,22 +60,22 @@ func TestFiles(t *testing.T) {
 	changes := start(t, config, secret)
 
 	put(t, config, "two")
-	await(t, "noticed that it was written", func() bool { return changes.Load() == 1 })
+	await(t, "noticed that it was written", changes)
 	put(t, secret, "s")
-	await(t, "noticed that a missing one came", func() bool { return changes.Load() == 2 })
+	await(t, "noticed that a missing one came", changes)
 	put(t, config+".new", "three")
 	if err := os.Rename(config+".new", config); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "noticed that it was replaced", func() bool { return changes.Load() == 3 })
+	await(t, "noticed that it was replaced", changes)
 	put(t, config, "three") // as it is
 	put(t, config+"~", "another file")
 	put(t, secret, "t")
-	await(t, "noticed the secret", func() bool { return changes.Load() == 4 })
+	await(t, "noticed the secret", changes)
 	if err := os.Remove(config); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "noticed that it is gone", func() bool { return changes.Load() == 5 })
+	await(t, "noticed that it is gone", changes)
 }
 
 // TestFiles_AsKubernetesReplacesThem: the file is a link into a directory that is a link, which is made to point elsewhere.
@@ -100,7 +105,7 @@ func TestFiles_AsKubernetesReplacesThem(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, "..1")); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "noticed", func() bool { return changes.Load() == 1 })
+	await(t, "noticed", changes)
 	swap("..3", "three")
-	await(t, "noticed again", func() bool { return changes.Load() == 2 })
+	await(t, "noticed again", changes)
 }

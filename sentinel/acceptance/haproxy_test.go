@@ -2,9 +2,9 @@ package acceptance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,52 +18,64 @@ import (
 // TestHAProxy_FollowsByEitherCheck: one port leads to the server whose INFO says that it is the master, another one to whom most agents name.
 func TestHAProxy_FollowsByEitherCheck(t *testing.T) {
 	t.Parallel()
-	program, err := exec.LookPath("haproxy")
-	if err != nil {
-		t.Skip("haproxy is not installed: apt-get install haproxy")
-	}
+	tool(t, "haproxy", "haproxy")
 	l, c := start(t, nil)
-	var fronts []config.Addr
-	for range 2 {
+	fronts := twoFronts(t, l)
+	startProxy(t, l, nil, haproxy(c, fronts[0], fronts[1]))
+	followsTwice(t, c, func(ctx context.Context, to *lab.Redis) error {
+		return errors.Join(leadsTo(ctx, fronts[0], to), leadsTo(ctx, fronts[1], to))
+	})
+}
+
+// twoFronts gives addresses at which a proxy may listen.
+func twoFronts(t *testing.T, l *lab.Lab) (fronts [2]config.Addr) {
+	t.Helper()
+	for i := range fronts {
 		port, err := l.Port()
 		if err != nil {
 			t.Fatal(err)
 		}
-		fronts = append(fronts, config.NewAddr("127.0.0.1", port))
+		fronts[i] = config.NewAddr("127.0.0.1", port)
 	}
+	return fronts
+}
+
+// startProxy runs HAProxy by a configuration, on a host, until the lab closes.
+func startProxy(t *testing.T, l *lab.Lab, h *lab.Host, text string) {
+	t.Helper()
 	file := filepath.Join(l.Dir, "haproxy.cfg")
-	if err := os.WriteFile(file, []byte(haproxy(c, fronts[0], fronts[1])), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	proxy := l.Command("haproxy", program, "-db", "-f", file)
+	proxy := l.Command("haproxy", h.On(tool(t, "haproxy", "haproxy"), "-db", "-f", file)...)
 	if err := proxy.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			text, _ := os.ReadFile(proxy.Log) // what there is of it
-			t.Logf("haproxy:\n%s", text)
+			log, _ := os.ReadFile(proxy.Log) // what there is of it
+			t.Logf("haproxy:\n%s", log)
 		}
 	})
-	leads := func(to *lab.Redis) {
+}
+
+// followsTwice fails a master over by hand, and kills the next one: each time the proxy must lead to the one that is the master then.
+func followsTwice(t *testing.T, c *lab.Cluster, leads func(context.Context, *lab.Redis) error) {
+	t.Helper()
+	await := func(to *lab.Redis) {
 		t.Helper()
-		for _, front := range fronts {
-			if err := lab.Await(patience, fmt.Sprintf("%s leads to %s", front, to.Addr), func(ctx context.Context) error {
-				return leadsTo(ctx, front, to)
-			}); err != nil {
-				t.Fatal(err)
-			}
+		if err := lab.Await(patience, "HAProxy leads to "+string(to.Addr), func(ctx context.Context) error { return leads(ctx, to) }); err != nil {
+			t.Fatal(err)
 		}
 	}
 	old := c.Redis[0]
-	leads(old)
+	await(old)
 	picket(t, 0, "failover", lab.MasterName, "--agent", string(c.Agents[1].HTTP))
 	next := newMaster(t, c, old.Addr)
-	leads(next)
+	await(next)
 	settle(t, c, next.Addr)
 	next.Kill()
-	last := newMaster(t, c, next.Addr)
-	leads(last)
+	await(newMaster(t, c, next.Addr))
 }
 
 // leadsTo returns nil when a write by way of the proxy comes to a server.
