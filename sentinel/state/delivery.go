@@ -216,7 +216,11 @@ func (s *State) died(c Cursor, command Command, at position) (*State, error) {
 		return nil, fmt.Errorf("%w: %s is ahead in %d lanes", ErrInvalid, c.Endpoint, MaxAhead)
 	}
 	c.Ahead = with(c.Ahead, Ahead{d.Lane, d.ID}, laneKey)
-	dropped := c.bury(Letter{Event: *e, At: command.At, Attempts: d.Attempts, Error: shortened(d.Error)})
+	letter := Letter{Event: *e, At: command.At, Attempts: d.Attempts, Error: shortened(d.Error)}
+	if known := c.Letter(d.ID); known != nil {
+		letter.Again = known.Again // somebody has asked for it meanwhile
+	}
+	dropped := c.bury(letter)
 	next := s.withCursor(c)
 	if e.Type.aboutWebhooks() {
 		return next, nil // two receivers that are down must not keep each other's events going for ever
