@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -102,6 +103,7 @@ func TestDispatcher_Answers(t *testing.T) {
 		"client error":  {answer(404), 0, time.Second},
 		"not modified":  {answer(304), 0, time.Second},
 		"refused":       {refuse, 0, time.Second},
+		"cut off":       {func(int) (*http.Response, error) { return nil, context.Canceled }, 0, time.Second}, // not by this agent
 		"slow down":     {answer(429, "Retry-After", "120"), 119 * time.Second, 121 * time.Second},
 		"hangs":         {hang, 9 * time.Second, 12 * time.Second},
 		"absurd demand": {answer(503, "Retry-After", "99999999999"), 59 * time.Minute, 61 * time.Minute},

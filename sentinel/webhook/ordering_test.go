@@ -58,6 +58,38 @@ func TestDispatcher_SlowDownIsForAllMasters(t *testing.T) {
 	})
 }
 
+// TestDispatcher_SlowDownForTheLongestTime: of answers to requests that were under way together the one counts that asks for the longest time.
+func TestDispatcher_SlowDownForTheLongestTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHistory(t)
+		h.add("n", state.MasterAdded)
+		busy := time.Now().Add(2 * time.Second)
+		asks := func(seconds string, after time.Duration) func(int) (*http.Response, error) {
+			return func(int) (*http.Response, error) {
+				if time.Now().After(busy) {
+					return status(http.StatusOK), nil
+				}
+				time.Sleep(after)
+				return status(429, "Retry-After", seconds), nil
+			}
+		}
+		r := byMaster(t, map[string]func(int) (*http.Response, error){"m": asks("60", 0), "n": asks("5", time.Second)})
+		_, stop := lead(t, Config{Webhooks: []config.Webhook{hook(config.Webhook{})}, Source: h, Transport: r})
+		defer stop()
+		synctest.Wait()
+		h.add("m", state.MasterChanged)
+		h.add("n", state.MasterChanged)
+		time.Sleep(50 * time.Second)
+		if got := r.(sorted).receiver.taken(); got != "" {
+			t.Errorf("delivered %s, although the receiver asked to be left alone", got)
+		}
+		time.Sleep(15 * time.Second)
+		if got := r.(sorted).receiver.taken(); len(got) != len("m n") {
+			t.Errorf("delivered %q in the end", got)
+		}
+	})
+}
+
 // TestDispatcher_Ordering shows what waits for an event that can't be delivered.
 func TestDispatcher_Ordering(t *testing.T) {
 	for ordering, want := range map[string]string{

@@ -169,7 +169,7 @@ func (r *round) deliver(ctx context.Context) {
 		select {
 		case <-changed:
 		case o := <-r.outcomes:
-			r.heard(o)
+			r.heard(ctx, o)
 		case err := <-r.agreed:
 			r.agreed = nil
 			if r.stale, r.refused = err != nil, refused(err); err == nil && r.then != nil {
@@ -287,14 +287,14 @@ func (r *round) begin(ctx context.Context, work *sync.WaitGroup, e *errand, l *l
 }
 
 // heard takes in how an attempt ended.
-func (r *round) heard(o outcome) {
+func (r *round) heard(ctx context.Context, o outcome) {
 	delete(r.attempts, o.errand)
 	report := Report{Endpoint: r.Name, Event: o.event, Attempts: o.errand.attempts, Err: o.err}
 	switch {
 	case o.err == nil:
 		r.trouble.Store(nil)
 		r.taken(o)
-	case errors.Is(o.err, context.Canceled): // this agent leads no more, or has another configuration
+	case ctx.Err() != nil: // this agent leads no more, or has another configuration
 		return
 	case errors.Is(o.err, errGone):
 		report.Kind = Disabled
@@ -306,8 +306,8 @@ func (r *round) heard(o outcome) {
 		r.give(o)
 	default:
 		report.Kind, report.Pause = Failed, max(o.wait, pauseAfter(o.errand.attempts))
-		if o.wait > 0 {
-			r.hold = r.now().Add(o.wait)
+		if until := r.now().Add(o.wait); o.wait > 0 && until.After(r.hold) { // another request may have been told to wait for longer
+			r.hold = until
 		}
 		r.putOff(o, r.now().Add(report.Pause))
 	}
@@ -413,7 +413,7 @@ func (r *round) having(ctx context.Context, work *sync.WaitGroup, a agreement) {
 func (r *round) persist(ctx context.Context, d state.Delivery) error {
 	for attempts := 1; ; attempts++ {
 		err := r.propose(ctx, d)
-		if err == nil || refused(err) || ctx.Err() != nil || !r.unagreed(ctx, state.Event{ID: d.ID}, attempts, err) {
+		if err == nil || refused(err) || !r.unagreed(ctx, state.Event{ID: d.ID}, attempts, err) {
 			return err
 		}
 	}
