@@ -25,7 +25,7 @@ func (h history) Propose(ctx context.Context, d state.Delivery) error {
 	if d.Kind == state.DeliveryTold && len(d.Ahead) == 0 && d.Of == 0 {
 		return h.Begin(ctx, d.Endpoint, d.ID)
 	}
-	return h.a.propose(ctx, 0, state.Command{At: h.a.now().UnixNano(), Delivery: &d})
+	return h.a.delivery(ctx, d)
 }
 
 // Begin implements webhook.Source.

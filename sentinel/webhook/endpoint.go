@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -67,8 +66,7 @@ func Shown(address string) string {
 
 // wants says whether an event goes to the endpoint. What is about it is not told to itself: that would go on for ever.
 func (e *endpoint) wants(event *state.Event) bool {
-	about := strings.HasPrefix(string(event.Type), "webhook.") && event.Data.Endpoint == e.Name
-	return !about && e.Wants(string(event.Type), event.Master) && e.form.has(event)
+	return event.Data.Endpoint != e.Name && e.Wants(string(event.Type), event.Master) && e.form.has(event)
 }
 
 const (

@@ -149,33 +149,33 @@ const (
 func (alertmanager) has(*state.Event) bool { return true }
 func (alertmanager) contentType() string   { return "application/json" }
 func (f alertmanager) body(e, begun *state.Event) ([]byte, error) {
-	at := time.Unix(0, e.At)
-	starts, ends, severity := at, at, "warning"
+	starts, ends, severity := e.At, e.At, "warning"
 	labels := map[string]string{"alertname": "PicketFailover", "cluster": f.cluster}
 	switch e.Type {
 	case state.WebhookTest:
 		labels["alertname"], severity = "PicketTest", "none"
 	case state.WebhookGap:
-		labels["alertname"], ends = "PicketEventsMissed", at.Add(longestFailover)
+		labels["alertname"] = "PicketEventsMissed"
+		ends += int64(longestFailover)
 	default:
 		labels["master"], labels["failover"], labels["cause"] = e.Master, fmt.Sprint(e.Data.Failover), e.Data.Cause
 		if planned(e) {
 			severity = "info"
 		}
 		if begun != nil {
-			starts = time.Unix(0, begun.At)
+			starts = begun.At
 		}
 		switch {
 		case e.Type == state.FailoverBegun:
-			ends = at.Add(longestFailover)
+			ends += int64(longestFailover)
 		case stuck(e):
-			ends = at.Add(longestStuck)
+			ends += int64(longestStuck)
 		}
 	}
 	labels["severity"] = severity // of the beginning, so that the end is of the same alert
 	return json.Marshal([]alert{{
 		Labels: labels, Annotations: map[string]string{"summary": events.Summary(*e), "event": events.ID(f.cluster, *e)},
-		StartsAt: starts.UTC().Format(time.RFC3339Nano), EndsAt: ends.UTC().Format(time.RFC3339Nano),
+		StartsAt: moment(starts), EndsAt: moment(ends),
 	}})
 }
 
