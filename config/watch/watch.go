@@ -26,17 +26,16 @@ const (
 
 // Watcher watches files.
 type Watcher struct {
-	files       func() []string
-	notify      *fsnotify.Watcher // nil: there is none
-	events      <-chan fsnotify.Event
-	directories map[string]bool // that are watched
-	last        [sha256.Size]byte
+	files  func() []string
+	notify *fsnotify.Watcher // nil: there is none
+	events <-chan fsnotify.Event
+	last   [sha256.Size]byte
 }
 
 // Files watches files from now on. Which ones there are is asked each time. Links are followed, also when they are made to point elsewhere, and a file may
 // be missing. Run must be called.
 func Files(files func() []string) *Watcher {
-	w := &Watcher{files: files, directories: map[string]bool{}}
+	w := &Watcher{files: files}
 	if notify, err := fsnotify.NewWatcher(); err == nil { // else there are too many on this host already: files are looked at only
 		w.notify, w.events = notify, notify.Events
 	}
@@ -71,9 +70,8 @@ func (w *Watcher) follow() {
 	wanted := map[string]bool{}
 	for _, path := range w.files() {
 		for range 8 { // links; more are not followed, only looked at
-			wanted[filepath.Dir(path)] = true
-			if real, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
-				wanted[real] = true
+			if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil { // one that is missing can't be watched
+				wanted[dir] = true
 			}
 			to, err := os.Readlink(path)
 			if err != nil {
@@ -85,14 +83,13 @@ func (w *Watcher) follow() {
 			path = to
 		}
 	}
-	for d := range w.directories {
+	for _, d := range w.notify.WatchList() {
 		if !wanted[d] {
 			_ = w.notify.Remove(d) // it may be gone
-			delete(w.directories, d)
 		}
 	}
 	for d := range wanted {
-		w.directories[d] = w.notify.Add(d) == nil // again, too: another one may have its name now
+		_ = w.notify.Add(d) // again, too: another one may have its name now; where it can't be, its files are looked at only
 	}
 }
 
@@ -100,16 +97,8 @@ func (w *Watcher) follow() {
 func (w *Watcher) wait(ctx context.Context) bool {
 	timer := time.NewTimer(period)
 	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	case <-w.events:
-	}
-	until := time.Now().Add(patience)
-	for time.Now().Before(until) {
-		timer.Reset(quiet)
+	var first time.Time // when something happened
+	for {
 		select {
 		case <-ctx.Done():
 			return false
@@ -117,8 +106,11 @@ func (w *Watcher) wait(ctx context.Context) bool {
 			return true
 		case <-w.events:
 		}
+		if first.IsZero() {
+			first = time.Now()
+		}
+		timer.Reset(min(quiet, patience-time.Since(first)))
 	}
-	return true
 }
 
 // contents is a sum of what the files say.
