@@ -52,7 +52,7 @@ func (c *Config) warnOfDefault(key string) {
 func (c *Config) checkACLFile(r *report) {
 	const key = "sentinel.acl-file"
 	path := c.Sentinel.ACLFile
-	if _, err := readFile(path, MaxACLFile); err != nil {
+	if _, err := ReadFile(path, MaxACLFile); err != nil {
 		r.unread(key, path, err, "make an empty one to begin with: install -m 600 /dev/null FILE")
 		return
 	}

@@ -50,7 +50,7 @@ func (r *report) load(tree map[string]any, flags *pflag.FlagSet) (*Config, error
 
 // read reads and parses the file. The tree is that of a parser: maps, lists and scalars.
 func (r *report) read(path string) map[string]any {
-	data, err := readFile(path, maxFile)
+	data, err := ReadFile(path, maxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		r.add("", nil, "there is no such file", "`picket config example` prints one to start from")

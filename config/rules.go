@@ -179,7 +179,7 @@ func (t TLS) check(r *report, key string) {
 		return
 	}
 	if t.CA != "" {
-		if pem, err := readFile(t.CA, maxFile); err != nil {
+		if pem, err := ReadFile(t.CA, maxFile); err != nil {
 			r.unread(key+".ca", t.CA, err, "name a PEM file that this user may read")
 		} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
 			r.add(key+".ca", t.CA, "holds no certificate in PEM", "")

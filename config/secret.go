@@ -34,7 +34,7 @@ const maxSecret = 64 << 10
 
 // ReadSecret reads a secret from its file. One line ending at the end does not belong to it.
 func ReadSecret(path string) (Secret, error) {
-	data, err := readFile(path, maxSecret)
+	data, err := ReadFile(path, maxSecret)
 	if err != nil {
 		return "", err
 	}
@@ -45,8 +45,8 @@ func ReadSecret(path string) (Secret, error) {
 	return Secret(text), nil
 }
 
-// readFile reads a file that may hold at most limit bytes. Errors name the file.
-func readFile(path string, limit int64) ([]byte, error) {
+// ReadFile reads a file that may hold at most limit bytes. Errors name the file.
+func ReadFile(path string, limit int64) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -166,7 +166,7 @@ func (c *Config) checkBody(r *report, key string, w *Webhook) {
 		r.add(key+".routing-key", w.RoutingKey, "is given, and the preset is not pagerduty", "take it away, or write preset: pagerduty")
 	}
 	if w.TemplateFile != "" {
-		text, err := readFile(w.TemplateFile, maxTemplate)
+		text, err := ReadFile(w.TemplateFile, maxTemplate)
 		switch {
 		case w.Template != "":
 			r.add(key+".template", nil, "is given although template-file is, too", "keep one of them")

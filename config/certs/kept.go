@@ -3,11 +3,12 @@ package certs
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"sync"
 	"time"
+
+	"picket/config"
 )
 
 const (
@@ -78,7 +79,7 @@ func (k *kept[T]) read(infos []os.FileInfo) error {
 	texts := make([][]byte, len(k.paths))
 	for i, path := range k.paths {
 		var err error
-		if texts[i], err = readFile(path); err != nil {
+		if texts[i], err = config.ReadFile(path, maxFile); err != nil {
 			return err
 		}
 	}
@@ -97,17 +98,4 @@ func (k *kept[T]) read(infos []os.FileInfo) error {
 		k.seen = infos
 	}
 	return nil
-}
-
-func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("%s is larger than %d KiB", path, maxFile>>10)
-	}
-	return text, err
 }
