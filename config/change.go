@@ -141,10 +141,10 @@ func (c *Config) Files() []string {
 		case reflect.Struct:
 			for f := range fields(v.Type()) {
 				// What is read from a file stands beside its path.
-				if _, ok := v.Type().FieldByName(secretOf(f.Name)); ok {
-					if path := v.FieldByIndex(f.Index).String(); path != "" {
-						files = append(files, path)
-					}
+				contents, names := strings.CutSuffix(f.Name, "File")
+				_, beside := v.Type().FieldByName(contents)
+				if path := v.FieldByIndex(f.Index); names && beside && !path.IsZero() {
+					files = append(files, path.String())
 				}
 				visit(v.FieldByIndex(f.Index))
 			}
@@ -157,13 +157,4 @@ func (c *Config) Files() []string {
 	visit(reflect.ValueOf(c).Elem())
 	slices.Sort(files)
 	return slices.Compact(files)
-}
-
-// secretOf is the name of the field that holds what the file of another field says: PasswordFile's is Password; empty: there can't be one.
-func secretOf(field string) string {
-	const suffix = "File"
-	if len(field) > len(suffix) && field[len(field)-len(suffix):] == suffix {
-		return field[:len(field)-len(suffix)]
-	}
-	return ""
 }

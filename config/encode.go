@@ -2,7 +2,9 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -54,23 +56,13 @@ func node(value any, of reflect.Type) *yaml.Node {
 
 // ordered lists the keys in the order of a type's fields.
 func ordered(tree map[string]any, of reflect.Type) []string {
-	at := map[string]int{}
+	var known []string
 	if of != nil && of.Kind() == reflect.Struct {
-		for i := range of.NumField() {
-			at[kebab(of.Field(i).Name)] = i
-		}
+		known = keys(of)
 	}
-	keys := make([]string, 0, len(tree))
-	for key := range tree {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b string) int {
-		if at[a] != at[b] {
-			return at[a] - at[b]
-		}
-		return strings.Compare(a, b)
+	return slices.SortedFunc(maps.Keys(tree), func(a, b string) int {
+		return cmp.Or(slices.Index(known, a)-slices.Index(known, b), strings.Compare(a, b))
 	})
-	return keys
 }
 
 // field is the type of a key.
@@ -78,8 +70,8 @@ func field(of reflect.Type, key string) reflect.Type {
 	if of == nil || of.Kind() != reflect.Struct {
 		return nil
 	}
-	for i := range of.NumField() {
-		if f := of.Field(i); kebab(f.Name) == key {
+	for f := range fields(of) {
+		if kebab(f.Name) == key {
 			return f.Type
 		}
 	}
