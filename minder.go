@@ -54,19 +54,23 @@ func (m *minder) start(ready <-chan struct{}) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	changed := make(chan struct{}, 1)
 	var running sync.WaitGroup
 	if m.watches() {
 		files := watch.Files(m.sources)
 		running.Go(func() { // ends with ctx
-			files.Run(ctx, func() { knock(changed) })
+			files.Run(ctx, func() {
+				select {
+				case hup <- syscall.SIGHUP: // as if somebody had sent it
+				default: // one is there already
+				}
+			})
 		})
 	}
 	running.Go(func() { // ends with ctx
 		select {
 		case <-ready:
 			m.tell(daemon.SdNotifyReady)
-			m.mind(ctx, hup, changed)
+			m.mind(ctx, hup)
 		case <-ctx.Done():
 		}
 	})
@@ -77,14 +81,6 @@ func (m *minder) start(ready <-chan struct{}) (stop func()) {
 	}
 }
 
-// knock wakes who waits on a channel that holds one element.
-func knock(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default: // it is awake already
-	}
-}
-
 // watches says whether the files are read again whenever they change: not where the agent itself writes one of them.
 func (m *minder) watches() bool { return m.load != nil && m.current.Load().SentinelConf() == "" }
 
@@ -92,7 +88,7 @@ func (m *minder) watches() bool { return m.load != nil && m.current.Load().Senti
 func (m *minder) sources() []string { return slices.Concat(m.files, m.current.Load().Files()) }
 
 // mind serves until ctx ends. The watchdog is fed by the same goroutine that reads the configuration, and only while the agent's loops run.
-func (m *minder) mind(ctx context.Context, hup <-chan os.Signal, changed <-chan struct{}) {
+func (m *minder) mind(ctx context.Context, hup <-chan os.Signal) {
 	var tick <-chan time.Time
 	if m.watchdog > 0 {
 		ticker := time.NewTicker(m.watchdog / 3)
@@ -106,9 +102,6 @@ func (m *minder) mind(ctx context.Context, hup <-chan os.Signal, changed <-chan 
 		case <-ctx.Done():
 			return
 		case <-hup:
-			refused = m.reload()
-			again = m.later(refused)
-		case <-changed:
 			refused = m.reload()
 			again = m.later(refused)
 		case <-again:
