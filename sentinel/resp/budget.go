@@ -8,14 +8,13 @@ type budget struct {
 	mu      sync.Mutex
 	changed sync.Cond
 	bytes   int
-	queued  int // that wait for room
 }
 
 func (b *budget) add(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.bytes += n
-	if n < 0 && b.queued > 0 {
+	if n < 0 && b.bytes <= b.most {
 		b.changed.Broadcast()
 	}
 }
@@ -31,9 +30,7 @@ func (b *budget) room() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.changed.L = &b.mu
-	b.queued++
 	for b.bytes > b.most {
 		b.changed.Wait()
 	}
-	b.queued--
 }
