@@ -82,7 +82,6 @@ type Transport struct {
 	listener  net.Listener
 	closing   chan struct{}
 	strangers lobby.Lobby
-	pace      *rate.Limiter // of arrivals
 	workers   sync.WaitGroup
 	dropped   atomic.Uint64
 
@@ -105,7 +104,7 @@ func Listen(cfg Config, receiver consensus.Receiver) (*Transport, error) {
 	}
 	t := &Transport{
 		cfg: cfg, receiver: receiver, listener: listener, closing: make(chan struct{}),
-		pace: rate.NewLimiter(arrivals, arrivals), peers: map[consensus.ServerID]*peer{}, conns: map[net.Conn]struct{}{},
+		peers: map[consensus.ServerID]*peer{}, conns: map[net.Conn]struct{}{},
 	}
 	t.strangers.Most = maxStrangers
 	t.workers.Go(t.accept) // ends with Close
@@ -261,6 +260,7 @@ func (t *Transport) problem(peer string, err error) {
 
 // accept takes in connections.
 func (t *Transport) accept() {
+	pace := rate.NewLimiter(arrivals, arrivals)
 	for {
 		conn, err := t.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -273,7 +273,7 @@ func (t *Transport) accept() {
 			}
 			continue
 		}
-		if wait := t.pace.Reserve().Delay(); wait > 0 && !t.pause(wait) {
+		if wait := pace.Reserve().Delay(); wait > 0 && !t.pause(wait) {
 			_ = conn.Close() // nobody has talked to it
 			return
 		}
