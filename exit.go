@@ -49,11 +49,13 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &unwell):
 		return exitUnwell
+	case errors.As(err, &lost): // first: it may be for any of the following
+		return exitTimeout
 	case errors.As(err, &problem):
 		return cmp.Or(codes[problem.Status], exitFailure)
 	case errors.As(err, &unreached): // first: to connect may have taken too long, too
 		return exitUnreached
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &lost):
+	case errors.Is(err, context.DeadlineExceeded):
 		return exitTimeout
 	}
 	return exitFailure

@@ -102,11 +102,11 @@ func (e *UnreachedError) Error() string {
 
 func (e *UnreachedError) Unwrap() error { return e.Err }
 
-// LostError says that an agent was asked to change something, and did not answer: it may have done so, or not.
+// LostError says that an agent was asked to change something, and that nobody said how it ended: it may have done so, or not.
 type LostError struct{ Err error }
 
 func (e *LostError) Error() string {
-	return fmt.Sprintf("wait for the agent's answer: %v; what was asked for may have been done, or still may: look, with `picket status`, before trying again", e.Err)
+	return fmt.Sprintf("%v; what was asked for may have been done, or still may: look, with `picket status`, before trying again", e.Err)
 }
 
 func (e *LostError) Unwrap() error { return e.Err }
@@ -240,7 +240,7 @@ func unanswered(r request, err, cause error) error {
 		}
 		return cause
 	}
-	return &LostError{cause}
+	return &LostError{fmt.Errorf("wait for the agent's answer: %w", cause)}
 }
 
 // call asks for something, and reads the answer into a value.

@@ -180,16 +180,21 @@ func WriteTold(out io.Writer, t Told) error {
 }
 
 func (g *grid) event(e events.CloudEvent) {
-	kind := strings.TrimSuffix(strings.TrimPrefix(e.Type, "io.picket."), ".v1")
+	kind := kindOf(e)
 	when := e.Time
 	if at, err := time.Parse(time.RFC3339Nano, e.Time); err == nil {
 		when = at.Local().Format("2006-01-02 15:04:05.000")
 	}
-	g.row(e.Sequence, cell{when, faint}, cell{kind, eventInk(kind)}, orDash(e.Subject), describeEvent(kind, e))
+	g.row(e.Sequence, cell{when, faint}, cell{string(kind), eventInk(kind)}, orDash(e.Subject), describeEvent(kind, e))
 }
 
-func eventInk(kind string) ink {
-	switch state.EventType(kind) {
+// kindOf is the type of an event by its short name.
+func kindOf(e events.CloudEvent) state.EventType {
+	return state.EventType(strings.TrimSuffix(strings.TrimPrefix(e.Type, "io.picket."), ".v1"))
+}
+
+func eventInk(kind state.EventType) ink {
+	switch kind {
 	case state.FailoverAborted, state.FailoverDivergence:
 		return bad
 	case state.FailoverBegun, state.PauseBegun:
@@ -201,12 +206,22 @@ func eventInk(kind string) ink {
 }
 
 // describeEvent tells an event in a line.
-func describeEvent(kind string, e events.CloudEvent) string {
-	epoch, _ := strconv.ParseUint(e.Epoch, 10, 64) // 0 where it is none
-	if text := describeStep(state.Event{Type: state.EventType(kind), Master: e.Subject, Epoch: epoch, Data: e.Data}); text != kind {
-		return text
-	}
+func describeEvent(kind state.EventType, e events.CloudEvent) string {
 	d := e.Data
+	switch kind {
+	case state.FailoverBegun:
+		return fmt.Sprintf("begun in epoch %s: %s", e.Epoch, d.Evidence)
+	case state.FailoverPromoting:
+		return fmt.Sprintf("%s is chosen: %s", d.To, d.Why)
+	case state.FailoverSwitched:
+		return fmt.Sprintf("%s is the master, clients are told", d.To)
+	case state.FailoverRepointed:
+		return fmt.Sprintf("%s follows it", d.Replica)
+	case state.FailoverEnded:
+		return strings.TrimSpace("ended " + d.Why)
+	case state.FailoverAborted:
+		return "given up: " + d.Why
+	}
 	var words []string
 	add := func(format, text string) {
 		if text != "" {

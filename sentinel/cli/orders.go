@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"picket/config"
@@ -61,7 +63,7 @@ func (o Orders) tell(value any, words string, args ...any) error {
 }
 
 func (o Orders) carryOut(ctx context.Context, path string, order any, master string, later bool) error {
-	before, err := Fetch(ctx, o.Client)
+	before, err := Events{Client: o.Client}.List(ctx, "", 1)
 	if err != nil {
 		return err
 	}
@@ -73,75 +75,49 @@ func (o Orders) carryOut(ctx context.Context, path string, order any, master str
 		return o.tell(m, "the switchover of %s is due at %s; picket switchover %s --cancel takes it back\n",
 			master, m.Scheduled.At.Local().Format(time.DateTime), master)
 	}
-	return o.follow(ctx, master, newest(before.Events))
+	return o.follow(ctx, master, before.Latest)
 }
 
 func (o Orders) call(ctx context.Context, method, path string, order any) (m picture.Master, err error) {
 	return m, o.Client.call(ctx, method, path, order, &m)
 }
 
-func newest(events []state.Event) uint64 {
-	if len(events) == 0 {
-		return 0
-	}
-	return events[len(events)-1].ID
-}
+// errOver ends the telling of steps.
+var errOver = errors.New("the failover is over")
 
-// followEvery is how often the agent is asked how it goes on.
-const followEvery = 20 * time.Millisecond
-
-// follow tells the committed steps that are newer than an event, until the failover has ended.
-func (o Orders) follow(ctx context.Context, master string, told uint64) error {
-	tick := time.NewTicker(followEvery)
-	defer tick.Stop()
-	start := int64(0)
-	for {
-		p, err := Fetch(ctx, o.Client)
+// follow tells the committed steps after an event, until the failover has ended.
+func (o Orders) follow(ctx context.Context, master string, after uint64) error {
+	var first time.Time
+	var abandoned error
+	err := Events{Client: o.Client, Masters: []string{master}}.Follow(ctx, strconv.FormatUint(after, 10), func(t Told) error {
+		if t.Gap != nil {
+			return o.Format.Write(o.Out, Answer{t, func(out io.Writer) error { return WriteTold(out, t) }})
+		}
+		at, err := time.Parse(time.RFC3339Nano, t.Time)
 		if err != nil {
-			return fmt.Errorf("%w; `picket status` at another agent shows how the failover goes on", err)
+			return fmt.Errorf("read the time of event %s: %w", t.ID, err)
 		}
-		for _, e := range p.Events {
-			if e.ID <= told || e.Master != master {
-				continue
-			}
-			told = e.ID
-			if start == 0 {
-				start = e.At
-			}
-			if err := o.tell(e, "%6d ms  %s\n", (e.At-start)/int64(time.Millisecond), describeStep(e)); err != nil {
-				return err
-			}
-			switch e.Type {
-			case state.FailoverEnded:
-				return nil
-			case state.FailoverAborted:
-				return fmt.Errorf("the failover of %s was given up: %s; nothing has changed", master, e.Data.Why)
-			}
+		if first.IsZero() {
+			first = at
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the end of the failover: %w; `picket status` shows how it goes on", ctx.Err())
+		kind := kindOf(*t.CloudEvent)
+		if err := o.tell(t, "%6d ms  %s\n", at.Sub(first).Milliseconds(), describeEvent(kind, *t.CloudEvent)); err != nil {
+			return err
 		}
+		switch kind {
+		case state.FailoverEnded:
+			return errOver
+		case state.FailoverAborted:
+			abandoned = fmt.Errorf("the failover of %s was given up: %s; nothing has changed", master, t.Data.Why)
+			return errOver
+		}
+		return nil
+	})
+	if errors.Is(err, errOver) {
+		return abandoned
 	}
-}
-
-// describeStep tells a step of a failover in a line.
-func describeStep(e state.Event) string {
-	d := e.Data
-	switch e.Type {
-	case state.FailoverBegun:
-		return fmt.Sprintf("begun in epoch %d: %s", e.Epoch, d.Evidence)
-	case state.FailoverPromoting:
-		return fmt.Sprintf("%s is chosen: %s", d.To, d.Why)
-	case state.FailoverSwitched:
-		return fmt.Sprintf("%s is the master, clients are told", d.To)
-	case state.FailoverRepointed:
-		return fmt.Sprintf("%s follows it", d.Replica)
-	case state.FailoverEnded:
-		return "ended " + d.Why
-	case state.FailoverAborted:
-		return "given up: " + d.Why
+	if err == nil {
+		err = ctx.Err()
 	}
-	return string(e.Type)
+	return &LostError{fmt.Errorf("wait for the end of the failover: %w", err)}
 }
