@@ -16,25 +16,25 @@ import (
 // completionTimeout bounds the question to an agent while somebody waits for a shell. Without an answer nothing is offered.
 const completionTimeout = 500 * time.Millisecond
 
-// candidates gives what a placeholder or a flag may stand for; args are those before it.
-type candidates func(p picture.Picture, args []string) []string
+// candidates asks an agent what a placeholder or a flag may stand for; args are those before it.
+type candidates func(ctx context.Context, c *cli.Client, args []string) ([]string, error)
 
 // placeholders are those of the commands' usage lines.
-var placeholders = map[string]candidates{"NAME": masters, "REPLICA": replicas, "ID": agents}
+var placeholders = map[string]candidates{"NAME": pictured(masters), "REPLICA": pictured(replicas), "ID": pictured(agents), "WEBHOOK": webhooks}
 
 // flagged are the flags that an agent knows values for.
-var flagged = map[string]candidates{"to": replicas, "fail": servers, "fail-agent": agents, "master": masters}
+var flagged = map[string]candidates{
+	"to": pictured(replicas), "fail": pictured(servers), "fail-agent": pictured(agents), "master": pictured(masters),
+}
+
+// fixed are the flags whose values need no agent.
+var fixed = map[string][]string{"output": cli.Formats, "type": config.EventTypes()}
 
 // completions has shells offer what the agents know.
 func completions(root *cobra.Command) {
 	each(root, func(cmd *cobra.Command) {
 		words := strings.Fields(cmd.Use)[1:]
-		offered := func(word string) candidates {
-			if strings.Contains(cmd.CommandPath(), " webhooks ") {
-				return nil // its names are no masters'
-			}
-			return placeholders[strings.Trim(word, "[].")]
-		}
+		offered := func(word string) candidates { return placeholders[strings.Trim(word, "[].")] }
 		if slices.ContainsFunc(words, func(w string) bool { return offered(w) != nil }) {
 			cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 				if len(args) >= len(words) || offered(words[len(args)]) == nil {
@@ -53,8 +53,10 @@ func completions(root *cobra.Command) {
 				return ask(cmd, known, args)
 			}) // it exists, and has none yet
 		}
-		if flag := cmd.Flags().Lookup("output"); flag != nil || cmd.PersistentFlags().Lookup("output") != nil {
-			_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(cli.Formats, cobra.ShellCompDirectiveNoFileComp)) // as above
+		for name, values := range fixed {
+			if cmd.Flags().Lookup(name) != nil || cmd.PersistentFlags().Lookup(name) != nil {
+				_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // as above
+			}
 		}
 	})
 }
@@ -68,11 +70,24 @@ func ask(cmd *cobra.Command, known candidates, args []string) ([]string, cobra.S
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), completionTimeout)
 	defer cancel()
-	p, err := cli.Fetch(ctx, c)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+	words, _ := known(ctx, c, args) // nobody would read what is wrong
+	return words, cobra.ShellCompDirectiveNoFileComp
+}
+
+// pictured finds candidates in what an agent knows of masters and agents.
+func pictured(in func(p picture.Picture, args []string) []string) candidates {
+	return func(ctx context.Context, c *cli.Client, args []string) ([]string, error) {
+		p, err := cli.Fetch(ctx, c)
+		return in(p, args), err
 	}
-	return known(p, args), cobra.ShellCompDirectiveNoFileComp
+}
+
+func webhooks(ctx context.Context, c *cli.Client, _ []string) (names []string, err error) {
+	l, err := cli.Webhooks{Client: c}.List(ctx)
+	for _, w := range l.Webhooks {
+		names = append(names, w.Name)
+	}
+	return names, err
 }
 
 // doorOf reads a command's flags.

@@ -49,7 +49,7 @@ var examples = map[string]string{
 	"webhooks test":      "picket webhooks test ops",
 	"webhooks enable":    "picket webhooks enable ops",
 	"webhooks redeliver": "picket webhooks redeliver ops --dead",
-	"webhooks drop":      "picket webhooks drop ops",
+	"webhooks drop":      "picket webhooks drop ops --all",
 	"version":            "picket version\npicket version -o json",
 	"man":                "picket man /usr/local/share/man/man1",
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"picket/config"
 )
 
 var update = flag.Bool("update", false, "write what is made of the commands anew")
@@ -129,7 +131,11 @@ var common = map[string]bool{"agent": true, "token-file": true, "ca": true, "cer
 // TestCompletion offers what the agent knows, and nothing where none answers.
 func TestCompletion(t *testing.T) {
 	t.Parallel()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/webhooks" {
+			_, _ = w.Write([]byte(`{"webhooks":[{"name":"ops"},{"name":"chat"}]}`))
+			return
+		}
 		_, _ = w.Write([]byte(`{"masters":[{"name":"shop","server":{"addr":"10.0.0.1:6379"},"replicas":[{"addr":"10.0.0.2:6379"}]},{"name":"queue","server":{"addr":"10.0.0.3:6379"}}],` +
 			`"agents":[{"id":"agent-1"},{"id":"agent-2"}]}`))
 	}))
@@ -143,11 +149,15 @@ func TestCompletion(t *testing.T) {
 		"plan shop % --fail-agent": "agent-1 agent-2",
 		"members remove %":         "agent-1 agent-2",
 		"status % -o":              "table json yaml",
+		"webhooks dead %":          "ops chat",
+		"webhooks list %":          "",
+		"history % --master":       "shop queue",
+		"events % --type":          strings.Join(config.EventTypes(), " "),
 		"failover shop %":          "",
 		"version %":                "",
 	} {
 		for addr, want := range map[string]string{hostPort(s): want, "127.0.0.1:1": ""} {
-			if strings.Contains(args, "-o") && want == "" {
+			if (strings.Contains(args, "-o") || strings.Contains(args, "--type")) && want == "" {
 				continue // which need no agent
 			}
 			words := strings.Fields(args)

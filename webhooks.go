@@ -17,11 +17,11 @@ func webhooksCommand() *cobra.Command {
 	d := newDoor(cmd.PersistentFlags())
 	list := &cobra.Command{Use: "list", Short: "Show the webhooks, and what waits for each", Args: cobra.NoArgs}
 	about(list, d, func(ctx context.Context, h cli.Webhooks, _ string) (api.WebhookList, error) { return h.List(ctx) }, cli.WriteWebhooks)
-	dead := &cobra.Command{Use: "dead NAME", Short: "Show the events that could not be delivered", Args: cobra.ExactArgs(1)}
+	dead := &cobra.Command{Use: "dead WEBHOOK", Short: "Show the events that could not be delivered", Args: cobra.ExactArgs(1)}
 	about(dead, d, func(ctx context.Context, h cli.Webhooks, name string) (api.DeadLetters, error) {
 		return h.Dead(ctx, name)
 	}, cli.WriteDeadLetters)
-	test := &cobra.Command{Use: "test NAME", Short: "Send an event that says that it is a test; a webhook that takes it is enabled", Args: cobra.ExactArgs(1)}
+	test := &cobra.Command{Use: "test WEBHOOK", Short: "Send an event that says that it is a test; a webhook that takes it is enabled", Args: cobra.ExactArgs(1)}
 	about(test, d, func(ctx context.Context, h cli.Webhooks, name string) (api.WebhookTested, error) {
 		t, err := h.Test(ctx, name)
 		if err == nil && !t.OK {
@@ -29,7 +29,7 @@ func webhooksCommand() *cobra.Command {
 		}
 		return t, err
 	}, cli.WriteTested)
-	enable := &cobra.Command{Use: "enable NAME", Short: "Tell a webhook again whose receiver had said that it is gone", Args: cobra.ExactArgs(1)}
+	enable := &cobra.Command{Use: "enable WEBHOOK", Short: "Tell a webhook again whose receiver had said that it is gone", Args: cobra.ExactArgs(1)}
 	about(enable, d, func(ctx context.Context, h cli.Webhooks, name string) (api.Webhook, error) {
 		return h.Enable(ctx, name)
 	}, cli.WriteWebhook)
@@ -39,7 +39,7 @@ func webhooksCommand() *cobra.Command {
 
 func redeliverCommand(d *door) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "redeliver NAME", Short: "Deliver again: one event, all dead letters, or everything after an event", Args: cobra.ExactArgs(1),
+		Use: "redeliver WEBHOOK", Short: "Deliver again: one event, all dead letters, or everything after an event", Args: cobra.ExactArgs(1),
 	}
 	var o api.RedeliverOrder
 	cmd.Flags().StringVar(&o.ID, "id", "", "one event, dead or not, like CLUSTER-INDEX")
@@ -54,14 +54,14 @@ func redeliverCommand(d *door) *cobra.Command {
 }
 
 func dropCommand(d *door) *cobra.Command {
-	cmd := &cobra.Command{Use: "drop NAME", Short: "Drop dead letters that nobody needs", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "drop WEBHOOK", Short: "Drop dead letters that nobody needs", Args: cobra.ExactArgs(1)}
 	id := cmd.Flags().String("id", "", "one of them, like CLUSTER-INDEX")
 	all := cmd.Flags().Bool("all", false, "all of them")
 	cmd.MarkFlagsOneRequired("id", "all")
 	cmd.MarkFlagsMutuallyExclusive("id", "all")
 	about(cmd, d, func(ctx context.Context, h cli.Webhooks, name string) (api.Webhook, error) {
 		if *id == "" && !*all {
-			return api.Webhook{}, errors.New("say which: --id ID, or --all")
+			return api.Webhook{}, usageError{errors.New("say which: --id ID, or --all")}
 		}
 		return h.Drop(ctx, name, *id)
 	}, cli.WriteWebhook)
