@@ -50,7 +50,7 @@ sim: ## seeds of the consensus simulator for SIM_TIME
 world: ## WORLD_SEEDS runs of the whole system, on virtual time; some hundred a minute; ARGS=-world.torn: of partitions and lost data
 	$(GO) test -timeout 12h ./sentinel/sim -run TestSeeds -v -world.seeds=$(WORLD_SEEDS) -world.from=$(WORLD_FROM) $(ARGS)
 
-planted: ## the bugs that the simulator must catch, and how many seeds it needs for each
+planted: ## the bugs that the simulators, and the tests of webhooks, must catch, and how many seeds it needs for each
 	$(GO) test -tags planted -timeout 30m ./consensus/sim ./failover ./sentinel/sim ./sentinel/webhook -run TestPlantedBugs -v
 
 smoke: tools build ## the demonstration and a short benchmark, on the real binary

@@ -51,7 +51,7 @@ func TestPackages(t *testing.T) {
 	list := output(t, "dpkg-deb", "-c", deb)
 	for _, want := range []string{
 		"-rwxr-xr-x root/root", "./usr/bin/picket\n", "./usr/lib/systemd/system/picket.service\n", "./usr/lib/sysusers.d/picket.conf\n",
-		"./usr/share/bash-completion/completions/picket\n", "./usr/share/doc/picket/copyright\n",
+		"./usr/share/bash-completion/completions/picket\n", "./usr/share/doc/picket/copyright\n", "./usr/share/man/man1/picket.1.gz\n",
 	} {
 		if !strings.Contains(list, want) {
 			t.Errorf("it lacks %q:\n%s", want, list)
