@@ -110,10 +110,16 @@ func contents(path string) ([]byte, error) {
 type converter struct {
 	options Options
 	files   []*sentinelFile
-	absent  []peer // Sentinels of which there is no file
+	absent  []absentee
 	masters []string
 	names   map[string]string // id of the agent in the place of a Sentinel, by its address
 	notes   []config.Problem
+}
+
+// absentee is a Sentinel of which there is no file.
+type absentee struct {
+	peer
+	agent config.Addr // of the port for the other agents, of the one in its place
 }
 
 // sentinelFile is one of them.
@@ -155,9 +161,9 @@ func (c *converter) place() (problems []config.Problem) {
 			mine := slices.ContainsFunc(c.files, func(g *sentinelFile) bool {
 				return g.host == p.host && g.port == p.port || p.id != "" && g.myID == p.id
 			})
-			known := slices.ContainsFunc(c.absent, func(q peer) bool { return q.host == p.host && q.port == p.port })
+			known := slices.ContainsFunc(c.absent, func(q absentee) bool { return q.host == p.host && q.port == p.port })
 			if !mine && !known {
-				c.absent = append(c.absent, p)
+				c.absent = append(c.absent, absentee{peer: p})
 			}
 		}
 	}
@@ -195,7 +201,10 @@ func (c *converter) hostOf(f *sentinelFile) string {
 
 // name names the agents after their hosts, and gives each a port for the others.
 func (c *converter) name() {
-	all := slices.Clone(c.absent)
+	var all []peer
+	for _, p := range c.absent {
+		all = append(all, p.peer)
+	}
 	for _, f := range c.files {
 		all = append(all, peer{host: f.host, port: f.port})
 	}
@@ -219,7 +228,7 @@ func (c *converter) name() {
 		}
 		for i, q := range c.absent {
 			if q.host == p.host && q.port == p.port {
-				c.absent[i].id = string(config.NewAddr(p.host, port))
+				c.absent[i].agent = config.NewAddr(p.host, port)
 				c.note(c.files[0].name, fmt.Sprintf("knows a Sentinel at %s whose file was not given: an agent %s is expected there", config.NewAddr(p.host, p.port), id),
 					"give its file, too; or take that agent out of `agents` everywhere, if it is gone")
 			}
@@ -373,7 +382,7 @@ func (c *converter) agents() []any {
 		list = append(list, map[string]any{"id": f.id, "address": string(f.peer)})
 	}
 	for _, p := range c.absent {
-		list = append(list, map[string]any{"id": c.names[string(config.NewAddr(p.host, p.port))], "address": p.id})
+		list = append(list, map[string]any{"id": c.names[string(config.NewAddr(p.host, p.port))], "address": string(p.agent)})
 	}
 	return list
 }
@@ -422,8 +431,8 @@ func (c *converter) inShadow(f *sentinelFile, tree map[string]any) {
 			put(tree, "listen."+key, string(config.NewAddr(config.Addr(addr).Host(), (config.Addr(addr).Port()+shadowAbove)%(1<<16))))
 		}
 	}
-	if listen, ok := tree["announce"].(map[string]any); ok {
-		delete(listen, "sentinel-port")
+	if announce, ok := tree["announce"].(map[string]any); ok {
+		delete(announce, "sentinel-port")
 	}
 }
 
