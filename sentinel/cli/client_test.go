@@ -60,3 +60,17 @@ func TestClient_AStreamThatSaysNothing(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 }
+
+// TestClient_ATokenGoesNowhereElse, whatever an agent's answer says: not to another port of its host, either.
+func TestClient_ATokenGoesNowhereElse(t *testing.T) {
+	t.Parallel()
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("it was asked, with %q", r.Header.Get("Authorization"))
+	}))
+	s := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	c := New(Access{Agents: []config.Addr{addrOf(s)}, Token: "let-me-in-let-me-in"})
+	t.Cleanup(func() { c.Close(); s.Close(); elsewhere.Close() })
+	if err := c.call(t.Context(), http.MethodGet, "/", nil, new(string)); err == nil || !strings.Contains(err.Error(), "307") {
+		t.Error(err)
+	}
+}
