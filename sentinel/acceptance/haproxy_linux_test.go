@@ -58,7 +58,7 @@ func TestHAProxy_NeverWritesToAFencedMaster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wait(t.Context(), time.Second) // more writes
+	lab.Pause(t.Context(), time.Second) // more writes
 	writer.Stop()
 	var late []lab.Ack
 	for _, a := range writer.Acked() {

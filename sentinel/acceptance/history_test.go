@@ -14,6 +14,7 @@ import (
 	"picket/consensus/linear"
 	"picket/sentinel/api"
 	"picket/sentinel/cli"
+	"picket/sentinel/lab"
 	"picket/sentinel/state"
 )
 
@@ -70,7 +71,7 @@ func (h *history) check(t *testing.T) {
 func (h *history) client(ctx context.Context, id int, doors []cli.KV) {
 	random := rand.New(rand.NewPCG(uint64(id), 0))
 	var last linear.Cell // that this client saw
-	for n := 0; wait(ctx, pace); n++ {
+	for n := 0; lab.Pause(ctx, pace); n++ {
 		o := linear.Operation{
 			Client: id, Kind: linear.Kind(random.IntN(4)), Value: fmt.Sprintf("%d.%d", id, n), Expect: last, Call: h.now(),
 		}
@@ -154,16 +155,4 @@ func record(t *testing.T, doors []cli.KV, faults func()) *history {
 	cancel()
 	clients.Wait()
 	return h
-}
-
-// wait lets d go by; false: ctx ended first.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -110,7 +110,7 @@ func TestLease_APartitionedMasterStopsBeforeAnotherIsPromoted(t *testing.T) {
 			cut := time.Now()
 			h.must(h.Unplug(h.Hosts[0]))
 			promoted, next := promotion(t, h.Redis[1], h.Redis[2])
-			wait(t.Context(), 2*time.Second)
+			lab.Pause(t.Context(), 2*time.Second)
 			var last time.Time
 			late := 0
 			for _, a := range writer.Acked() {
@@ -162,7 +162,7 @@ func TestLease_LosingTheOtherAgents(t *testing.T) {
 			c.Agents[1].Kill()
 			c.Agents[2].Kill()
 			refused := 0
-			for end := time.Now().Add(3 * time.Second); time.Now().Before(end); wait(t.Context(), 5*time.Millisecond) {
+			for end := time.Now().Add(3 * time.Second); time.Now().Before(end); lab.Pause(t.Context(), 5*time.Millisecond) {
 				if err := client.Set(t.Context(), "k", "v", 0).Err(); err != nil {
 					refused++
 				}
@@ -198,7 +198,7 @@ func TestRestartGuard_AnEmptyMasterNeverWipesItsReplicas(t *testing.T) {
 	for round := range 10 {
 		settle(t, c, master.Addr)
 		master.Kill()
-		wait(t.Context(), time.Duration(round)*13*time.Millisecond)
+		lab.Pause(t.Context(), time.Duration(round)*13*time.Millisecond)
 		if err := master.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -32,9 +32,9 @@ func TestMap_IsLinearizableWhileAgentsDieAndHang(t *testing.T) {
 				victims = append(victims, c.Agents[random.IntN(len(c.Agents))])
 			}
 			strike(t, victims, random)
-			wait(t.Context(), time.Duration(300+random.IntN(700))*time.Millisecond)
+			lab.Pause(t.Context(), time.Duration(300+random.IntN(700))*time.Millisecond)
 			revive(t, victims)
-			wait(t.Context(), time.Duration(random.IntN(700))*time.Millisecond)
+			lab.Pause(t.Context(), time.Duration(random.IntN(700))*time.Millisecond)
 		}
 	})
 	h.check(t)
@@ -50,7 +50,7 @@ func TestHistory_CatchesStaleReads(t *testing.T) {
 	for i := range doors {
 		doors[i].Stale = true
 	}
-	h := record(t, doors, func() { wait(t.Context(), 3*time.Second) })
+	h := record(t, doors, func() { lab.Pause(t.Context(), 3*time.Second) })
 	if err := linear.Check(h.ops, time.Minute); !errors.Is(err, linear.ErrIllegal) {
 		t.Errorf("%v, want %v", err, linear.ErrIllegal)
 	}

@@ -175,7 +175,7 @@ func (m *membership) watchLeader() func() (gap, late time.Duration) {
 	var longest, slowest time.Duration
 	for _, a := range m.c.Agents {
 		watching.Go(func() {
-			for wait(ctx, 5*time.Millisecond) {
+			for lab.Pause(ctx, 5*time.Millisecond) {
 				if !a.Running() {
 					continue
 				}

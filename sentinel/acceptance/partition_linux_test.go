@@ -106,9 +106,9 @@ func TestMap_IsLinearizableAcrossPartitions(t *testing.T) {
 		random := rand.New(rand.NewPCG(3, 4))
 		for end := time.Now().Add(faultTime); time.Now().Before(end); {
 			n.partition(random)
-			wait(t.Context(), time.Duration(500+random.IntN(1000))*time.Millisecond)
+			lab.Pause(t.Context(), time.Duration(500+random.IntN(1000))*time.Millisecond)
 			n.must(n.Heal())
-			wait(t.Context(), time.Duration(500+random.IntN(1000))*time.Millisecond)
+			lab.Pause(t.Context(), time.Duration(500+random.IntN(1000))*time.Millisecond)
 		}
 	})
 	h.check(t)

@@ -47,7 +47,7 @@ func TestWhy_TellsOfACrash(t *testing.T) {
 		"--fail", string(old.Addr), "--fail-agent", c.Agents[0].ID, "--fail-agent", c.Agents[1].ID)
 	tells(t, c.Agents[2], []string{"nothing is blocked"}, "why")
 	before := time.Now().Add(time.Second).Truncate(time.Second) // the decision of then is the one before the crash
-	wait(t.Context(), time.Until(before.Add(time.Second)))
+	lab.Pause(t.Context(), time.Until(before.Add(time.Second)))
 	old.Kill()
 	next := newMaster(t, c, old.Addr)
 	if err := old.Start(); err != nil {

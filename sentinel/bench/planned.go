@@ -27,7 +27,7 @@ func (s *system) planned(ctx context.Context) (round, error) {
 		defer w.Stop()
 		load = append(load, w)
 	}
-	pause(ctx, before)
+	lab.Pause(ctx, before)
 	full, err := lab.FullSyncs(ctx, s.cluster.Servers())
 	if err != nil {
 		return r, err
@@ -46,7 +46,7 @@ func (s *system) planned(ctx context.Context) (round, error) {
 		return r, err
 	}
 	r.rejoin = time.Since(start)
-	pause(ctx, after)
+	lab.Pause(ctx, after)
 	for _, w := range load {
 		w.Stop()
 		r.gaps = append(r.gaps, lab.LongestGap(w.Acked(), start))
@@ -82,13 +82,4 @@ func (s *system) empty(ctx context.Context) error {
 	client := s.master.Client()
 	defer client.Close()
 	return client.FlushAll(ctx).Err()
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

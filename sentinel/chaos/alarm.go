@@ -28,7 +28,7 @@ func alarm(ctx context.Context, f *field) ([]figure, error) {
 		if err := a.happen(ctx); err != nil {
 			return figures, err
 		}
-		pause(ctx, 2*downAfter) // what was set off shows
+		lab.Pause(ctx, 2*downAfter) // what was set off shows
 		figures = append(figures, count(a.what, len(f.roles.since(start))).atMost(0))
 	}
 	master, _, err := f.settle(time.Now())
@@ -45,11 +45,11 @@ func (f *field) stall(ctx context.Context) error {
 		if err := f.servers[0].Freeze(); err != nil {
 			return err
 		}
-		pause(ctx, downAfter*6/10)
+		lab.Pause(ctx, downAfter*6/10)
 		if err := f.servers[0].Thaw(); err != nil {
 			return err
 		}
-		pause(ctx, downAfter*4/10)
+		lab.Pause(ctx, downAfter*4/10)
 	}
 	return ctx.Err()
 }
@@ -69,7 +69,7 @@ func (f *field) starve(ctx context.Context) error {
 		}
 		loops = append(loops, loop)
 	}
-	pause(ctx, f.pace.starved)
+	lab.Pause(ctx, f.pace.starved)
 	return ctx.Err()
 }
 
@@ -80,7 +80,7 @@ func (f *field) freeze(ctx context.Context) error {
 			return err
 		}
 	}
-	pause(ctx, 3*time.Second)
+	lab.Pause(ctx, 3*time.Second)
 	for _, g := range f.guards {
 		if err := g.Thaw(); err != nil {
 			return err

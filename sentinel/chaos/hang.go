@@ -24,7 +24,7 @@ func hang(ctx context.Context, f *field) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	pause(ctx, f.pace.hang-time.Since(start))
+	lab.Pause(ctx, f.pace.hang-time.Since(start))
 	woken := time.Now()
 	if err := master.Thaw(); err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ func (f *field) warm(ctx context.Context, writers ...*lab.Writer) error {
 			return err
 		}
 	}
-	pause(ctx, f.pace.calm)
+	lab.Pause(ctx, f.pace.calm)
 	return ctx.Err()
 }
 

@@ -16,7 +16,7 @@ func abandon(ctx context.Context, f *field) (plain *lab.Writer, left, back time.
 	left = time.Now()
 	f.guards[1].Kill()
 	f.guards[2].Kill()
-	pause(ctx, 5*downAfter)
+	lab.Pause(ctx, 5*downAfter)
 	back = time.Now()
 	if err := f.guards[1].Start(); err != nil {
 		return nil, left, back, err

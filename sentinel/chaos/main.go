@@ -15,7 +15,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"picket/sentinel/lab"
 )
@@ -106,14 +105,4 @@ func choose(names []string) ([]scenario, error) {
 		chosen = append(chosen, scenarios[i])
 	}
 	return chosen, nil
-}
-
-// pause waits, unless ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"time"
+
+	"picket/sentinel/lab"
 )
 
 // minority leaves one agent of three, kills the master, and brings a second agent back.
@@ -16,7 +18,7 @@ func minority(ctx context.Context, f *field) ([]figure, error) {
 	f.guards[2].Kill()
 	start := time.Now()
 	master.Kill()
-	pause(ctx, 3*downAfter)
+	lab.Pause(ctx, 3*downAfter)
 	alone := len(f.roles.since(start))
 	back := time.Now()
 	if err := f.guards[1].Start(); err != nil {

@@ -33,7 +33,7 @@ func oneWay(ctx context.Context, f *field) ([]figure, error) {
 				}
 			}
 		}
-		pause(ctx, f.pace.cut)
+		lab.Pause(ctx, f.pace.cut)
 		healed := time.Now()
 		stale := 0
 		if promoted := f.roles.since(cut); len(promoted) > 0 {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"time"
+
+	"picket/sentinel/lab"
 )
 
 // partition cuts the master's host off, with a client on it that never stops writing, while another one outside follows.
@@ -25,7 +27,7 @@ func partition(ctx context.Context, f *field) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	pause(ctx, f.pace.cut-time.Since(cut))
+	lab.Pause(ctx, f.pace.cut-time.Since(cut))
 	healed := time.Now()
 	if err := f.network.Heal(); err != nil {
 		return nil, err

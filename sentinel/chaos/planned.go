@@ -37,7 +37,7 @@ func planned(ctx context.Context, f *field) ([]figure, error) {
 		if _, err := demoted(master, start); err != nil {
 			return nil, err
 		}
-		pause(ctx, f.pace.calm)
+		lab.Pause(ctx, f.pace.calm)
 		for _, w := range load {
 			w.Stop()
 			gaps = append(gaps, lab.LongestGap(w.Acked(), start))

@@ -51,7 +51,7 @@ func (r *roles) follow(ctx context.Context, server *lab.Redis) {
 		role, err := client.Do(ctx, "ROLE").Slice()
 		switch {
 		case err != nil && silent:
-			pause(ctx, askAgain)
+			lab.Pause(ctx, askAgain)
 		case err != nil: // a promotion ends connections, and just then the answer matters
 			silent = true
 			continue
@@ -62,7 +62,7 @@ func (r *roles) follow(ctx context.Context, server *lab.Redis) {
 			r.add(promotion{server: server, at: time.Now()})
 		}
 		silent = err != nil
-		pause(ctx, askEvery)
+		lab.Pause(ctx, askEvery)
 	}
 }
 

@@ -28,13 +28,13 @@ func wipe(ctx context.Context, f *field) ([]figure, error) {
 				watches = append(watches, watchSize(r))
 			}
 		}
-		pause(ctx, f.pace.calm) // agents look at each server once a second while all is well
+		lab.Pause(ctx, f.pace.calm) // agents look at each server once a second while all is well
 		master.Kill()
-		pause(ctx, time.Duration(n%10)*10*time.Millisecond)
+		lab.Pause(ctx, time.Duration(n%10)*10*time.Millisecond)
 		restarted := time.Now()
 		err := master.Process.Start()
 		if err == nil {
-			pause(ctx, time.Second) // what agreed at once may be from before anybody noticed
+			lab.Pause(ctx, time.Second) // what agreed at once may be from before anybody noticed
 			master, _, err = f.settle(restarted)
 		}
 		shrunk := false
@@ -97,7 +97,7 @@ func watchSize(r *lab.Redis) *sizes {
 			if n, err := client.DBSize(ctx).Result(); err == nil {
 				most, shrunk = max(most, n), shrunk || n < most
 			}
-			pause(ctx, askEvery)
+			lab.Pause(ctx, askEvery)
 		}
 		s.shrunk <- shrunk
 	}()

@@ -28,3 +28,15 @@ func Await(limit time.Duration, what string, condition func(context.Context) err
 		}
 	}
 }
+
+// Pause lets d go by; false: ctx ended first.
+func Pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -70,12 +70,7 @@ func (w *Writer) run(ctx context.Context) {
 			w.add(ack)
 		}
 		if rest := w.opts.Pause - time.Since(ack.Sent); rest > 0 {
-			pause := time.NewTimer(rest)
-			select {
-			case <-pause.C:
-			case <-ctx.Done():
-			}
-			pause.Stop()
+			Pause(ctx, rest)
 		}
 	}
 }
