@@ -257,6 +257,9 @@ func TestDispatcher_Configure(t *testing.T) {
 		if err := d.Configure([]config.Webhook{hook(config.Webhook{URL: "http://second.test/"})}); err != nil {
 			t.Fatal(err)
 		}
+		if d.Trouble("ops") == nil {
+			t.Error("the trouble is forgotten before another attempt")
+		}
 		synctest.Wait()
 		if got := second.taken(); got != "master.changed" {
 			t.Errorf("the new receiver is told %q", got)

@@ -52,6 +52,18 @@ func TestHTTP_DeliversAndReadsLittleOfTheAnswer(t *testing.T) {
 	<-served
 }
 
+func TestHTTP_BoundsTheHeaderOfTheAnswer(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Long", strings.Repeat("x", 2*maxResponseHeader))
+	}))
+	defer server.Close()
+	told, stop := begin(t, server.URL, time.Minute)
+	defer stop()
+	if report := await(t, told, Failed); !strings.Contains(report.Err.Error(), "exceeded") {
+		t.Errorf("error %v", report.Err)
+	}
+}
+
 func TestHTTP_FollowsNoRedirect(t *testing.T) {
 	var stolen atomic.Int32
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { stolen.Add(1) }))

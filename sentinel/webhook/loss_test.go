@@ -69,6 +69,11 @@ func TestDispatcher_GivesUp(t *testing.T) {
 				h.must(again)
 				time.Sleep(time.Minute)
 				stop()
+				for _, d := range h.kinds { // what is agreed on must be enough for a next leader
+					if c := (state.Cursor{Ahead: []state.Ahead{{Lane: d.Lane, ID: d.ID}}}); d.Kind == state.DeliveryDied && !c.Told(h.State().Event(bad)) {
+						t.Errorf("it is given up in the lane %q", d.Lane)
+					}
+				}
 				if got := r.taken(); got != "failover.divergence master.changed" || r.ids[len(r.ids)-1] != fmt.Sprintf("c-%d", bad) {
 					t.Errorf("delivered %s, ids %v", got, r.ids)
 				}

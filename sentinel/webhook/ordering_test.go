@@ -27,6 +27,21 @@ func TestDispatcher_ManyEvents(t *testing.T) {
 	})
 }
 
+// TestDispatcher_FewAtATime: however much waits, and for whichever masters, a receiver is asked to take little of it at a time.
+func TestDispatcher_FewAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, r := newHistory(t), &receiver{t: t, answer: hang}
+		_, stop := start(t, h, r, config.Webhook{Ordering: config.OrderNone})
+		defer stop()
+		synctest.Wait()
+		h.add("m", slices.Repeat([]state.EventType{state.MasterChanged}, 20)...)
+		synctest.Wait()
+		if r.tries != maxInFlight {
+			t.Errorf("%d requests are under way", r.tries)
+		}
+	})
+}
+
 // byNumber orders ids of the same cluster.
 func byNumber(a, b string) int {
 	if len(a) != len(b) {

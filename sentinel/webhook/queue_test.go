@@ -25,3 +25,15 @@ func TestQueue_GoesOnWithAsManyLanesAheadAsThereMayBe(t *testing.T) {
 		t.Errorf("position %d, ahead in %d lanes", d.ID, len(d.Ahead))
 	}
 }
+
+// TestQueue_ForgetsWhatTheHistoryDoes: the low water goes on without it.
+func TestQueue_ForgetsWhatTheHistoryDoes(t *testing.T) {
+	q, now := newQueue(config.OrderMaster, &state.Cursor{}), time.Now()
+	for id := range uint64(3) {
+		q.add(&state.Event{ID: id + 1, Master: "m"}, true, now)
+	}
+	q.forget(2)
+	if l := q.next(); l == nil || l.events[0] != 3 || q.low() != 2 {
+		t.Errorf("next is %+v, the low water %d", l, q.low())
+	}
+}
