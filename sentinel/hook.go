@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"picket/config"
@@ -89,7 +90,7 @@ func (a *Agent) forbidden(ctx context.Context, s failover.Situation, q question)
 	}
 	a.metrics.Asked(q.hook, outcome)
 	a.herald.asked(s.Settings.Name, q.hook, program, outcome, a.now().Sub(began), said, err)
-	return veto[:min(len(veto), maxVeto)]
+	return strings.ToValidUTF8(veto[:min(len(veto), maxVeto)], "")
 }
 
 // maxVeto bounds what is kept of a no, in bytes.

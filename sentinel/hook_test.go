@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rs/zerolog"
 
@@ -25,6 +26,7 @@ func TestHook_WhatAProgramsAnswerMeans(t *testing.T) {
 	}
 	yes, no := program("yes", "exit 0"), program("no", "echo because; exit 1")
 	slow, absent, ill := program("slow", "sleep 30"), program("absent", "no-such-command-here"), program("ill", "kill -9 $$")
+	many, more := program("many", "printf 'é%.0s' $(seq 300); exit 127"), program("more", "printf x; printf 'é%.0s' $(seq 300); exit 127") // one is cut within a letter
 	seen := program("seen", `echo "$1 $2 $3 $PICKET_AGENT $PICKET_CLUSTER $PICKET_TO $PICKET_EPOCH $PICKET_BY"; exit 9`)
 	for name, c := range map[string]struct {
 		global, own, hook string
@@ -41,6 +43,8 @@ func TestHook_WhatAProgramsAnswerMeans(t *testing.T) {
 		"it is not there":                   {filepath.Join(dir, "gone"), "", failover.PreFailover, config.HookProceed, ""},
 		"it is not there, and that is no":   {filepath.Join(dir, "gone"), "", failover.PreFailover, config.HookVeto, "no such file"},
 		"a shell finds nothing to run":      {absent, "", failover.PreFailover, config.HookProceed, ""},
+		"it says a lot":                     {many, "", failover.PreFailover, config.HookVeto, "éé"},
+		"it says one more":                  {more, "", failover.PreFailover, config.HookVeto, "xéé"},
 		"it is killed":                      {ill, "", failover.PreFailover, config.HookProceed, ""},
 		"what it is told":                   {seen, "", failover.PreFailover, config.HookProceed, "code 9: pre-failover m h:1 a1 c h:2 7 ann"},
 	} {
@@ -57,7 +61,7 @@ func TestHook_WhatAProgramsAnswerMeans(t *testing.T) {
 			}
 			s := failover.Situation{Settings: &config.Master{Name: "m", PreFailover: c.own}, Master: "h:1", Epoch: 7}
 			veto := a.forbidden(t.Context(), s, question{hook: c.hook, cause: failover.CauseDown, to: "h:2", by: "ann"})
-			if (veto == "") != (c.want == "") || !strings.Contains(veto, c.want) {
+			if (veto == "") != (c.want == "") || !strings.Contains(veto, c.want) || len(veto) > maxVeto || !utf8.ValidString(veto) {
 				t.Errorf("it forbids %q, want %q", veto, c.want)
 			}
 		})
