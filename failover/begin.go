@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/monitor"
 )
 
 // afterAbort separates a failover that was given up from the next attempt, so that what failed at once is not repeated in a
@@ -43,7 +44,7 @@ func MayBegin(s Situation, cause Cause, last *Record) *Blocker {
 	if last.Outcome == Aborted {
 		pause, since = afterAbort, "an attempt that was given up ("+last.Why+")"
 	}
-	if left := pause - s.Now.Sub(time.Unix(0, last.EndAt)); left > 0 && left <= pause {
+	if left := pause - s.Now.Sub(last.EndAt.Time()); left > 0 && left <= pause {
 		return &Blocker{"cooldown", fmt.Sprintf("%s was less than %s ago", since, pause),
 			fmt.Sprintf("it passes by itself; or lift it: picket acknowledge %s; or order a failover by hand", s.Settings.Name)}
 	}
@@ -66,7 +67,7 @@ func (s Situation) inquired() *Blocker {
 	if q.Vetoed && q.Agent != s.View.Self {
 		holds += afterVeto
 	}
-	switch left := holds - s.Now.Sub(time.Unix(0, q.At)); {
+	switch left := holds - s.Now.Sub(q.At.Time()); {
 	case left <= 0 || left > holds:
 		return nil
 	case q.Vetoed:
@@ -92,7 +93,7 @@ func Vetoed(master, hook, agent, why string) Blocker {
 // BeginStep is the first step of a failover in the situation.
 func BeginStep(s Situation, cause Cause) Step {
 	step := Step{
-		Kind: StepBegin, Master: s.Settings.Name, Epoch: s.Epoch, At: s.Now.UnixNano(), Cause: cause, Old: s.Master,
+		Kind: StepBegin, Master: s.Settings.Name, Epoch: s.Epoch, At: monitor.MomentOf(s.Now), Cause: cause, Old: s.Master,
 		Replicas: s.Replicas, Agent: s.View.Self,
 	}
 	// What was seen long ago, or when it was no master yet, says nothing about the history that it wrote last.
@@ -110,12 +111,9 @@ func BeginStep(s Situation, cause Cause) Step {
 		}
 		return step
 	}
-	step.Evidence, step.Code, step.Rule = s.Verdict.Text, s.Verdict.Code, s.Verdict.Rule
+	step.Evidence, step.Code, step.Rule, step.Down = s.Verdict.Text, s.Verdict.Code, s.Verdict.Rule, monitor.MomentOf(s.Verdict.Since)
 	for _, o := range s.View.Opinions[s.Master][:min(len(s.View.Opinions[s.Master]), maxWitnesses)] {
-		step.Seen = append(step.Seen, Witness{o.Agent, o.State.String(), o.Evidence.String(), s.Now.Add(-o.Age).UnixNano()})
-	}
-	if !s.Verdict.Since.IsZero() {
-		step.Down = s.Verdict.Since.UnixNano()
+		step.Seen = append(step.Seen, Witness{o.Agent, o.State.String(), o.Evidence.String(), monitor.MomentOf(s.Now.Add(-o.Age))})
 	}
 	return step
 }

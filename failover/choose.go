@@ -214,7 +214,7 @@ const maxCandidates = 32
 func (c choice) candidates() []Candidate {
 	var list []Candidate
 	for _, o := range c.fit {
-		list = append(list, Candidate{Server: o.Server, Offset: o.Offset, ReadAt: o.At.UnixNano()})
+		list = append(list, Candidate{Server: o.Server, Offset: o.Offset, ReadAt: monitor.MomentOf(o.At)})
 	}
 	for _, server := range slices.Sorted(maps.Keys(c.refused)) {
 		list = append(list, Candidate{Server: server, Unfit: c.refused[server]})

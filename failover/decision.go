@@ -146,7 +146,7 @@ const stuckAfter = time.Second
 // Stuck guesses what keeps a failover that runs from going on: only its leader knows, but by what is seen here it may be clear. nil: nothing
 // seems to. It is a pure function.
 func Stuck(s Situation) *Blocker {
-	if s.Record == nil || s.Record.Phase != Begun || !s.Verdict.ObjectivelyDown || s.Now.UnixNano()-s.Record.BegunAt < int64(stuckAfter) {
+	if s.Record == nil || s.Record.Phase != Begun || !s.Verdict.ObjectivelyDown || s.Now.Sub(s.Record.BegunAt.Time()) < stuckAfter {
 		return nil
 	}
 	return s.outlook(0).Blocker
@@ -165,7 +165,7 @@ func (s Situation) outlook(waited time.Duration) Imagined {
 		}
 		s.Record = record
 	} else {
-		k.Began = time.Unix(0, s.Record.BegunAt)
+		k.Began = s.Record.BegunAt.Time()
 		k.Since = k.Began
 	}
 	var read []*monitor.Observation

@@ -11,16 +11,16 @@ import (
 // Divergence is what a server that was a master had written behind the back of the present one. It is lost when the server is made a
 // replica.
 type Divergence struct {
-	Server config.Addr
-	Master config.Addr // the present one
-	Known  bool
-	Bytes  int64  // of the replication stream, exact where Known
-	Why    string // it is not known
+	Server config.Addr `json:"server"`
+	Master config.Addr `json:"master"` // the present one
+	Known  bool        `json:"known"`
+	Bytes  int64       `json:"bytes"`         // of the replication stream, exact where Known
+	Why    string      `json:"why,omitempty"` // it is not known
 
-	ReplID string // where Known: the history
-	From   int64  // offset of the first byte that is lost
-	Kept   string // the file that holds it, on an agent; empty: none does
-	Unkept string // why none does
+	ReplID string `json:"repl_id,omitempty"` // where Known: the history
+	From   int64  `json:"from,omitempty"`    // offset of the first byte that is lost
+	Kept   string `json:"kept,omitempty"`    // the file that holds it, on an agent; empty: none does
+	Unkept string `json:"unkept,omitempty"`  // why none does
 }
 
 // Same says whether two are about the same loss.

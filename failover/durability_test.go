@@ -101,7 +101,7 @@ func TestNext_PromoteAfter(t *testing.T) {
 			s.Settings.FailoverTimeout = 10 * time.Second
 			s.Settings.Durability = config.Durability{Wait: 1, OnQuorumMissing: config.MissingPromote, PromoteAfter: time.Minute}
 			s.Registered = registered(replicaA, replicaB)
-			s.Record.BegunAt = start.Add(c.ahead).UnixNano()
+			s.Record.BegunAt = monitor.MomentOf(start.Add(c.ahead))
 			s.View.Servers[replicaB] = down(replica(replicaB, 0))
 			read(k, replica(replicaA, 90))
 		})

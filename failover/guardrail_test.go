@@ -10,10 +10,10 @@ import (
 )
 
 func TestMayBegin_Guardrails(t *testing.T) {
-	ended := &Record{ID: 9, Master: "m", Phase: Ended, Outcome: Done, EndAt: start.Add(-time.Second).UnixNano()}
+	ended := &Record{ID: 9, Master: "m", Phase: Ended, Outcome: Done, EndAt: monitor.MomentOf(start.Add(-time.Second))}
 	aborted := *ended
 	aborted.Outcome = Aborted
-	aborted.EndAt = start.Add(-afterAbort / 2).UnixNano()
+	aborted.EndAt = monitor.MomentOf(start.Add(-afterAbort / 2))
 	paused := &Pause{Who: "ann", Why: "maintenance", Until: start.Add(time.Hour)}
 	foreign := func(on config.Addr, policy string) func(*Situation) {
 		return func(s *Situation) {
@@ -75,7 +75,7 @@ func TestMayBegin_Guardrails(t *testing.T) {
 func inquired(q Inquiry, ago time.Duration) func(*Situation) {
 	return func(s *Situation) {
 		s.Epoch, s.View.Self = 5, "a"
-		q.At = s.Now.Add(ago).UnixNano()
+		q.At = monitor.MomentOf(s.Now.Add(ago))
 		s.Inquiry = &q
 	}
 }

@@ -109,7 +109,7 @@ func (s Situation) poll(k Knowledge, every time.Duration, servers ...config.Addr
 
 // compared tells how the replicas stood when one was chosen.
 func (s Situation) compared(k Knowledge, chosen *monitor.Observation) []Candidate {
-	list := []Candidate{{Server: chosen.Server, Offset: chosen.Offset, ReadAt: chosen.At.UnixNano()}}
+	list := []Candidate{{Server: chosen.Server, Offset: chosen.Offset, ReadAt: monitor.MomentOf(chosen.At)}}
 	for _, a := range s.candidates() {
 		o := k.Seen[a]
 		switch {
@@ -119,7 +119,7 @@ func (s Situation) compared(k Knowledge, chosen *monitor.Observation) []Candidat
 		case o == nil:
 			list = append(list, Candidate{Server: a, Unfit: s.unread(a)})
 		default:
-			list = append(list, Candidate{Server: a, Offset: o.Offset, ReadAt: o.At.UnixNano(), Unfit: s.unready(o, k.Held[len(k.Held)-1])})
+			list = append(list, Candidate{Server: a, Offset: o.Offset, ReadAt: monitor.MomentOf(o.At), Unfit: s.unready(o, k.Held[len(k.Held)-1])})
 		}
 	}
 	return list[:min(len(list), maxCandidates)]

@@ -3,6 +3,8 @@ package failover
 import (
 	"slices"
 	"time"
+
+	"picket/monitor"
 )
 
 // Span is a part of a failover.
@@ -24,9 +26,9 @@ func Phases(r *Record) []Span {
 	return slices.DeleteFunc(all, func(p Span) bool { return p.Name == "" })
 }
 
-func phase(name string, begin, end int64) Span {
+func phase(name string, begin, end monitor.Moment) Span {
 	if begin == 0 || end < begin {
 		return Span{}
 	}
-	return Span{name, time.Unix(0, begin), time.Unix(0, end)}
+	return Span{name, begin.Time(), end.Time()}
 }

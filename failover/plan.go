@@ -118,7 +118,7 @@ func Next(s Situation, k Knowledge) Move {
 
 // commit completes a step with what every step has.
 func (s Situation) commit(step Step) Move {
-	step.Master, step.Epoch, step.At = s.Record.Master, s.Epoch, s.Now.UnixNano()
+	step.Master, step.Epoch, step.At = s.Record.Master, s.Epoch, monitor.MomentOf(s.Now)
 	return Move{Commit: &step}
 }
 
@@ -232,7 +232,7 @@ func (s Situation) hopeless(k Knowledge, b *Blocker) bool {
 // waited is for how long replicas have been missed: since the failover began, whoever led it. Where the clock of the agent that began it is ahead
 // of this one, since this one took it over.
 func (s Situation) waited(k Knowledge) time.Duration {
-	return max(s.Now.Sub(k.Began), s.Now.Sub(time.Unix(0, s.Record.BegunAt)))
+	return max(s.Now.Sub(k.Began), s.Now.Sub(s.Record.BegunAt.Time()))
 }
 
 // returned says whether a replica that was cut and read has been seen since as another process, or following somebody: it was restarted, and what
@@ -317,9 +317,7 @@ func nextPromote(s Situation, k Knowledge) Move {
 		if target != nil && target.Role == "master" {
 			step.ReplID = target.ReplID
 		}
-		if !k.HeldAt.IsZero() {
-			step.Held = k.HeldAt.UnixNano()
-		}
+		step.Held = monitor.MomentOf(k.HeldAt)
 		return s.commit(step)
 	case k.Busy[r.Target]: // a promotion that is under way must not be overtaken by giving it up
 		return Move{Until: s.Now.Add(retryAfter)}

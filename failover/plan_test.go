@@ -3,6 +3,7 @@ package failover
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ func crashed(adjust func(*Situation, *Knowledge)) (Situation, Knowledge) {
 		View: monitor.View{Now: start, Servers: map[config.Addr]monitor.Server{
 			oldMaster: down(masterAt(oldMaster, 100)), replicaA: up(replica(replicaA, 90)), replicaB: up(replica(replicaB, 95)),
 		}},
-		Record: &Record{ID: 3, Master: "m", Epoch: 7, Phase: Begun, Cause: CauseDown, Old: oldMaster, BegunAt: start.UnixNano(),
+		Record: &Record{ID: 3, Master: "m", Epoch: 7, Phase: Begun, Cause: CauseDown, Old: oldMaster, BegunAt: monitor.MomentOf(start),
 			Replicas: []config.Addr{replicaA, replicaB}, OldRunID: "run-" + string(oldMaster), OldReplID: history},
 	}
 	k := newKnowledge(start)
@@ -556,6 +557,24 @@ func TestBeginStep_AHealthyMasterIsHandedOver(t *testing.T) {
 		if r, err := Begin(step, 1); err != nil || step.HandOver != c.want || r.HandOver != c.want {
 			t.Errorf("%s, down %v: %+v, %v", c.cause, c.down, r, err)
 		}
+	}
+}
+
+func TestBeginStep_TellsWhatWasSeen(t *testing.T) {
+	s := Situation{Now: start, Settings: &config.Master{Name: "m"}, Master: oldMaster}
+	s.Verdict = monitor.Verdict{Text: "dead", Code: monitor.DeadMaster, Rule: monitor.QuorumRefused, Since: start.Add(-time.Second)}
+	s.View.Opinions = map[config.Addr][]monitor.Opinion{
+		oldMaster: {{Agent: "a", State: monitor.Down, Evidence: monitor.Refused, Age: time.Minute}},
+	}
+	step := BeginStep(s, CauseDown)
+	if step.Evidence != "dead" || step.Code != monitor.DeadMaster || step.Rule != monitor.QuorumRefused || step.Down != monitor.MomentOf(start.Add(-time.Second)) {
+		t.Errorf("the step is %+v", step)
+	}
+	if want := []Witness{{"a", "down", "refused", monitor.MomentOf(start.Add(-time.Minute))}}; !slices.Equal(step.Seen, want) {
+		t.Errorf("seen %+v, want %+v", step.Seen, want)
+	}
+	if step := BeginStep(s, CauseManual); step.Down != 0 || len(step.Seen) > 0 {
+		t.Errorf("by hand: %+v", step)
 	}
 }
 

@@ -112,7 +112,7 @@ func Preferred(s Situation, last *Record) (to config.Addr, why string) {
 		return "", ""
 	case m.PreferServer == "" && s.Zone[s.Master] == m.PreferZone:
 		return "", ""
-	case Forbidden(s, false) != nil, last != nil && s.Now.Sub(time.Unix(0, last.EndAt)) < max(m.Cooldown, steady):
+	case Forbidden(s, false) != nil, last != nil && s.Now.Sub(last.EndAt.Time()) < max(m.Cooldown, steady):
 		return "", ""
 	}
 	for _, a := range s.Replicas {

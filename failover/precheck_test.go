@@ -110,7 +110,7 @@ func TestPreferred(t *testing.T) {
 		}
 	}
 	ended := func(ago time.Duration, o Outcome) *Record {
-		return &Record{Outcome: o, EndAt: start.Add(time.Hour - ago).UnixNano()}
+		return &Record{Outcome: o, EndAt: monitor.MomentOf(start.Add(time.Hour - ago))}
 	}
 	for name, c := range map[string]struct {
 		adjust func(*Situation)

@@ -89,13 +89,13 @@ func TestMayBegin(t *testing.T) {
 		"running":                 {CauseManual, func(*Situation) {}, nil, "in-progress"},
 		"no replica":              {CauseManual, func(s *Situation) { odown(s); s.Replicas = nil }, nil, "no-replica"},
 		"by hand, not down":       {CauseManual, func(s *Situation) { s.Record = nil }, nil, ""},
-		"soon after another":      {CauseDown, odown, &Record{ID: 3, Outcome: Done, EndAt: start.Add(-time.Second).UnixNano()}, "cooldown"},
-		"long after another":      {CauseDown, odown, &Record{Outcome: Done, EndAt: start.Add(-time.Minute).UnixNano()}, ""},
-		"by hand soon after":      {CauseManual, odown, &Record{Outcome: Done, EndAt: start.Add(-time.Second).UnixNano()}, ""},
-		"soon after a hand-over":  {CauseDown, odown, &Record{ID: 3, Cause: CauseManual, Outcome: Done, EndAt: start.Add(-time.Second).UnixNano()}, ""},
-		"soon after a failed one": {CauseDown, odown, &Record{Outcome: Aborted, EndAt: start.Add(-time.Millisecond).UnixNano()}, "cooldown"},
-		"after a failed one":      {CauseDown, odown, &Record{Outcome: Aborted, EndAt: start.Add(-2 * time.Second).UnixNano()}, ""},
-		"another clock is ahead":  {CauseDown, odown, &Record{Outcome: Done, EndAt: start.Add(time.Hour).UnixNano()}, ""},
+		"soon after another":      {CauseDown, odown, &Record{ID: 3, Outcome: Done, EndAt: monitor.MomentOf(start.Add(-time.Second))}, "cooldown"},
+		"long after another":      {CauseDown, odown, &Record{Outcome: Done, EndAt: monitor.MomentOf(start.Add(-time.Minute))}, ""},
+		"by hand soon after":      {CauseManual, odown, &Record{Outcome: Done, EndAt: monitor.MomentOf(start.Add(-time.Second))}, ""},
+		"soon after a hand-over":  {CauseDown, odown, &Record{ID: 3, Cause: CauseManual, Outcome: Done, EndAt: monitor.MomentOf(start.Add(-time.Second))}, ""},
+		"soon after a failed one": {CauseDown, odown, &Record{Outcome: Aborted, EndAt: monitor.MomentOf(start.Add(-time.Millisecond))}, "cooldown"},
+		"after a failed one":      {CauseDown, odown, &Record{Outcome: Aborted, EndAt: monitor.MomentOf(start.Add(-2 * time.Second))}, ""},
+		"another clock is ahead":  {CauseDown, odown, &Record{Outcome: Done, EndAt: monitor.MomentOf(start.Add(time.Hour))}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := crashed(nil)

@@ -60,7 +60,7 @@ func TestImagine(t *testing.T) {
 			s.View.Foreign = []monitor.Foreign{{RunID: "8ac5", Server: oldMaster}}
 		}, want: replicaB},
 		"a pause is":     {adjust: func(s *Situation) { s.Paused = &Pause{Who: "ann"} }, blocked: "paused"},
-		"a cool-down is": {last: &Record{ID: 3, Outcome: Done, EndAt: start.UnixNano()}, blocked: "cooldown"},
+		"a cool-down is": {last: &Record{ID: 3, Outcome: Done, EndAt: monitor.MomentOf(start)}, blocked: "cooldown"},
 		"a master that lives is": {adjust: func(s *Situation) {
 			s.Verdict.ObjectivelyDown = false
 		}, blocked: "not-down"},

@@ -9,18 +9,18 @@ import (
 
 // Candidate is a replica as it was when a target was chosen.
 type Candidate struct {
-	Server config.Addr
-	Offset int64
-	Unfit  string // why it could not be chosen; empty: it could
-	ReadAt int64  // when it had been detached and said what it holds, Unix nanoseconds; 0: it was not
+	Server config.Addr    `json:"server"`
+	Offset int64          `json:"offset"`
+	Unfit  string         `json:"unfit,omitempty"`  // why it could not be chosen; empty: it could
+	ReadAt monitor.Moment `json:"read_at,omitzero"` // when it had been detached and said what it holds; 0: it was not
 }
 
 // Witness is an agent that had an opinion of the master when a failover began.
 type Witness struct {
-	Agent    string
-	State    string // up, down or unknown
-	Evidence string
-	Since    int64 // about when it came to that, Unix nanoseconds of the leader's clock
+	Agent    string         `json:"agent"`
+	State    string         `json:"state"` // up, down or unknown
+	Evidence string         `json:"evidence"`
+	Since    monitor.Moment `json:"since,omitzero"` // about when it came to that, by the leader's clock
 }
 
 // Phase is how far a failover has come. Each is entered by a committed Step.
@@ -57,14 +57,14 @@ const ReasonTimeout = "timeout"
 type Step struct {
 	Kind   StepKind
 	Master string
-	Epoch  uint64 // the term in which the leader acts; a step of an older term than the record's is refused
-	At     int64  // leader's clock, Unix nanoseconds: for people, never for decisions about safety
+	Epoch  uint64         // the term in which the leader acts; a step of an older term than the record's is refused
+	At     monitor.Moment // leader's clock: for people, never for decisions about safety
 
-	Cause    Cause         // begin
-	Old      config.Addr   // begin: the master that is replaced
-	Replicas []config.Addr // begin: those known, to be cut, read and re-pointed
-	Evidence string        // begin: what was seen, by whom; for people
-	Down     int64         // begin: when the master was first found down, Unix nanoseconds; 0 for manual
+	Cause    Cause          // begin
+	Old      config.Addr    // begin: the master that is replaced
+	Replicas []config.Addr  // begin: those known, to be cut, read and re-pointed
+	Evidence string         // begin: what was seen, by whom; for people
+	Down     monitor.Moment // begin: when the master was first found down; 0 for manual
 
 	Target config.Addr // promote, switch
 	RunID  string      // promote: of the target
@@ -85,11 +85,11 @@ type Step struct {
 	HandOver   bool        // begin, promote: the old master lives, and hands over
 	Native     bool        // promote: it does so by its own command
 
-	Agent string       // begin, resume: the one that leads
-	Code  monitor.Code // begin: the diagnosis
-	Rule  monitor.Rule // begin: that the diagnosis rests on
-	Seen  []Witness    // begin: what the agents thought of the master
-	Held  int64        // switch, in a hand-over: since when writers wait; 0: the leader can't tell
+	Agent string         // begin, resume: the one that leads
+	Code  monitor.Code   // begin: the diagnosis
+	Rule  monitor.Rule   // begin: that the diagnosis rests on
+	Seen  []Witness      // begin: what the agents thought of the master
+	Held  monitor.Moment // switch, in a hand-over: since when writers wait; 0: the leader can't tell
 }
 
 // StepKind says what a Step does.
@@ -107,43 +107,43 @@ const (
 
 // Record is the replicated state of one failover: the fold of its steps.
 type Record struct {
-	ID         uint64 // log index of the begin step
-	Master     string
-	Epoch      uint64
-	Phase      Phase
-	Outcome    Outcome // once Ended
-	Cause      Cause
-	Old        config.Addr
-	Replicas   []config.Addr
-	Evidence   string
-	Target     config.Addr
-	RunID      string
-	ReplID     string
-	Offset     int64
-	Why        string
-	Repointed  []config.Addr
-	Leaders    []uint64 // terms of the leaders that worked on it, in order
-	DownAt     int64    // Unix nanoseconds, as BegunAt and the others
-	BegunAt    int64
-	PromoteAt  int64
-	SwitchAt   int64
-	EndAt      int64
-	OldRunID   string
-	OldReplID  string
-	AllowLoss  bool
-	Want       config.Addr
-	OldOffset  int64
-	Candidates []Candidate
-	Chosen     string   // why the target was
-	Reason     string   // once Ended: why, in one word; empty: nothing is left to do, or something failed
-	HandOver   bool     // the old master lives, and hands over
-	Native     bool     // by its own command
-	Agents     []string // that led the Leaders' terms; fewer in a record of an older version
-	Code       monitor.Code
-	Rule       monitor.Rule
-	Seen       []Witness
-	RepointAt  []int64 // when each of Repointed followed
-	HeldAt     int64   // once Switched: since when writers waited for the hand-over; 0: they did not, or nobody can tell
+	ID         uint64           `json:"id"` // log index of the begin step
+	Master     string           `json:"master"`
+	Epoch      uint64           `json:"epoch"`
+	Phase      Phase            `json:"phase"`
+	Outcome    Outcome          `json:"outcome,omitempty"` // once Ended
+	Cause      Cause            `json:"cause"`
+	Old        config.Addr      `json:"old"`
+	Replicas   []config.Addr    `json:"replicas,omitempty"`
+	Evidence   string           `json:"evidence,omitempty"`
+	Target     config.Addr      `json:"target,omitempty"`
+	RunID      string           `json:"run_id,omitempty"`
+	ReplID     string           `json:"repl_id,omitempty"`
+	Offset     int64            `json:"offset,omitempty"`
+	Why        string           `json:"why,omitempty"`
+	Repointed  []config.Addr    `json:"repointed,omitempty"`
+	Leaders    []uint64         `json:"leaders,omitempty"` // terms of the leaders that worked on it, in order
+	DownAt     monitor.Moment   `json:"down_at,omitzero"`
+	BegunAt    monitor.Moment   `json:"begun_at,omitzero"`
+	PromoteAt  monitor.Moment   `json:"promote_at,omitzero"`
+	SwitchAt   monitor.Moment   `json:"switch_at,omitzero"`
+	EndAt      monitor.Moment   `json:"end_at,omitzero"`
+	OldRunID   string           `json:"old_run_id,omitempty"`
+	OldReplID  string           `json:"old_repl_id,omitempty"`
+	AllowLoss  bool             `json:"allow_loss,omitempty"`
+	Want       config.Addr      `json:"want,omitempty"`
+	OldOffset  int64            `json:"old_offset,omitempty"`
+	Candidates []Candidate      `json:"candidates,omitempty"`
+	Chosen     string           `json:"chosen,omitempty"`    // why the target was
+	Reason     string           `json:"reason,omitempty"`    // once Ended: why, in one word; empty: nothing is left to do, or something failed
+	HandOver   bool             `json:"hand_over,omitempty"` // the old master lives, and hands over
+	Native     bool             `json:"native,omitempty"`    // by its own command
+	Agents     []string         `json:"agents,omitempty"`    // that led the Leaders' terms; fewer in a record of an older version
+	Code       monitor.Code     `json:"code,omitempty"`
+	Rule       monitor.Rule     `json:"rule,omitempty"`
+	Seen       []Witness        `json:"seen,omitempty"`
+	RepointAt  []monitor.Moment `json:"repoint_at,omitempty"` // when each of Repointed followed
+	HeldAt     monitor.Moment   `json:"held_at,omitzero"`     // once Switched: since when writers waited for the hand-over; 0: they did not, or nobody can tell
 }
 
 // Process is one that takes part in a master's group, as agreed: the master's, or a replica's that may have acknowledged writes. A replica
@@ -195,10 +195,10 @@ const (
 
 // Inquiry is what the leader asks a program of the operator's before it begins a failover, and the answer if that was no.
 type Inquiry struct {
-	Agent  string        // the one that asks
-	Epoch  uint64        // the term in which it leads
-	At     int64         // asked, or answered: the leader's clock, Unix nanoseconds
-	For    time.Duration // the answer is waited for, or a no holds, for so long
+	Agent  string         // the one that asks
+	Epoch  uint64         // the term in which it leads
+	At     monitor.Moment // asked, or answered: the leader's clock
+	For    time.Duration  // the answer is waited for, or a no holds, for so long
 	Vetoed bool
 	Why    string // what the program said when it was last asked and said no
 	Times  int    // that it said no in a row

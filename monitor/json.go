@@ -8,8 +8,36 @@ import (
 	"picket/config"
 )
 
-// In JSON, a duration is a whole number of milliseconds and has the unit in its name; states and evidence are words. A type whose fields do
-// not say so themselves has a form that does, and tells it by JSONForm to those who describe it.
+// In JSON, a duration is a whole number of milliseconds and has the unit in its name; moments are RFC 3339; states, evidence and phases are
+// words. A type whose fields do not say so themselves has a form that does, and tells it by JSONForm to those who describe it.
+
+// Moment is in Unix nanoseconds, by somebody's clock; 0: none. In the log and in snapshots it is that number.
+type Moment int64
+
+// MomentOf gives 0 for the zero time.
+func MomentOf(t time.Time) Moment {
+	if t.IsZero() {
+		return 0
+	}
+	return Moment(t.UnixNano())
+}
+
+// Time is the local one.
+func (m Moment) Time() time.Time { return time.Unix(0, int64(m)) }
+
+// Sub is how long it is after another.
+func (m Moment) Sub(other Moment) time.Duration { return time.Duration(m - other) }
+
+// MarshalJSON implements json.Marshaler.
+func (m Moment) MarshalJSON() ([]byte, error) { return m.Time().UTC().MarshalJSON() }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *Moment) UnmarshalJSON(data []byte) error {
+	var t time.Time
+	err := t.UnmarshalJSON(data)
+	*m = MomentOf(t)
+	return err
+}
 
 // Millis is a duration in milliseconds; -1 for one that is negative, which stands for "never" everywhere.
 func Millis(d time.Duration) int64 {

@@ -41,7 +41,7 @@ func TestAgents_MasterCrashes(t *testing.T) {
 	if m.Last == nil || m.Last.Outcome != failover.Done || m.Last.Old != old.Addr || m.Last.Target != next {
 		t.Errorf("last failover %+v", m.Last)
 	}
-	t.Logf("switched %s after it was found down", time.Duration(m.Last.SwitchAt-m.Last.DownAt))
+	t.Logf("switched %s after it was found down", m.Last.SwitchAt.Sub(m.Last.DownAt))
 	want := fmt.Sprintf("%s %s %d %s %d", master, old.Addr.Host(), old.Addr.Port(), next.Host(), next.Port())
 	for i, events := range switches {
 		message, err := events.ReceiveMessage(t.Context())

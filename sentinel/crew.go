@@ -67,7 +67,7 @@ func (c crew) Register(ctx context.Context, master string, server config.Addr) e
 		return nil
 	}
 	return c.a.propose(ctx, c.term, state.Command{
-		At: c.a.now().UnixNano(), Register: &state.Register{Master: master, Process: failover.Process{Addr: server}},
+		At: monitor.MomentOf(c.a.now()), Register: &state.Register{Master: master, Process: failover.Process{Addr: server}},
 	})
 }
 
@@ -76,7 +76,7 @@ func (c crew) Diverged(ctx context.Context, master string, d failover.Divergence
 	d = c.a.keep(ctx, master, d)
 	limit, cancel := context.WithTimeout(ctx, divergedLimit)
 	defer cancel()
-	return c.a.propose(limit, c.term, state.Command{At: c.a.now().UnixNano(), Diverged: &state.Diverged{Master: master, Divergence: d}})
+	return c.a.propose(limit, c.term, state.Command{At: monitor.MomentOf(c.a.now()), Diverged: &state.Diverged{Master: master, Divergence: d}})
 }
 
 // Changed is closed when anything is different.
@@ -117,7 +117,7 @@ func paused(l look, m *state.Master) *failover.Pause {
 	if p == nil {
 		return nil
 	}
-	return &failover.Pause{Who: p.Who, Why: p.Why, Until: time.Unix(0, p.Until), All: p.Master == ""}
+	return &failover.Pause{Who: p.Who, Why: p.Why, Until: p.Until.Time(), All: p.Master == ""}
 }
 
 // verdict is the judgement on a master.

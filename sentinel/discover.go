@@ -9,6 +9,7 @@ import (
 
 	"picket/config"
 	"picket/consensus"
+	"picket/monitor"
 	"picket/sentinel/state"
 )
 
@@ -56,7 +57,7 @@ func (a *Agent) processes(ctx context.Context, gone dropped) []state.Command {
 			if owner := l.state.Owner(p.Addr); owner != nil && owner != m {
 				continue // it was told by hand to follow this master; it is another one's
 			}
-			commands = append(commands, state.Command{At: l.now.UnixNano(), Register: &state.Register{Master: m.Name, Process: p}})
+			commands = append(commands, state.Command{At: monitor.MomentOf(l.now), Register: &state.Register{Master: m.Name, Process: p}})
 		}
 	}
 	return commands
@@ -95,7 +96,7 @@ func (a *Agent) register(ctx context.Context) {
 		}
 		identity := a.whoami()
 		limit, cancel := context.WithTimeout(ctx, registryTimeout) // the leader's answer may be lost on its way
-		err := a.propose(limit, 0, state.Command{At: a.now().UnixNano(), RegisterAgent: &identity})
+		err := a.propose(limit, 0, state.Command{At: monitor.MomentOf(a.now()), RegisterAgent: &identity})
 		cancel()
 		a.herald.failed(ctx, "register this agent", "", err)
 		if err != nil {

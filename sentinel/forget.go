@@ -41,7 +41,7 @@ func (a *Agent) Forget(ctx context.Context, master string, server config.Addr) e
 		}
 		if refusal = forgettable(m, view, server, a.settings(m).Durability.Wait); refusal == nil {
 			forget := state.Register{Master: master, Process: processAt(m, server)}
-			return a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Forget: &forget})
+			return a.propose(ctx, 0, state.Command{At: monitor.MomentOf(a.now()), Forget: &forget})
 		}
 		pause(ctx, forgetPause)
 		if ctx.Err() != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"picket/monitor"
 	"picket/sentinel/api"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
@@ -16,8 +17,8 @@ func (a *Agent) Pause(ctx context.Context, o api.PauseOrder) error {
 		return picture.ErrUnknownMaster
 	}
 	now := a.now()
-	return a.propose(ctx, 0, state.Command{At: now.UnixNano(), Pause: &state.Pause{
-		Master: o.Master, Who: o.Who, Why: o.Why, Until: now.Add(time.Duration(o.For)).UnixNano(),
+	return a.propose(ctx, 0, state.Command{At: monitor.MomentOf(now), Pause: &state.Pause{
+		Master: o.Master, Who: o.Who, Why: o.Why, Until: monitor.MomentOf(now.Add(time.Duration(o.For))),
 	}})
 }
 
@@ -26,7 +27,7 @@ func (a *Agent) Resume(ctx context.Context, master, who string) error {
 	if master != "" && a.machine.State().Master(master) == nil {
 		return picture.ErrUnknownMaster
 	}
-	return a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Resume: &state.Resume{Master: master, Who: who}})
+	return a.propose(ctx, 0, state.Command{At: monitor.MomentOf(a.now()), Resume: &state.Resume{Master: master, Who: who}})
 }
 
 // Acknowledge implements api.Guardrails. What is acknowledged is the last failover that the group knows, not only this agent.
@@ -42,7 +43,7 @@ func (a *Agent) Acknowledge(ctx context.Context, master, who string) (api.Acknow
 		return api.Acknowledged{}, fmt.Errorf("%w: no failover of %s has ended yet", state.ErrStale, master)
 	}
 	acknowledged := api.Acknowledged{Master: master, Failover: m.Last.ID}
-	return acknowledged, a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Acknowledge: &state.Acknowledgement{
+	return acknowledged, a.propose(ctx, 0, state.Command{At: monitor.MomentOf(a.now()), Acknowledge: &state.Acknowledgement{
 		Master: master, Failover: m.Last.ID, Who: who,
 	}})
 }

@@ -40,7 +40,7 @@ func (a *Agent) Counters() metrics.Counters {
 			m := metrics.Webhook{Dead: len(cursor.Dead), Dropped: cursor.Dropped, Disabled: cursor.Disabled != nil}
 			var oldest *state.Event
 			if m.Backlog, oldest = a.webhooks.Waiting(w.Name); oldest != nil {
-				m.Oldest = time.Unix(0, oldest.At)
+				m.Oldest = oldest.At.Time()
 			}
 			c.Webhooks[w.Name] = m
 		}

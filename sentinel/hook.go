@@ -12,6 +12,7 @@ import (
 	"picket/config"
 	"picket/consensus"
 	"picket/failover"
+	"picket/monitor"
 	"picket/sentinel/script"
 	"picket/sentinel/state"
 )
@@ -135,7 +136,7 @@ func (a *Agent) consult(ctx context.Context, term consensus.Term, master string,
 }
 
 func (a *Agent) inquire(ctx context.Context, term consensus.Term, master string, q failover.Inquiry) error {
-	return a.propose(ctx, term, state.Command{At: a.now().UnixNano(), Inquire: &state.Inquire{Master: master, Inquiry: q}})
+	return a.propose(ctx, term, state.Command{At: monitor.MomentOf(a.now()), Inquire: &state.Inquire{Master: master, Inquiry: q}})
 }
 
 // permit asks before what somebody orders, and before anybody is elected for it. The master may be dead, or well again, when the program has answered: what it

@@ -333,7 +333,7 @@ const othersFirst = 2 * time.Second
 // gaveUp says whether this agent just led an attempt that came to nothing: perhaps only it can't reach the replicas.
 func (l look) gaveUp(m *state.Master) bool {
 	return l.status.Role == consensus.Leader && m.Last != nil && m.Last.Outcome == failover.Aborted &&
-		m.Last.Epoch == uint64(l.status.Term) && l.now.Sub(time.Unix(0, m.Last.EndAt)) < othersFirst
+		m.Last.Epoch == uint64(l.status.Term) && l.now.Sub(m.Last.EndAt.Time()) < othersFirst
 }
 
 // wonFor says whether this agent leads a term that was won for the master, after it was found down: an older victory, in

@@ -26,7 +26,7 @@ func moved(m *state.Master, view monitor.View) []state.Command {
 		}
 		if to, runID := successor(m, view, from); to != "" {
 			commands = append(commands, state.Command{
-				At: view.Now.UnixNano(), Move: &state.MoveReplica{Master: m.Name, From: from, To: to, RunID: runID},
+				At: monitor.MomentOf(view.Now), Move: &state.MoveReplica{Master: m.Name, From: from, To: to, RunID: runID},
 			})
 		}
 	}

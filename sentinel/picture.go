@@ -95,7 +95,7 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 		p.Paused = &shown
 	}
 	if order := m.Scheduled; order != nil {
-		p.Scheduled = &picture.Scheduled{To: order.To, At: time.Unix(0, order.At), Who: order.Who}
+		p.Scheduled = &picture.Scheduled{To: order.To, At: order.At.Time(), Who: order.Who}
 	}
 	if p.Blocker != nil {
 		p.BlockedAt = judged.blocked
@@ -115,7 +115,7 @@ func (a *Agent) master(l look, m *state.Master, judged judged) picture.Master {
 }
 
 func shown(p state.Pause) picture.Pause {
-	return picture.Pause{Master: p.Master, Who: p.Who, Why: p.Why, Since: time.Unix(0, p.Since), Until: time.Unix(0, p.Until)}
+	return picture.Pause{Master: p.Master, Who: p.Who, Why: p.Why, Since: p.Since.Time(), Until: p.Until.Time()}
 }
 
 func (a *Agent) server(addr config.Addr, view monitor.View) picture.Server {

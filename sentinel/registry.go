@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"picket/config"
+	"picket/monitor"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
@@ -84,7 +85,7 @@ func (a *Agent) enact(ctx context.Context, l look, c state.Command) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
 	defer cancel()
-	c.At = l.now.UnixNano()
+	c.At = monitor.MomentOf(l.now)
 	switch err := a.propose(ctx, 0, c); {
 	case errors.Is(err, state.ErrUnknown):
 		return picture.ErrUnknownMaster

@@ -49,12 +49,12 @@ func shadowed(s failover.Situation, m *state.Master) *state.Command {
 		if since := target.RoleSince; !since.IsZero() && since.Before(at) {
 			at = since
 		}
-		return &state.Command{At: at.UnixNano(), Shadow: &step}
+		return &state.Command{At: monitor.MomentOf(at), Shadow: &step}
 	}
 	switch {
-	case open && s.Verdict.Code == monitor.Healthy && s.Now.Sub(server.Since) > untouched && s.Now.UnixNano()-m.Shadow.DecidedAt > int64(untouched):
+	case open && s.Verdict.Code == monitor.Healthy && s.Now.Sub(server.Since) > untouched && s.Now.Sub(m.Shadow.DecidedAt.Time()) > untouched:
 		step.Kind = state.ShadowStayed
-		return &state.Command{At: at.UnixNano(), Shadow: &step}
+		return &state.Command{At: monitor.MomentOf(at), Shadow: &step}
 	case !s.Verdict.ObjectivelyDown || open && m.Shadow.Target != "":
 		return nil
 	}
@@ -63,8 +63,8 @@ func shadowed(s failover.Situation, m *state.Master) *state.Command {
 		return nil
 	}
 	step.Kind, step.Target, step.Why = state.ShadowDecided, imagined.Target, imagined.Why
-	step.Evidence, step.Down = s.Verdict.Text, s.Verdict.Since.UnixNano()
-	return &state.Command{At: at.UnixNano(), Shadow: &step}
+	step.Evidence, step.Down = s.Verdict.Text, monitor.MomentOf(s.Verdict.Since)
+	return &state.Command{At: monitor.MomentOf(at), Shadow: &step}
 }
 
 // note has it put down. Its goroutine ends when that is decided.

@@ -23,8 +23,8 @@ import (
 func TestShadowed(t *testing.T) {
 	const old, a, b = config.Addr("h:1"), config.Addr("h:2"), config.Addr("h:3")
 	now := time.Unix(1000, 0)
-	open := &state.Shadowed{Old: old, DecidedAt: now.Add(-2 * untouched).UnixNano(), Target: a}
-	nobody := &state.Shadowed{Old: old, DecidedAt: now.Add(-2 * untouched).UnixNano()}
+	open := &state.Shadowed{Old: old, DecidedAt: monitor.MomentOf(now.Add(-2 * untouched)), Target: a}
+	nobody := &state.Shadowed{Old: old, DecidedAt: monitor.MomentOf(now.Add(-2 * untouched))}
 	closed := &state.Shadowed{Old: old, DecidedAt: 1, Target: a, EndAt: 2, To: a}
 	down := monitor.Verdict{Code: monitor.DeadMaster, ObjectivelyDown: true, Text: "dead", Since: now.Add(-time.Second)}
 	well := monitor.Verdict{Code: monitor.Healthy}
@@ -68,7 +68,7 @@ func TestShadowed(t *testing.T) {
 			if kind != c.want {
 				t.Errorf("kind %d, want %d: %+v", kind, c.want, got)
 			}
-			if kind == state.ShadowDecided && (got.Shadow.Target != a || got.Shadow.Evidence != "dead" || got.At != now.UnixNano()) {
+			if kind == state.ShadowDecided && (got.Shadow.Target != a || got.Shadow.Evidence != "dead" || got.At != monitor.MomentOf(now)) {
 				t.Errorf("decided %+v", got.Shadow)
 			}
 		})

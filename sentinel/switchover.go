@@ -8,6 +8,7 @@ import (
 
 	"picket/config"
 	"picket/failover"
+	"picket/monitor"
 	"picket/sentinel/api"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
@@ -22,8 +23,8 @@ func (a *Agent) Switchover(ctx context.Context, o api.SwitchoverOrder) error {
 	if a.machine.State().Master(o.Master) == nil {
 		return picture.ErrUnknownMaster
 	}
-	return a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Schedule: &state.ScheduleSwitchover{
-		Master: o.Master, Schedule: state.Schedule{To: o.To, At: o.At.UnixNano(), Who: o.Who},
+	return a.propose(ctx, 0, state.Command{At: monitor.MomentOf(a.now()), Schedule: &state.ScheduleSwitchover{
+		Master: o.Master, Schedule: state.Schedule{To: o.To, At: monitor.MomentOf(o.At), Who: o.Who},
 	}})
 }
 
@@ -32,7 +33,7 @@ func (a *Agent) CancelSwitchover(ctx context.Context, master, who string) error 
 	if a.machine.State().Master(master) == nil {
 		return picture.ErrUnknownMaster
 	}
-	return a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Cancel: &state.CancelSwitchover{Master: master, Who: who}})
+	return a.propose(ctx, 0, state.Command{At: monitor.MomentOf(a.now()), Cancel: &state.CancelSwitchover{Master: master, Who: who}})
 }
 
 // Force implements api.Orders: a failover of any master, whatever writes are lost if the order says so. One that waits for replicas goes
@@ -40,7 +41,7 @@ func (a *Agent) CancelSwitchover(ctx context.Context, master, who string) error 
 func (a *Agent) Force(ctx context.Context, o api.FailoverOrder) error {
 	m := a.machine.State().Master(o.Master)
 	if m != nil && m.Failover != nil && m.Failover.Phase == failover.Begun && o.AllowDataLoss {
-		return a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), AllowLoss: &state.AllowLoss{
+		return a.propose(ctx, 0, state.Command{At: monitor.MomentOf(a.now()), AllowLoss: &state.AllowLoss{
 			Master: o.Master, Failover: m.Failover.ID, Who: o.Who,
 		}})
 	}
@@ -55,7 +56,7 @@ type due struct {
 
 // wishes gives the switchover that a master is due for; ok is false if there is none.
 func (a *Agent) wishes(l look, m *state.Master, s failover.Situation) (d due, ok bool) {
-	if order := m.Scheduled; order != nil && l.now.UnixNano() >= order.At {
+	if order := m.Scheduled; order != nil && monitor.MomentOf(l.now) >= order.At {
 		return due{wish{to: order.To, healthy: true, by: "ordered for now by " + order.Who}, order}, true
 	}
 	if to, why := failover.Preferred(s, m.Last); to != "" {
@@ -73,7 +74,7 @@ func (a *Agent) fulfil(ctx context.Context, master string, d due) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, manualTimeout)
 	defer cancel()
-	return errors.Join(err, a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Cancel: &state.CancelSwitchover{
+	return errors.Join(err, a.propose(ctx, 0, state.Command{At: monitor.MomentOf(a.now()), Cancel: &state.CancelSwitchover{
 		Master: master, At: d.order.At, Why: err.Error(),
 	}}))
 }

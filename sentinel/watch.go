@@ -104,7 +104,7 @@ func gone(s *state.State, members []consensus.Member, now time.Time) []state.Com
 	var commands []state.Command
 	for _, a := range s.Agents {
 		if _, member := (consensus.Configuration{Members: members}).Member(consensus.ServerID(a.ID)); !member {
-			commands = append(commands, state.Command{At: now.UnixNano(), ForgetAgent: a.ID})
+			commands = append(commands, state.Command{At: monitor.MomentOf(now), ForgetAgent: a.ID})
 		}
 	}
 	return commands
@@ -115,7 +115,7 @@ func over(s *state.State, now time.Time) []state.Command {
 	var commands []state.Command
 	for _, p := range s.Pauses {
 		if p.Over(now) {
-			commands = append(commands, state.Command{At: now.UnixNano(), Resume: &state.Resume{Master: p.Master, Until: p.Until}})
+			commands = append(commands, state.Command{At: monitor.MomentOf(now), Resume: &state.Resume{Master: p.Master, Until: p.Until}})
 		}
 	}
 	return commands
@@ -123,7 +123,7 @@ func over(s *state.State, now time.Time) []state.Command {
 
 // missing lists what the leader has to make known: masters of the file, and replicas that a healthy master lists.
 func missing(cfg *config.Config, s *state.State, view monitor.View, forgotten dropped) []state.Command {
-	at := view.Now.UnixNano()
+	at := monitor.MomentOf(view.Now)
 	var commands []state.Command
 	for _, m := range cfg.Masters {
 		if unmet(s, &m) {

@@ -3,9 +3,9 @@ package sentinel
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"picket/config"
+	"picket/monitor"
 	"picket/sentinel/api"
 	"picket/sentinel/events"
 	"picket/sentinel/state"
@@ -31,7 +31,7 @@ func (h history) Propose(ctx context.Context, d state.Delivery) error {
 // Begin implements webhook.Source.
 func (h history) Begin(ctx context.Context, endpoint string, index uint64) error {
 	return h.a.propose(ctx, 0, state.Command{
-		At: h.a.now().UnixNano(), AdvanceCursor: &state.Cursor{Endpoint: endpoint, ID: index},
+		At: monitor.MomentOf(h.a.now()), AdvanceCursor: &state.Cursor{Endpoint: endpoint, ID: index},
 	})
 }
 
@@ -76,7 +76,7 @@ func (a *Agent) hook(w config.Webhook) api.Webhook {
 	}
 	var oldest *state.Event
 	if h.Backlog, oldest = a.webhooks.Waiting(w.Name); oldest != nil {
-		h.Oldest = time.Unix(0, oldest.At).UTC()
+		h.Oldest = oldest.At.Time().UTC()
 	}
 	if t := a.webhooks.Trouble(w.Name); t != nil {
 		h.LastError = &api.WebhookError{At: t.At.UTC(), Event: t.Event, Attempts: t.Attempts, Error: t.Error, Next: t.Next.UTC()}
@@ -107,10 +107,10 @@ func (a *Agent) DeadLetters(name string) (api.DeadLetters, error) {
 	d.Dropped = c.Dropped
 	for _, l := range c.Dead {
 		letter := api.DeadLetter{
-			ID: events.ID(a.cfg.Cluster, l.Event), Event: events.Of(a.cfg.Cluster, l.Event), DiedAt: time.Unix(0, l.At).UTC(), Attempts: l.Attempts, Error: l.Error,
+			ID: events.ID(a.cfg.Cluster, l.Event), Event: events.Of(a.cfg.Cluster, l.Event), DiedAt: l.At.Time().UTC(), Attempts: l.Attempts, Error: l.Error,
 		}
 		if l.Again != 0 {
-			letter.AgainSince = time.Unix(0, l.Again).UTC()
+			letter.AgainSince = l.Again.Time().UTC()
 		}
 		d.Letters = append(d.Letters, letter)
 	}
@@ -139,7 +139,7 @@ func (a *Agent) enable(ctx context.Context, name, who string) error {
 }
 
 func (a *Agent) delivery(ctx context.Context, d state.Delivery) error {
-	return a.propose(ctx, 0, state.Command{At: a.now().UnixNano(), Delivery: &d})
+	return a.propose(ctx, 0, state.Command{At: monitor.MomentOf(a.now()), Delivery: &d})
 }
 
 // Redeliver implements api.Webhooks.

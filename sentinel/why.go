@@ -82,7 +82,7 @@ func (a *Agent) Why(master string, at time.Time) (api.Why, error) {
 	}
 	w := api.Why{Master: master, Agent: a.cfg.Agent.ID}
 	if !at.IsZero() {
-		w.Decision, w.Last = a.diary.at(master, at), l.state.Recall(m, at.UnixNano())
+		w.Decision, w.Last = a.diary.at(master, at), l.state.Recall(m, monitor.MomentOf(at))
 		return w, nil
 	}
 	judged := a.judgement.Load().masters[master]

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"picket/config"
+	"picket/monitor"
 	"picket/sentinel/lab"
 	"picket/sentinel/trace"
 )
@@ -295,7 +296,7 @@ func oneTrace(t *testing.T, c *lab.Cluster, r *http.Request, body []byte) {
 	var names []string
 	for _, s := range spans {
 		names = append(names, s.Name)
-		begin, end := int64(s.StartTimeUnixNano), int64(s.EndTimeUnixNano)
+		begin, end := monitor.Moment(s.StartTimeUnixNano), monitor.Moment(s.EndTimeUnixNano)
 		if !bytes.Equal(s.TraceId, root.TraceId) || begin < last.DownAt || end > last.EndAt || begin > end || s != root && !bytes.Equal(s.ParentSpanId, root.SpanId) {
 			t.Errorf("%+v is no part of failover %d", s, last.ID)
 		}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 
 	"picket/config"
 	"picket/failover"
+	"picket/monitor"
 	"picket/sentinel/events"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
@@ -249,7 +251,7 @@ func past(s *state.State, r *failover.Record) Past {
 	end := r.EndAt
 	moments := []struct {
 		name string
-		at   int64
+		at   monitor.Moment
 	}{{"decide", r.DownAt}, {"choose", r.BegunAt}, {"promote", r.PromoteAt}, {"repoint", r.SwitchAt}}
 	for i, m := range moments {
 		if m.at == 0 {
@@ -261,19 +263,12 @@ func past(s *state.State, r *failover.Record) Past {
 		}
 		took := int64(-1)
 		if until != 0 {
-			took = max(0, (until-m.at)/int64(time.Millisecond))
+			took = max(0, until.Sub(m.at).Milliseconds())
 		}
-		p.Phases = append(p.Phases, Phase{m.name, time.Unix(0, m.at).UTC(), took})
-	}
-	since := r.HeldAt
-	if since == 0 {
-		since = r.DownAt
-	}
-	if since == 0 {
-		since = r.BegunAt
+		p.Phases = append(p.Phases, Phase{m.name, m.at.Time().UTC(), took})
 	}
 	if r.SwitchAt != 0 {
-		p.TookMS = max(0, (r.SwitchAt-since)/int64(time.Millisecond))
+		p.TookMS = max(0, r.SwitchAt.Sub(cmp.Or(r.HeldAt, r.DownAt, r.BegunAt)).Milliseconds())
 	}
 	if m := s.Master(r.Master); m != nil && m.Diverged != nil && m.Diverged.Known && m.DivergedIn == r.Epoch && m.Diverged.Server == r.Old {
 		p.LostBytes = &m.Diverged.Bytes

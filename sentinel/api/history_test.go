@@ -14,6 +14,7 @@ import (
 	"picket/config"
 	"picket/consensus"
 	"picket/failover"
+	"picket/monitor"
 	"picket/sentinel/state"
 )
 
@@ -37,7 +38,7 @@ func (s *store) apply(t testing.TB, c state.Command) {
 // failedOver has the history hold a failover, which begins by the third entry: down at 1 s, begun at 1.01 s, and so on.
 func failedOver(t testing.TB, s *store) {
 	t.Helper()
-	at := func(ms int64) int64 { return time.Unix(1, 0).UnixNano() + ms*int64(time.Millisecond) }
+	at := func(ms int64) monitor.Moment { return monitor.MomentOf(time.Unix(1, 0).Add(monitor.FromMillis(ms))) }
 	s.apply(t, state.Command{AddMaster: &state.AddMaster{Name: "m", Addr: "h:1"}})
 	s.apply(t, state.Command{AddReplica: &state.AddReplica{Master: "m", Addr: "h:2", Of: 1}})
 	step := failover.Step{Master: "m", Epoch: 2, Old: "h:1", Target: "h:2", Cause: failover.CauseDown, Down: at(0), Replicas: []config.Addr{"h:2"}}
@@ -185,7 +186,7 @@ func TestStream_TellsWhatComesAndWhatWasForgotten(t *testing.T) {
 		t.Errorf("it does not say where to go on: %q", got)
 	}
 	for i := range 1100 { // more than are kept
-		st.apply(t, state.Command{Pause: &state.Pause{Master: "m", Who: "ann", Until: int64(i + 1)}})
+		st.apply(t, state.Command{Pause: &state.Pause{Master: "m", Who: "ann", Until: monitor.Moment(i + 1)}})
 	}
 	if got := live(); got != "event: pause.begun" && got != "event: gap" { // the latter where this goroutine was faster
 		t.Errorf("then %q", got)

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"picket/monitor"
 )
 
 // object is a JSON object of the description.
@@ -136,6 +138,7 @@ type schemas struct {
 
 var (
 	timeType   = reflect.TypeFor[time.Time]()
+	momentType = reflect.TypeFor[monitor.Moment]()
 	rawType    = reflect.TypeFor[json.RawMessage]()
 	textType   = reflect.TypeFor[encoding.TextMarshaler]()
 	objectType = reflect.TypeFor[object]()
@@ -145,7 +148,7 @@ var (
 // of describes the JSON of a type. Structs are described once, and referred to.
 func (s *schemas) of(t reflect.Type) object {
 	switch {
-	case t == timeType:
+	case t == timeType, t == momentType:
 		return object{"type": "string", "format": "date-time"}
 	case t == rawType, t.Kind() == reflect.Interface:
 		return object{}

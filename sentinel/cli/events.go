@@ -279,7 +279,7 @@ func WriteHistory(out io.Writer, list []api.Past) error {
 		if r.Phase != failover.Ended || r.Outcome == failover.Aborted {
 			end.ink = doubt
 		}
-		g.row(r.Epoch, time.Unix(0, r.BegunAt).Format(time.DateTime), r.Master, r.Cause, r.Old, orDash(string(r.Target)), end, took, lost)
+		g.row(r.Epoch, r.BegunAt.Time().Format(time.DateTime), r.Master, r.Cause, r.Old, orDash(string(r.Target)), end, took, lost)
 	}
 	return g.write(out)
 }

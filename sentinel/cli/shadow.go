@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/monitor"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
 )
@@ -61,7 +62,7 @@ func Compared(ctx context.Context, c *Client) ([]state.Event, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the time of event %s: %w", e.ID, err)
 		}
-		compared = append(compared, state.Event{Type: state.ShadowComparison, Master: e.Subject, At: at.UnixNano(), Data: e.Data})
+		compared = append(compared, state.Event{Type: state.ShadowComparison, Master: e.Subject, At: monitor.MomentOf(at), Data: e.Data})
 	}
 	return compared, err
 }
@@ -73,7 +74,7 @@ const mostEvents = 1000
 func Shadow(p picture.Picture, events []state.Event) ShadowReport {
 	r := ShadowReport{Masters: []ShadowMaster{}, Against: []string{}, Look: []string{}}
 	if len(events) > 0 {
-		r.Since = time.Unix(0, events[0].At).UTC()
+		r.Since = events[0].At.Time().UTC()
 	}
 	r.group(p)
 	for _, m := range p.Masters {
@@ -127,7 +128,7 @@ func (r *ShadowReport) master(m picture.Master, events []state.Event) ShadowMast
 			continue
 		}
 		d := e.Data
-		s.Cases = append(s.Cases, ShadowCase{time.Unix(0, e.At).UTC(), d.From, d.Imagined, d.To, d.AheadMS, d.Why})
+		s.Cases = append(s.Cases, ShadowCase{e.At.Time().UTC(), d.From, d.Imagined, d.To, d.AheadMS, d.Why})
 		switch stayed := d.To == d.From; {
 		case stayed && d.Imagined != "":
 			s.Alone++

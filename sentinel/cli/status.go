@@ -241,10 +241,10 @@ func describe(r failover.Record) string {
 		text += " → " + string(r.Target)
 	}
 	if r.Phase == failover.Ended {
-		text += ", " + string(r.Outcome) + " " + time.Unix(0, r.EndAt).Format(time.DateTime)
+		text += ", " + string(r.Outcome) + " " + r.EndAt.Time().Format(time.DateTime)
 	}
 	if r.SwitchAt != 0 && r.DownAt != 0 {
-		text += fmt.Sprintf(", switched %d ms after it was found down", (r.SwitchAt-r.DownAt)/int64(time.Millisecond))
+		text += fmt.Sprintf(", switched %d ms after it was found down", r.SwitchAt.Sub(r.DownAt).Milliseconds())
 	}
 	if r.Why != "" {
 		text += " (" + r.Why + ")"
@@ -262,7 +262,7 @@ func describeShadow(s state.Shadowed) string {
 		text = "would have promoted " + string(s.Target)
 	}
 	if s.DecidedAt != 0 {
-		text += " (" + time.Unix(0, s.DecidedAt).Format(time.DateTime) + "; " + s.Why + ")"
+		text += " (" + s.DecidedAt.Time().Format(time.DateTime) + "; " + s.Why + ")"
 	}
 	return text
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -99,14 +100,11 @@ func (s *story) decision(w api.Why, d *failover.Decision) {
 
 // failover tells the story of one.
 func (s *story) failover(which string, r *failover.Record) {
-	zero := r.DownAt
-	if zero == 0 {
-		zero = r.BegunAt
+	zero := cmp.Or(r.DownAt, r.BegunAt)
+	at := func(moment monitor.Moment, format string, args ...any) {
+		s.add("%+8d ms  %s", moment.Sub(zero).Milliseconds(), fmt.Sprintf(format, args...))
 	}
-	at := func(moment int64, format string, args ...any) {
-		s.add("%+8d ms  %s", (moment-zero)/int64(time.Millisecond), fmt.Sprintf(format, args...))
-	}
-	s.add("%s: %s, %s, epoch %d, %s", which, time.Unix(0, r.BegunAt).Local().Format(time.DateTime), r.Cause, r.Epoch, outcome(r))
+	s.add("%s: %s, %s, epoch %d, %s", which, r.BegunAt.Time().Local().Format(time.DateTime), r.Cause, r.Epoch, outcome(r))
 	if r.DownAt != 0 {
 		at(r.DownAt, "%s found down; %s", r.Old, witnesses(r, zero))
 	}
@@ -153,7 +151,7 @@ func (s *story) others(r *failover.Record) {
 	}
 }
 
-func (s *story) repointed(r *failover.Record, at func(int64, string, ...any)) {
+func (s *story) repointed(r *failover.Record, at func(monitor.Moment, string, ...any)) {
 	n := len(r.Repointed)
 	switch {
 	case n == 0:
@@ -165,12 +163,12 @@ func (s *story) repointed(r *failover.Record, at func(int64, string, ...any)) {
 }
 
 // witnesses tells who saw what, and when.
-func witnesses(r *failover.Record, zero int64) string {
+func witnesses(r *failover.Record, zero monitor.Moment) string {
 	var words []string
 	for _, w := range r.Seen {
 		when := ""
 		if w.State == "down" {
-			when = fmt.Sprintf(" at %+d ms", (w.Since-zero)/int64(time.Millisecond))
+			when = fmt.Sprintf(" at %+d ms", w.Since.Sub(zero).Milliseconds())
 		}
 		words = append(words, fmt.Sprintf("%s: %s%s", w.Agent, believes(w.State, w.Evidence), when))
 	}
@@ -200,8 +198,7 @@ func leader(r *failover.Record, i int) string {
 }
 
 // lastRead is when the last of the replicas had said what it holds; 0: unknown.
-func lastRead(r *failover.Record) int64 {
-	last := int64(0)
+func lastRead(r *failover.Record) (last monitor.Moment) {
 	for _, c := range r.Candidates {
 		last = max(last, c.ReadAt)
 	}
@@ -210,14 +207,11 @@ func lastRead(r *failover.Record) int64 {
 
 // gap is how long writers waited.
 func gap(r *failover.Record) string {
-	since := r.HeldAt
-	if since == 0 {
-		since = r.DownAt
-	}
+	since := cmp.Or(r.HeldAt, r.DownAt)
 	if since == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", %d ms after %s", (r.SwitchAt-since)/int64(time.Millisecond),
+	return fmt.Sprintf(", %d ms after %s", r.SwitchAt.Sub(since).Milliseconds(),
 		map[bool]string{true: "writers were stopped", false: "it was found down"}[r.HeldAt != 0])
 }
 

@@ -146,14 +146,14 @@ func watched(name string, port int) picture.Master {
 // crash is a failover of the past.
 func crash(id uint64, master string) failover.Record {
 	day := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	at := func(ms int) int64 { return day.Add(time.Duration(ms) * time.Millisecond).UnixNano() }
+	at := func(ms int) monitor.Moment { return monitor.MomentOf(day.Add(time.Duration(ms) * time.Millisecond)) }
 	return failover.Record{
 		ID: id, Master: master, Epoch: 3, Phase: failover.Ended, Outcome: failover.Done, Cause: failover.CauseDown, Old: "10.0.0.3:6379", Target: "10.0.0.1:6379",
 		Evidence: "agent-1, agent-2 find it dead", Code: monitor.DeadMaster, Rule: monitor.QuorumRefused, Chosen: "it holds the most", Leaders: []uint64{3},
 		Agents: []string{"agent-2"}, DownAt: at(0), BegunAt: at(11), PromoteAt: at(22), SwitchAt: at(42), EndAt: at(311),
 		Seen:       []failover.Witness{{Agent: "agent-1", State: "down", Evidence: "refused", Since: at(0)}, {Agent: "agent-2", State: "down", Evidence: "refused", Since: at(2)}},
 		Candidates: []failover.Candidate{{Server: "10.0.0.1:6379", Offset: 9, ReadAt: at(20)}, {Server: "10.0.0.2:6379", Offset: 9, ReadAt: at(21)}},
-		Repointed:  []config.Addr{"10.0.0.2:6379"}, RepointAt: []int64{at(300)},
+		Repointed:  []config.Addr{"10.0.0.2:6379"}, RepointAt: []monitor.Moment{at(300)},
 	}
 }
 

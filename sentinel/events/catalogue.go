@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/monitor"
 	"picket/sentinel/state"
 )
 
@@ -253,7 +254,7 @@ func Find(t state.EventType) *Kind {
 
 // Sample is the example as an event.
 func (k *Kind) Sample() state.Event {
-	e := state.Event{ID: begun, Type: k.Type, Epoch: 7, At: time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC).UnixNano(), Data: k.Example}
+	e := state.Event{ID: begun, Type: k.Type, Epoch: 7, At: monitor.MomentOf(time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)), Data: k.Example}
 	if k.Type != state.FailoverBegun {
 		e.ID += 1 + uint64(slices.IndexFunc(Catalogue, func(other Kind) bool { return other.Type == k.Type }))
 	}

@@ -19,6 +19,7 @@ import (
 	"picket/config"
 	"picket/consensus"
 	"picket/failover"
+	"picket/monitor"
 	"picket/sentinel/state"
 )
 
@@ -155,7 +156,7 @@ func TestSchema_TakesWhatIsCommitted(t *testing.T) {
 	do := func(c state.Command) {
 		t.Helper()
 		index++
-		c.At = int64(index) * 1e9
+		c.At = monitor.Moment(index) * 1e9
 		data, err := c.Encode()
 		if err != nil {
 			t.Fatal(err)
@@ -172,7 +173,7 @@ func TestSchema_TakesWhatIsCommitted(t *testing.T) {
 	}
 	step := func(s failover.Step) {
 		t.Helper()
-		s.Master, s.Epoch, s.At = "m", term, int64(index)*1e9
+		s.Master, s.Epoch, s.At = "m", term, monitor.Moment(index)*1e9
 		do(state.Command{Step: &s})
 	}
 	begin := failover.Step{Kind: failover.StepBegin, Cause: failover.CauseDown, Old: "h:1", Replicas: []config.Addr{"h:2"}, Evidence: "refused", Down: 1}

@@ -60,7 +60,7 @@ func Of(cluster string, e state.Event) CloudEvent {
 	return CloudEvent{
 		TraceParent: traceParent,
 		SpecVersion: "1.0", ID: ID(cluster, e), Source: source, Type: Name(e.Type), Subject: e.Master,
-		Time: time.Unix(0, e.At).UTC().Format(time.RFC3339Nano), DataContentType: "application/json",
+		Time: e.At.Time().UTC().Format(time.RFC3339Nano), DataContentType: "application/json",
 		Sequence: strconv.FormatUint(e.ID, 10), Epoch: strconv.FormatUint(e.Epoch, 10), Data: e.Data,
 	}
 }

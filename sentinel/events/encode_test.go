@@ -5,11 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"picket/monitor"
 	"picket/sentinel/state"
 )
 
 func TestEncode(t *testing.T) {
-	at := time.Date(2026, 11, 23, 10, 0, 0, 123456789, time.UTC).UnixNano()
+	at := monitor.MomentOf(time.Date(2026, 11, 23, 10, 0, 0, 123456789, time.UTC))
 	for _, tc := range []struct {
 		event state.Event
 		want  string

@@ -114,7 +114,7 @@ func (m *Metrics) Committed(e state.Event, r *failover.Record) {
 			m.seconds.Observe(float64(e.Data.ElapsedMS) / 1000)
 		}
 		if r != nil && r.HeldAt > 0 && r.SwitchAt > r.HeldAt {
-			m.gap.Observe(seconds(r.HeldAt, r.SwitchAt))
+			m.gap.Observe(r.SwitchAt.Sub(r.HeldAt).Seconds())
 		}
 	case state.FailoverEnded:
 		m.failovers.WithLabelValues(e.Master, string(failover.Done), e.Data.Cause).Inc()
@@ -148,8 +148,6 @@ func (m *Metrics) timed(r *failover.Record) {
 		m.phases.WithLabelValues(p.Name, string(r.Cause)).Observe(p.End.Sub(p.Begin).Seconds())
 	}
 }
-
-func seconds(from, to int64) float64 { return time.Duration(to - from).Seconds() }
 
 // Delivery counts an attempt to deliver an event to an endpoint.
 func (m *Metrics) Delivery(endpoint string, delivered bool) {

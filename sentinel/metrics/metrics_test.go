@@ -56,7 +56,7 @@ func (fake) Picture() picture.Picture {
 			Replicas: []picture.Server{replica("h:2", 11), {Addr: "h:3", State: "unknown", Down: true, Lag: -1}, spare},
 			Failover: &failover.Record{ID: 18, Master: "m"}, Foreign: []monitor.Foreign{{RunID: "r"}}, Blocker: &failover.Blocker{Reason: "no-candidate"},
 			Findings: []monitor.Finding{{Code: monitor.AgentDown}, {Code: monitor.AgentDown}},
-			Last:     &failover.Record{EndAt: 900 * int64(time.Second), Outcome: failover.Done, Cause: failover.CauseDown},
+			Last:     &failover.Record{EndAt: 900 * monitor.Moment(time.Second), Outcome: failover.Done, Cause: failover.CauseDown},
 		}},
 	}
 }
@@ -64,7 +64,7 @@ func (fake) Picture() picture.Picture {
 // full are metrics in which everything has happened.
 func full() *Metrics {
 	m := New(fake{}, "v1")
-	const ms = int64(time.Millisecond)
+	const ms = monitor.Moment(time.Millisecond)
 	done := &failover.Record{DownAt: 1000 * ms, BegunAt: 1012 * ms, PromoteAt: 1020 * ms, SwitchAt: 1040 * ms, EndAt: 1240 * ms, Cause: failover.CauseDown, Outcome: failover.Done}
 	moved := &failover.Record{BegunAt: 1012 * ms, PromoteAt: 1020 * ms, HeldAt: 1021 * ms, SwitchAt: 1025 * ms, Cause: failover.CauseManual}
 	m.Committed(state.Event{Type: state.FailoverBegun, Master: "m"}, done)

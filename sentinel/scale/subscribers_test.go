@@ -141,7 +141,7 @@ func switched(t *testing.T, a *lab.Agent) time.Time {
 		}
 		for _, e := range p.Events {
 			if e.Type == state.FailoverSwitched {
-				at = time.Unix(0, e.At)
+				at = e.At.Time()
 			}
 		}
 		if at.IsZero() {

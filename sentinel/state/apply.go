@@ -3,10 +3,10 @@ package state
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"picket/config"
 	"picket/failover"
+	"picket/monitor"
 )
 
 // Limits of what commands can make the state hold. They stop a runaway, they are not meant to be reached.
@@ -85,7 +85,7 @@ func (s *State) addMaster(c Command, at position) (*State, error) {
 }
 
 // admit adds a master.
-func (s *State) admit(m Master, quorum int, when int64, at position) (*State, error) {
+func (s *State) admit(m Master, quorum int, when monitor.Moment, at position) (*State, error) {
 	switch owner := s.Owner(m.Addr); {
 	case m.Name == "" || m.Addr.Port() == 0:
 		return nil, fmt.Errorf("%w: master %q at %q", ErrInvalid, m.Name, m.Addr)
@@ -407,11 +407,11 @@ func event(step failover.Step, r *failover.Record, m *Master, at position) Event
 }
 
 // elapsed is for people: the two clocks may be of different agents.
-func elapsed(since, now int64) int64 {
+func elapsed(since, now monitor.Moment) int64 {
 	if since == 0 || now < since {
 		return 0
 	}
-	return (now - since) / int64(time.Millisecond)
+	return now.Sub(since).Milliseconds()
 }
 
 func (s *State) withMaster(m Master) *State {

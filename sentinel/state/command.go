@@ -12,11 +12,12 @@ import (
 
 	"picket/config"
 	"picket/failover"
+	"picket/monitor"
 )
 
 // Command is what an agent proposes: exactly one of the pointers is set.
 type Command struct {
-	At            int64 // the proposer's clock, Unix nanoseconds: for people
+	At            monitor.Moment // the proposer's clock: for people
 	AddMaster     *AddMaster
 	AddReplica    *AddReplica
 	RegisterAgent *Agent
@@ -87,7 +88,8 @@ var kinds = reflect.TypeFor[Command]().NumField()
 // equal values have equal bytes.
 var handle = func() *codec.MsgpackHandle {
 	h := &codec.MsgpackHandle{WriteExt: true}
-	h.StructToArray = true // no names on the wire: fields may only be added at the end
+	h.TypeInfos = codec.NewTypeInfos([]string{"codec"}) // names and options of JSON have no say
+	h.StructToArray = true                              // no names on the wire: fields may only be added at the end
 	h.RawToString = true
 	h.MaxInitLen = 1 << 16
 	return h

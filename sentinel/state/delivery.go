@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"picket/monitor"
 )
 
 // Cursor is how far an endpoint has been told, and what it could not be told.
@@ -37,24 +39,24 @@ func EventLane(id uint64) string { return "#" + strconv.FormatUint(id, 10) }
 
 // Disabled says that an endpoint wants nothing more (410).
 type Disabled struct {
-	At     int64  // Unix nanoseconds
+	At     monitor.Moment
 	Target string // fingerprint of its address: another address is another receiver
 }
 
 // Letter is an event that could not be delivered, or that somebody wants delivered again.
 type Letter struct {
 	Event    Event
-	At       int64  // when it was given up, Unix nanoseconds
-	Attempts int    // by the leader that gave it up
-	Error    string // of the last attempt
-	Again    int64  // since when it is to be delivered again, Unix nanoseconds; 0: it is not
+	At       monitor.Moment // when it was given up
+	Attempts int            // by the leader that gave it up
+	Error    string         // of the last attempt
+	Again    monitor.Moment // since when it is to be delivered again; 0: it is not
 }
 
 // Gap is a part of the history that was forgotten before an endpoint was told of it.
 type Gap struct {
-	After, UpTo uint64 // it lies after the first, and ends with the second
-	Events      uint64 // at most so many
-	At          int64  // when its newest event happened, Unix nanoseconds
+	After, UpTo uint64         // it lies after the first, and ends with the second
+	Events      uint64         // at most so many
+	At          monitor.Moment // when its newest event happened
 }
 
 // Limits of what is kept for an endpoint.

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"picket/config"
+	"picket/monitor"
 )
 
 // EventType names a committed event. Types never change meaning.
@@ -55,12 +56,12 @@ func (t EventType) aboutWebhooks() bool { return strings.HasPrefix(string(t), "w
 // Event is one committed thing that the outside is told. A log entry makes at most one, so its index
 // is a stable id and the order.
 type Event struct {
-	ID     uint64 // log index
-	Type   EventType
-	Master string // empty for agents' events, and for a pause of all masters
-	Epoch  uint64 // term of the entry
-	At     int64  // the proposer's clock, Unix nanoseconds
-	Data   EventData
+	ID     uint64         `json:"id"` // log index
+	Type   EventType      `json:"type"`
+	Master string         `json:"master,omitempty"` // empty for agents' events, and for a pause of all masters
+	Epoch  uint64         `json:"epoch"`            // term of the entry
+	At     monitor.Moment `json:"at"`               // the proposer's clock
+	Data   EventData      `json:"data"`
 }
 
 // EventData holds what the types add; unused fields are left out of the JSON.
@@ -71,7 +72,7 @@ type EventData struct {
 	From     config.Addr   `json:"from,omitempty"`    // old master; of an agent that had registered before, or a replica that has moved: where it was
 	To       config.Addr   `json:"to,omitempty"`      // new master, or target
 	Replica  config.Addr   `json:"replica,omitempty"` // the one that was added or re-pointed
-	Replicas []config.Addr `json:"replicas,omitempty"`
+	Replicas []config.Addr `json:"replicas,omitempty" codec:",omitempty"`
 	Quorum   int           `json:"quorum,omitempty"` // of a master that was added
 	Agent    string        `json:"agent,omitempty"`  // that registered or was removed; of failover.switched: that led
 	Host     string        `json:"host,omitempty"`   // of the agent, as clients are told
@@ -90,8 +91,8 @@ type EventData struct {
 	Bytes    int64       `json:"bytes,omitempty"` // lost
 	Kept     string      `json:"kept,omitempty"`  // the file that holds what is lost, on an agent
 	Unkept   string      `json:"unkept,omitempty"`
-	Reason   string      `json:"reason,omitempty"`  // of failover.ended and failover.aborted, in one word
-	Changes  []Option    `json:"changes,omitempty"` // of a master's options; an empty value: it was taken back
+	Reason   string      `json:"reason,omitempty"`                     // of failover.ended and failover.aborted, in one word
+	Changes  []Option    `json:"changes,omitempty" codec:",omitempty"` // of a master's options; an empty value: it was taken back
 	// Of events about webhooks.
 	Endpoint  string    `json:"endpoint,omitempty"`   // the webhook's name
 	Event     uint64    `json:"event,omitempty"`      // index of the event that was given up

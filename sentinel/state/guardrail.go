@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"picket/failover"
+	"picket/monitor"
 )
 
 // Pause is an operator's word that nothing begins by itself: for one master, or for all.
@@ -13,15 +14,15 @@ type Pause struct {
 	Master string // empty: all
 	Who    string
 	Why    string
-	Since  int64 // the proposer's clock, Unix nanoseconds
-	Until  int64
+	Since  monitor.Moment // the proposer's clock
+	Until  monitor.Moment
 }
 
 // Resume ends a pause.
 type Resume struct {
-	Master string // of the pause; empty: the one of all
-	Who    string // empty: its time is over
-	Until  int64  // 0: any; else only the pause that lasts until then, so that one that was prolonged meanwhile goes on
+	Master string         // of the pause; empty: the one of all
+	Who    string         // empty: its time is over
+	Until  monitor.Moment // 0: any; else only the pause that lasts until then, so that one that was prolonged meanwhile goes on
 }
 
 // Acknowledgement is an operator's word that a failover was seen, so that its cool-down does not keep the next one any more.
@@ -50,7 +51,7 @@ func (s *State) Paused(master string, now time.Time) *Pause {
 }
 
 // Over says whether the time of the pause has passed.
-func (p *Pause) Over(now time.Time) bool { return now.UnixNano() >= p.Until }
+func (p *Pause) Over(now time.Time) bool { return monitor.MomentOf(now) >= p.Until }
 
 func (s *State) pause(c Command, at position) (*State, error) {
 	p := *c.Pause
@@ -112,7 +113,7 @@ func (s *State) acknowledge(c Command, at position) (*State, error) {
 
 // data is what the events of a pause tell.
 func (p *Pause) data(who string) EventData {
-	return EventData{Who: who, Why: p.Why, Until: time.Unix(0, p.Until).UTC().Format(time.RFC3339)}
+	return EventData{Who: who, Why: p.Why, Until: p.Until.Time().UTC().Format(time.RFC3339)}
 }
 
 func pauseKey(p *Pause) string { return p.Master }

@@ -34,7 +34,7 @@ func (s *State) inquire(c Command, at position) (*State, error) {
 		return nil, fmt.Errorf("%w: an inquiry for %s of epoch %d in term %d", ErrStale, m.Name, q.Epoch, at.term)
 	}
 	last := failover.Inquiry{}
-	if m.Inquiry != nil && c.At-m.Inquiry.At < int64(inARow) {
+	if m.Inquiry != nil && c.At.Sub(m.Inquiry.At) < inARow {
 		last = *m.Inquiry
 	}
 	now := q.Inquiry

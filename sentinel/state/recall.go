@@ -3,14 +3,14 @@ package state
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"picket/failover"
+	"picket/monitor"
 )
 
 // Recall gives the failover that had begun last at a time, as far as the history reaches; nil: there was none, or it is forgotten. Of the latest
 // one all is known, of older ones what their events tell.
-func (s *State) Recall(m *Master, at int64) *failover.Record {
+func (s *State) Recall(m *Master, at monitor.Moment) *failover.Record {
 	for _, r := range []*failover.Record{m.Failover, m.Last} {
 		if r != nil && r.BegunAt <= at {
 			return r
@@ -63,7 +63,7 @@ func retold(events []Event) *failover.Record {
 		case FailoverSwitched:
 			r.Phase, r.SwitchAt = failover.Switched, e.At
 			if e.Data.ElapsedMS > 0 {
-				r.DownAt = e.At - e.Data.ElapsedMS*int64(time.Millisecond)
+				r.DownAt = e.At - monitor.Moment(monitor.FromMillis(e.Data.ElapsedMS))
 			}
 		case FailoverRepointed:
 			r.Repointed, r.RepointAt = append(r.Repointed, e.Data.Replica), append(r.RepointAt, e.At)

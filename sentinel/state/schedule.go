@@ -6,12 +6,13 @@ import (
 
 	"picket/config"
 	"picket/failover"
+	"picket/monitor"
 )
 
 // Schedule is a switchover that somebody has ordered for later.
 type Schedule struct {
 	To  config.Addr // empty: the best replica
-	At  int64       // Unix nanoseconds
+	At  monitor.Moment
 	Who string
 }
 
@@ -24,7 +25,7 @@ type ScheduleSwitchover struct {
 // CancelSwitchover takes an order back; At is the order's, so that a newer one stays. 0: whatever is ordered.
 type CancelSwitchover struct {
 	Master string
-	At     int64
+	At     monitor.Moment
 	Who    string
 	Why    string
 }
@@ -37,7 +38,7 @@ type AllowLoss struct {
 }
 
 // instant is a time as events show it.
-func instant(at int64) string { return time.Unix(0, at).UTC().Format(time.RFC3339) }
+func instant(at monitor.Moment) string { return at.Time().UTC().Format(time.RFC3339) }
 
 func (s *State) allowLoss(c Command, at position) (*State, error) {
 	order := c.AllowLoss

@@ -11,6 +11,7 @@ import (
 
 	"picket/config"
 	"picket/failover"
+	"picket/monitor"
 )
 
 // TestScripts runs command sequences and shows what each makes: an event, a refusal, or nothing.
@@ -50,12 +51,13 @@ func added(s *State, name string) uint64 {
 func command(t *testing.T, d *datadriven.TestData, term uint64, s *State) Command {
 	text := func(key string) (s string) { d.MaybeScanArgs(t, key, &s); return s }
 	number := func(key string) (n int64) { d.MaybeScanArgs(t, key, &n); return n }
+	moment := func(key string) monitor.Moment { return monitor.Moment(number(key)) }
 	addr := func(key string) config.Addr { return config.Addr(text(key)) }
 	epoch := term
 	d.MaybeScanArgs(t, "epoch", &epoch)
 	step := failover.Step{
-		Master: text("master"), Epoch: epoch, At: number("at"), Cause: failover.Cause(text("cause")), Old: addr("old"),
-		Evidence: text("evidence"), Down: number("down"), Target: addr("target"), RunID: text("runid"), ReplID: text("replid"),
+		Master: text("master"), Epoch: epoch, At: moment("at"), Cause: failover.Cause(text("cause")), Old: addr("old"),
+		Evidence: text("evidence"), Down: moment("down"), Target: addr("target"), RunID: text("runid"), ReplID: text("replid"),
 		Offset: number("offset"), Why: text("why"), Replica: addr("replica"), HandOver: d.HasArg("hand-over"),
 	}
 	if list := text("replicas"); list != "" {
@@ -89,7 +91,7 @@ func command(t *testing.T, d *datadriven.TestData, term uint64, s *State) Comman
 	case "move-replica":
 		return Command{Move: &MoveReplica{text("master"), addr("from"), addr("to"), text("runid")}}
 	case "inquire":
-		return Command{At: number("at"), Inquire: &Inquire{text("master"), failover.Inquiry{
+		return Command{At: moment("at"), Inquire: &Inquire{text("master"), failover.Inquiry{
 			Agent: text("agent"), Epoch: epoch, For: 2 * time.Second, Vetoed: d.HasArg("no"), Why: text("why"),
 		}}}
 	case "advance":
@@ -102,21 +104,21 @@ func command(t *testing.T, d *datadriven.TestData, term uint64, s *State) Comman
 		if lane := text("ahead"); lane != "" {
 			d.Ahead = []Ahead{{lane, uint64(number("to"))}}
 		}
-		return Command{At: number("at"), Delivery: &d}
+		return Command{At: moment("at"), Delivery: &d}
 	case "pause":
-		return Command{At: number("at"), Pause: &Pause{Master: text("master"), Who: text("who"), Why: text("why"), Until: number("until")}}
+		return Command{At: moment("at"), Pause: &Pause{Master: text("master"), Who: text("who"), Why: text("why"), Until: moment("until")}}
 	case "end-pause":
-		return Command{At: number("at"), Resume: &Resume{Master: text("master"), Who: text("who"), Until: number("until")}}
+		return Command{At: moment("at"), Resume: &Resume{Master: text("master"), Who: text("who"), Until: moment("until")}}
 	case "shadow":
 		kinds := map[string]ShadowKind{"decided": ShadowDecided, "switched": ShadowSwitched, "stayed": ShadowStayed}
-		return Command{At: number("at"), Shadow: &Shadow{
+		return Command{At: moment("at"), Shadow: &Shadow{
 			Kind: kinds[text("kind")], Master: text("master"), Old: addr("old"), Target: addr("target"), Why: text("why"),
-			Evidence: text("evidence"), Down: number("down"), Epoch: uint64(number("foreign")), RunID: text("runid"),
+			Evidence: text("evidence"), Down: moment("down"), Epoch: uint64(number("foreign")), RunID: text("runid"),
 		}}
 	case "schedule":
-		return Command{At: number("at"), Schedule: &ScheduleSwitchover{text("master"), Schedule{addr("to"), number("due"), text("who")}}}
+		return Command{At: moment("at"), Schedule: &ScheduleSwitchover{text("master"), Schedule{addr("to"), moment("due"), text("who")}}}
 	case "cancel":
-		return Command{At: number("at"), Cancel: &CancelSwitchover{text("master"), number("due"), text("who"), text("why")}}
+		return Command{At: moment("at"), Cancel: &CancelSwitchover{text("master"), moment("due"), text("who"), text("why")}}
 	case "acknowledge":
 		return Command{Acknowledge: &Acknowledgement{Master: text("master"), Failover: uint64(number("failover")), Who: text("who")}}
 	case "monitor":

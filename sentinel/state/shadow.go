@@ -6,19 +6,20 @@ import (
 
 	"picket/config"
 	"picket/failover"
+	"picket/monitor"
 )
 
 // Shadow is what agents that only watch put down about a master.
 type Shadow struct {
 	Kind     ShadowKind
 	Master   string
-	Old      config.Addr // the master that is agreed
-	Target   config.Addr // decided: who would have been promoted, empty: nobody could; switched: who was, by another coordinator
-	Why      string      // decided: why this one
-	Evidence string      // decided: what was seen
-	Down     int64       // decided: when the master was first found down, Unix nanoseconds
-	Epoch    uint64      // switched: the other coordinator's
-	RunID    string      // switched: of the target's process
+	Old      config.Addr    // the master that is agreed
+	Target   config.Addr    // decided: who would have been promoted, empty: nobody could; switched: who was, by another coordinator
+	Why      string         // decided: why this one
+	Evidence string         // decided: what was seen
+	Down     monitor.Moment // decided: when the master was first found down
+	Epoch    uint64         // switched: the other coordinator's
+	RunID    string         // switched: of the target's process
 }
 
 // ShadowKind says what a Shadow tells.
@@ -32,13 +33,13 @@ const (
 
 // Shadowed is how the agents' own decision on a failure and the other coordinator's deed compare.
 type Shadowed struct {
-	Old       config.Addr
-	DecidedAt int64       // Unix nanoseconds; 0: nothing was decided
-	Target    config.Addr // of the decision
-	Why       string      // of the decision
-	EndAt     int64       // when the other coordinator's deed was seen; 0: not yet
-	To        config.Addr // the master then
-	Compared  string      // how the two differ, for people
+	Old       config.Addr    `json:"old"`
+	DecidedAt monitor.Moment `json:"decided_at,omitzero"` // 0: nothing was decided
+	Target    config.Addr    `json:"target,omitempty"`    // of the decision
+	Why       string         `json:"why,omitempty"`       // of the decision
+	EndAt     monitor.Moment `json:"end_at,omitzero"`     // when the other coordinator's deed was seen; 0: not yet
+	To        config.Addr    `json:"to,omitempty"`        // the master then
+	Compared  string         `json:"compared,omitempty"`  // how the two differ, for people
 }
 
 // open says whether a decision still waits for what it is to be compared with.
@@ -113,14 +114,14 @@ func (s *State) compared(c Command, m Master, old config.Addr, at position) *Sta
 	m.Shadow = &shadow
 	data := EventData{From: old, To: m.Addr, Imagined: shadow.Target, Why: shadow.Compared}
 	if shadow.DecidedAt != 0 {
-		data.AheadMS = (shadow.EndAt - shadow.DecidedAt) / int64(time.Millisecond)
+		data.AheadMS = shadow.EndAt.Sub(shadow.DecidedAt).Milliseconds()
 	}
 	return s.withMaster(m).withEvent(Event{ID: at.index, Type: ShadowComparison, Master: m.Name, Epoch: at.term, At: c.At, Data: data})
 }
 
 // compare says in words how the decision and the deed differ.
 func (s *Shadowed) compare() string {
-	ahead := time.Duration(s.EndAt - s.DecidedAt).Round(time.Millisecond)
+	ahead := s.EndAt.Sub(s.DecidedAt).Round(time.Millisecond)
 	when := fmt.Sprintf("%s earlier", ahead)
 	if ahead < 0 {
 		when = fmt.Sprintf("%s later", -ahead)

@@ -10,6 +10,7 @@ import (
 	"picket/config"
 	"picket/consensus"
 	"picket/failover"
+	"picket/monitor"
 )
 
 // apply encodes a command and applies it as the entry at (index, term).
@@ -102,9 +103,9 @@ func draw(t *rapid.T, term uint64, s *State) Command {
 	paused := rapid.SampledFrom([]string{"", "a"}).Draw(t, "paused")
 	switch rapid.IntRange(0, 11).Draw(t, "guardrail") {
 	case 0:
-		return Command{Pause: &Pause{Master: paused, Who: "w", Until: rapid.Int64Range(0, 2).Draw(t, "until")}}
+		return Command{Pause: &Pause{Master: paused, Who: "w", Until: monitor.Moment(rapid.Int64Range(0, 2).Draw(t, "until"))}}
 	case 1:
-		return Command{Resume: &Resume{Master: paused, Until: rapid.Int64Range(0, 2).Draw(t, "until")}}
+		return Command{Resume: &Resume{Master: paused, Until: monitor.Moment(rapid.Int64Range(0, 2).Draw(t, "until"))}}
 	case 3, 4, 5:
 		return Command{Shadow: &Shadow{
 			Kind: ShadowKind(rapid.IntRange(0, 4).Draw(t, "shadow")), Master: name, Old: addr("old"), Target: addr("target"),

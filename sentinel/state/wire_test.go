@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,6 +88,27 @@ func TestGolden(t *testing.T) {
 	}
 	if got, want := show(restored(t, golden).State()), show(m.State()); got != want {
 		t.Errorf("restored:\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestEncode_JSONHasNoSay: names and options that are for JSON must not become the log's.
+func TestEncode_JSONHasNoSay(t *testing.T) {
+	for want, value := range map[string]any{
+		"99 a1 6d a1 68 c3 01 a0 a0 00 a0 a0": &Diverged{"m", failover.Divergence{Server: "h", Known: true, Bytes: 1}}, // there is one Master
+		"94 a1 61 a0 a0 05":                   &failover.Witness{Agent: "a", Since: 5},
+		// A list that is empty is not left out …
+		"dc 00 25 00 a0 00 00 a0 a0 a0 90 a0 a0 a0 a0 00 a0 c0 c0 00 00 00 00 00 a0 a0 c2 a0 00 c0 a0 a0 c2 c2 c0 a0 a0 c0 c0 00": &failover.Record{
+			Replicas: []config.Addr{},
+		},
+	} {
+		if got, err := encode(value); err != nil || fmt.Sprintf("% x", got[1:]) != want {
+			t.Errorf("%+v: % x (%v), want %s", value, got[1:], err, want)
+		}
+	}
+	// … but for an event's.
+	empty, err := encode(&EventData{Replicas: []config.Addr{}, Changes: []Option{}})
+	if none, _ := encode(&EventData{}); err != nil || !bytes.Equal(empty, none) {
+		t.Errorf("% x (%v), want % x", empty, err, none)
 	}
 }
 

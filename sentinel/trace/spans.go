@@ -3,7 +3,6 @@ package trace
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -14,9 +13,9 @@ import (
 
 // record makes the spans of a failover that has ended. Its first span ends last, so that whoever has that one has all.
 func record(tracer otel.Tracer, cluster string, r *failover.Record) {
-	begin, end := time.Unix(0, r.BegunAt), time.Unix(0, r.EndAt)
+	begin, end := r.BegunAt.Time(), r.EndAt.Time()
 	if r.DownAt != 0 && r.DownAt < r.BegunAt {
-		begin = time.Unix(0, r.DownAt)
+		begin = r.DownAt.Time()
 	}
 	if end.Before(begin) {
 		end = begin // two leaders' clocks

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/monitor"
 	"picket/sentinel/state"
 )
 
@@ -106,7 +107,7 @@ func (d *Dispatcher) Test(ctx context.Context, name, who string) (time.Duration,
 		return 0, fmt.Errorf("%w: webhook %q", state.ErrUnknown, name)
 	}
 	now := d.cfg.Now()
-	test := state.Event{ID: uint64(now.UnixNano()), Type: state.WebhookTest, At: now.UnixNano(), Data: state.EventData{Endpoint: name, Who: who}}
+	test := state.Event{ID: uint64(now.UnixNano()), Type: state.WebhookTest, At: monitor.MomentOf(now), Data: state.EventData{Endpoint: name, Who: who}}
 	began := time.Now()
 	_, err := d.post(ctx, e, test)
 	return time.Since(began), err

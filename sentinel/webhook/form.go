@@ -11,6 +11,7 @@ import (
 
 	"picket/config"
 	"picket/failover"
+	"picket/monitor"
 	"picket/sentinel/events"
 	"picket/sentinel/state"
 )
@@ -48,7 +49,7 @@ func (f cloudEvents) body(e, _ *state.Event) ([]byte, error) {
 }
 
 // moment is a time as the presets want it.
-func moment(at int64) string { return time.Unix(0, at).UTC().Format(time.RFC3339Nano) }
+func moment(at monitor.Moment) string { return at.Time().UTC().Format(time.RFC3339Nano) }
 
 // slack is a message to an incoming webhook.
 type slack struct{ cluster string }
@@ -156,7 +157,7 @@ func (f alertmanager) body(e, begun *state.Event) ([]byte, error) {
 		labels["alertname"], severity = "PicketTest", "none"
 	case state.WebhookGap:
 		labels["alertname"] = "PicketEventsMissed"
-		ends += int64(longestFailover)
+		ends += monitor.Moment(longestFailover)
 	default:
 		labels["master"], labels["failover"], labels["cause"] = e.Master, fmt.Sprint(e.Data.Failover), e.Data.Cause
 		if planned(e) {
@@ -167,9 +168,9 @@ func (f alertmanager) body(e, begun *state.Event) ([]byte, error) {
 		}
 		switch {
 		case e.Type == state.FailoverBegun:
-			ends += int64(longestFailover)
+			ends += monitor.Moment(longestFailover)
 		case stuck(e):
-			ends += int64(longestStuck)
+			ends += monitor.Moment(longestStuck)
 		}
 	}
 	labels["severity"] = severity // of the beginning, so that the end is of the same alert

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/monitor"
 	"picket/sentinel/events"
 	"picket/sentinel/state"
 )
@@ -88,14 +89,14 @@ func TestAlertmanager(t *testing.T) {
 		return a
 	}
 	begun, ended, blocked := sample(state.FailoverBegun), sample(state.FailoverEnded), sample(state.FailoverAborted)
-	ended.At += int64(time.Minute)
+	ended.At += monitor.Moment(time.Minute)
 	blocked.Data.Reason = "no-candidate"
 	first, last, stuck := of(begun, &begun)[0], of(ended, &begun)[0], of(blocked, &begun)[0]
 	const labels = `{"alertname":"PicketFailover","cause":"master-down","cluster":"main","failover":"4711","master":"mymaster","severity":"warning"}`
 	three := alerts{first, last, stuck}
 	for _, a := range three {
 		text, err := json.Marshal(a.Labels)
-		if err != nil || string(text) != labels || !a.StartsAt.Equal(time.Unix(0, begun.At)) || a.Annotations["summary"] == "" {
+		if err != nil || string(text) != labels || !a.StartsAt.Equal(begun.At.Time()) || a.Annotations["summary"] == "" {
 			t.Errorf("%+v", a)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/monitor"
 	"picket/sentinel/state"
 )
 
@@ -45,7 +46,7 @@ type round struct {
 // errand is one event that is delivered out of the queue's order: a letter that is to be delivered again, or a notice of a gap.
 type errand struct {
 	event    state.Event
-	since    int64 // Unix nanoseconds
+	since    monitor.Moment
 	attempts int
 	due      time.Time
 	busy     bool
@@ -326,7 +327,7 @@ func (r *round) hopeless(o outcome) bool {
 	if errors.Is(o.err, errBody) {
 		return true
 	}
-	age := time.Duration(r.cfg.Now().UnixNano() - o.errand.since)
+	age := r.cfg.Now().Sub(o.errand.since.Time())
 	return age >= r.GiveUpAfter && o.errand.attempts >= fewestAttempts
 }
 

@@ -15,6 +15,7 @@ import (
 	"picket/config"
 	"picket/consensus"
 	"picket/failover"
+	"picket/monitor"
 	"picket/sentinel/state"
 )
 
@@ -70,7 +71,7 @@ func (h *history) propose(endpoint string, d state.Delivery, c state.Command) er
 func (h *history) commit(c state.Command) error {
 	h.index++
 	if c.At == 0 {
-		c.At = time.Now().UnixNano()
+		c.At = monitor.MomentOf(time.Now())
 	}
 	data, err := c.Encode()
 	if err != nil {
