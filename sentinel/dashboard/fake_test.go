@@ -264,6 +264,15 @@ func TestPage_AsksForAToken(t *testing.T) {
 	tab := open(t, (&fake{picture: group(1), token: "hunter2"}).serve(t), 1280, 900)
 	tab.without(func() {
 		tab.shows("#banner", "This agent tells only those who have a token.")
+		eval[bool](tab, `window.tries = window.others = 0, new MutationObserver(() => {
+			const text = document.querySelector('#banner').textContent
+			window.tries += text.includes('Trying') && text.includes('Enter a token')
+			window.others += !text.includes('Enter a token')
+		}).observe(document.querySelector('#banner'), { childList: true, subtree: true, characterData: true }), true`)
+		tab.await("it has tried again, twice", `window.tries >= 2`)
+		if n := eval[int](tab, `window.others`); n > 0 {
+			t.Errorf("meanwhile it offered something else, %d times", n)
+		}
 		tab.click("#banner button")
 		tab.do(chromedp.SendKeys(chromedp.CSS("#token-text"), "hunter3\r"))
 		tab.shows("#token-error", "it is not known who asks")

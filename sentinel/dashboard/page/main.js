@@ -114,7 +114,7 @@ function linked(link) {
     clearTimeout(timer);
     if (link.state === 'waiting' && link.failures === 1 && page.status) announcer.tellNow('The agent is not heard: what is shown is out of date.');
   }
-  page.refused = link.error?.status === 401;
+  if (link.state === 'live' || link.state === 'waiting') page.refused = link.error?.status === 401; // until then what was said last holds
   show();
 }
 
