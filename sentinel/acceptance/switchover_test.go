@@ -117,8 +117,16 @@ func TestSwitchover_Native(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	settle(t, c, to)
+	if err := lab.Await(patience, "the client has written a hundred times", func(context.Context) error {
+		if n := len(w.Acked()); n < 100 {
+			return fmt.Errorf("it has %d times", n)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 	w.Stop()
-	if lost, err := lab.Lost(t.Context(), c.Redis[2].Client(), w.Acked()); err != nil || lost > 0 || len(w.Acked()) < 100 {
+	if lost, err := lab.Lost(t.Context(), c.Redis[2].Client(), w.Acked()); err != nil || lost > 0 {
 		t.Errorf("%d of %d acknowledged writes are lost (%v)", lost, len(w.Acked()), err)
 	}
 	if now := syncs(t, c); now != full {

@@ -287,10 +287,8 @@ func (c *Cluster) AwaitSettled(limit time.Duration, master config.Addr) error {
 	})
 }
 
-// hollow says of a replica that it was last seen before it had what the master holds.
-func hollow(r, master picture.Server) bool {
-	return r.Last == nil || master.Last != nil && r.Last.Keys == 0 && master.Last.Keys > 0
-}
+// hollow says that a server was not seen since it was fed.
+func hollow(r picture.Server) bool { return r.Last == nil || r.Last.Keys == 0 }
 
 // agree compares what the running agents say.
 func (c *Cluster) agree(pictures []picture.Picture, master config.Addr) error {
@@ -309,8 +307,8 @@ func (c *Cluster) agree(pictures []picture.Picture, master config.Addr) error {
 			return fmt.Errorf("%s: failover %d is still running", p.Agent, m.Failover.ID)
 		case len(m.Replicas) != len(c.Redis)-1:
 			return fmt.Errorf("%s knows %d of %d replicas", p.Agent, len(m.Replicas), len(c.Redis)-1)
-		case slices.ContainsFunc(m.Replicas, func(r picture.Server) bool { return hollow(r, m.Server) }):
-			return fmt.Errorf("%s has not seen yet what each replica holds", p.Agent)
+		case slices.ContainsFunc(append(m.Replicas, m.Server), hollow):
+			return fmt.Errorf("%s has not seen yet what each server holds", p.Agent)
 		case p.Leader == "":
 			return fmt.Errorf("%s knows no leader", p.Agent)
 		case first.Agent == "":
