@@ -293,6 +293,20 @@ func TestDispatcher_OneHangingReceiverHoldsUpNoOther(t *testing.T) {
 	})
 }
 
+// TestDispatcher_KnowsNoOtherNames: people ask for what was in a file once, or never.
+func TestDispatcher_KnowsNoOtherNames(t *testing.T) {
+	d, err := New(Config{Source: newHistory(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Test(t.Context(), "gone", "ann"); !errors.Is(err, state.ErrUnknown) {
+		t.Errorf("test: %v", err)
+	}
+	if n, oldest := d.Waiting("gone"); n != 0 || oldest != nil || d.Trouble("gone") != nil {
+		t.Errorf("%d events wait, the oldest is %+v", n, oldest)
+	}
+}
+
 func TestNew_RefusesABadWebhookWithoutQuotingIt(t *testing.T) {
 	good := hook(config.Webhook{})
 	for _, w := range []config.Webhook{

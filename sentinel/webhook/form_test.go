@@ -70,6 +70,10 @@ func TestPagerDuty(t *testing.T) {
 		}
 	}
 	e, ordered := sample(state.FailoverBegun), sample(state.FailoverBegun)
+	e.Data.Evidence = strings.Repeat("é", 3000)
+	if body := formed(t, w, e, nil); len(body) > 10_000 || strings.Contains(body, `"summary":"`+events.Summary(e)) {
+		t.Errorf("its summary has more than the 1,024 characters that there may be: %s", body)
+	}
 	ordered.Data.Cause = "manual"
 	if !(pagerDuty{}).has(&e) || (pagerDuty{}).has(&ordered) {
 		t.Error("what somebody has ordered wakes somebody, or what nobody has does not")
@@ -102,6 +106,12 @@ func TestAlertmanager(t *testing.T) {
 	}
 	if first.EndsAt.Sub(first.StartsAt) != time.Hour || last.EndsAt.Sub(last.StartsAt) != time.Minute || stuck.EndsAt.Sub(stuck.StartsAt) != 24*time.Hour {
 		t.Errorf("they end at %v, %v and %v", first.EndsAt, last.EndsAt, stuck.EndsAt)
+	}
+	begun.Data.Cause, ended.Data.Cause = "manual", "manual"
+	for _, a := range (alerts{of(begun, &begun)[0], of(ended, &begun)[0]}) {
+		if a.Labels["severity"] != "info" {
+			t.Errorf("ordered: %+v", a)
+		}
 	}
 	if forgotten := of(ended, nil)[0]; !forgotten.StartsAt.Equal(forgotten.EndsAt) {
 		t.Errorf("without its begin: %+v", forgotten)

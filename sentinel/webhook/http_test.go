@@ -76,7 +76,7 @@ func TestHTTP_FollowsNoRedirect(t *testing.T) {
 	if stolen.Load() != 0 {
 		t.Error("the redirect was followed")
 	}
-	if !strings.Contains(report.Err.Error(), "307") {
+	if text := report.Err.Error(); !strings.Contains(text, "307") || !strings.Contains(text, "redirects are not followed") {
 		t.Errorf("error %v", report.Err)
 	}
 }

@@ -26,14 +26,29 @@ func TestQueue_GoesOnWithAsManyLanesAheadAsThereMayBe(t *testing.T) {
 	}
 }
 
-// TestQueue_ForgetsWhatTheHistoryDoes: the low water goes on without it.
+// TestQueue_ForgetsWhatTheHistoryDoes: the low water goes on without it. What is under way is left alone: its end is still to come.
 func TestQueue_ForgetsWhatTheHistoryDoes(t *testing.T) {
 	q, now := newQueue(config.OrderMaster, &state.Cursor{}), time.Now()
-	for id := range uint64(3) {
-		q.add(&state.Event{ID: id + 1, Master: "m"}, true, now)
+	for i, master := range []string{"waits", "m", "m", "busy", "m"} {
+		q.add(&state.Event{ID: uint64(i + 1), Master: master}, true, now)
 	}
-	q.forget(2)
-	if l := q.next(); l == nil || l.events[0] != 3 || q.low() != 2 {
-		t.Errorf("next is %+v, the low water %d", l, q.low())
+	busy := q.lanes["busy"]
+	busy.busy = true
+	q.forget(4)
+	if l := q.next(); l == nil || l.events[0] != 5 || q.low() != 3 || len(busy.events) != 1 || len(q.lanes) != 2 {
+		t.Errorf("next is %+v, the low water %d, under way %v, lanes %v", l, q.low(), busy.events, q.lanes)
+	}
+}
+
+// TestQueue_KeepsNoLaneThatIsEmpty: with no order each event has one of its own.
+func TestQueue_KeepsNoLaneThatIsEmpty(t *testing.T) {
+	q, now := newQueue(config.OrderNone, &state.Cursor{}), time.Now()
+	q.add(&state.Event{ID: 1}, true, now)
+	q.add(&state.Event{ID: 2}, true, now)
+	q.done(q.next(), now)
+	q.agree(q.position())
+	q.bury(q.next(), now)
+	if len(q.lanes) > 0 || len(q.ahead) != 1 {
+		t.Errorf("lanes %v, ahead %v", q.lanes, q.ahead)
 	}
 }
