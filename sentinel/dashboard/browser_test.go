@@ -39,6 +39,7 @@ type tab struct {
 	mu       sync.Mutex
 	faults   []string
 	away     bool                       // the agent is known to be down: that it can't be reached is no fault
+	late     map[network.RequestID]bool // what was asked meanwhile, which may be heard of later
 	statuses []time.Time                // when the status was asked for
 	streams  map[network.RequestID]bool // that are open
 }
@@ -47,7 +48,7 @@ type tab struct {
 // console, no exception, nothing that the page's policy forbids, no request to anybody but the agent.
 func open(t *testing.T, base string, width, height int64) *tab {
 	t.Helper()
-	p := &tab{t: t, base: base, streams: map[network.RequestID]bool{}}
+	p := &tab{t: t, base: base, late: map[network.RequestID]bool{}, streams: map[network.RequestID]bool{}}
 	p.ctx, _ = chromedp.NewContext(browser(t), chromedp.WithListener(p.saw), chromedp.WithNewBrowserContext())
 	t.Cleanup(func() {
 		_ = chromedp.Cancel(p.ctx) // the tab is closed, and that waited for
@@ -146,10 +147,11 @@ func (p *tab) saw(event any) {
 	case *runtime.EventConsoleAPICalled:
 		fault("console: %v", e.Args)
 	case *log.EventEntryAdded:
-		if !p.away || e.Entry.Source != "network" {
+		if e.Entry.Source != "network" || !p.away && !p.late[e.Entry.NetworkRequestID] {
 			fault("log: %s: %s (%s)", e.Entry.Source, e.Entry.Text, e.Entry.URL)
 		}
 	case *network.EventRequestWillBeSent:
+		p.late[e.RequestID] = p.away
 		to, err := url.Parse(e.Request.URL)
 		if home, _ := url.Parse(p.base); err != nil || to.Host != home.Host && to.Scheme != "data" && to.Scheme != "about" {
 			fault("a request to another origin: %s", e.Request.URL)

@@ -111,6 +111,7 @@ func TestTour(t *testing.T) {
 		case *update:
 			all[i].shown = printed
 		case missing != "":
+			w.logs()
 			t.Errorf("%s\nprints\n%sand not\n%s", all[i].text, out, missing)
 		}
 	}
@@ -381,7 +382,7 @@ func (w *world) checkWrites() {
 // logs shows what the services of each host have said last.
 func (w *world) logs() {
 	for name, m := range w.machines {
-		out, _ := m.shell(w.t.Context(), "cat /var/log/unit-picket.log") // what there is of it
+		out, _ := m.shell(w.t.Context(), "cat /var/log/unit-picket.log; tail -n 40 /var/log/redis/redis-server.log") // what there is of it
 		w.t.Logf("%s:\n%s", name, out)
 	}
 }
