@@ -87,15 +87,15 @@ func attended(masters []*state.Master, judged map[string]judged, view monitor.Vi
 	return servers
 }
 
-// unsure says whether it is not known yet which of a master's servers holds what: its process is not the agreed one, or a replica was
-// detached.
+// unsure says whether it is not known yet which of a master's servers holds what: its process is not the agreed one, a replica was
+// detached, or it was last seen on its way to the master.
 func unsure(m *state.Master, view monitor.View) bool {
 	if last := view.Servers[m.Addr].Last; last != nil && m.RunID() != "" && last.RunID != m.RunID() {
 		return true
 	}
 	return slices.ContainsFunc(m.Replicas, func(r config.Addr) bool {
-		last := view.Servers[r].Last
-		return last != nil && last.Master == failover.Silent
+		s := view.Servers[r]
+		return s.Last != nil && (s.Last.Master == failover.Silent || s.State == monitor.Up && s.Last.Role == "slave" && !s.Last.LinkUp)
 	})
 }
 

@@ -117,11 +117,18 @@ func TestMissing_ReplicasThatOnlyTheFileKnows(t *testing.T) {
 
 func TestAttended_AreTheServersOfMastersThatAreNotWell(t *testing.T) {
 	s := []*state.Master{
-		{Name: "down", Addr: "h:4", Replicas: []config.Addr{"h:3"}}, {Name: "running", Addr: "h:2", Failover: &failover.Record{}}, {Name: "well", Addr: "h:1"},
+		{Name: "down", Addr: "h:4", Replicas: []config.Addr{"h:3"}}, {Name: "running", Addr: "h:2", Failover: &failover.Record{}},
+		{Name: "well", Addr: "h:1", Replicas: []config.Addr{"h:9"}}, {Name: "moved", Addr: "h:5", Replicas: []config.Addr{"h:6", "h:7"}},
 	}
 	healthy := judged{verdict: monitor.Verdict{Code: monitor.Healthy}}
-	judged := map[string]judged{"down": {verdict: monitor.Verdict{Code: monitor.DeadMaster}}, "running": healthy, "well": healthy}
-	if got, want := attended(s, judged, monitor.View{}), []config.Addr{"h:2", "h:3", "h:4"}; !slices.Equal(got, want) {
+	judged := map[string]judged{"down": {verdict: monitor.Verdict{Code: monitor.DeadMaster}}, "running": healthy, "well": healthy, "moved": healthy}
+	replica := func(s monitor.State, linked bool) monitor.Server {
+		return monitor.Server{State: s, Last: &monitor.Observation{Role: "slave", LinkUp: linked}}
+	}
+	v := monitor.View{Servers: map[config.Addr]monitor.Server{
+		"h:6": replica(monitor.Up, true), "h:7": replica(monitor.Up, false), "h:9": replica(monitor.Down, false),
+	}}
+	if got, want := attended(s, judged, v), []config.Addr{"h:2", "h:3", "h:4", "h:5", "h:6", "h:7"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
