@@ -127,13 +127,11 @@ func laneKey(a *Ahead) string { return a.Lane }
 
 // Event finds an event in the history; nil: it is forgotten, or there was none.
 func (s *State) Event(id uint64) *Event {
-	if id == 0 {
+	i, found := slices.BinarySearchFunc(s.Events, id, func(e Event, id uint64) int { return cmp.Compare(e.ID, id) })
+	if !found {
 		return nil
 	}
-	if some := s.After(id-1, 1); len(some) == 1 && some[0].ID == id {
-		return &some[0]
-	}
-	return nil
+	return &s.Events[i]
 }
 
 // deliver changes what is kept for an endpoint.

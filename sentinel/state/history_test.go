@@ -37,6 +37,7 @@ func TestHistory_IsBoundedAndKeepsWhatNobodyWasTold(t *testing.T) {
 	if got := m.State().Forgotten; got != 10 {
 		t.Errorf("forgotten up to %d, want 10", got)
 	}
+	do(Command{AdvanceCursor: &Cursor{Endpoint: "told", ID: 1 << 40}}) // of everything
 	told := index
 	do(Command{AdvanceCursor: &Cursor{Endpoint: "ops", ID: told}})
 	register(keptEvents + 500)
@@ -79,6 +80,17 @@ func TestHistory_IsBoundedAndKeepsWhatNobodyWasTold(t *testing.T) {
 	if gap := m.State().Cursor("ops").Gap; gap == nil || gap.UpTo != m.State().Forgotten {
 		t.Errorf("gap %+v, forgotten up to %d", gap, m.State().Forgotten)
 	}
+	if gap := m.State().Cursor("told").Gap; gap != nil {
+		t.Errorf("one that was told of everything has the gap %+v", *gap)
+	}
+	// What is forgotten can't be told again.
+	rewound := func(to uint64) Command {
+		return Command{Delivery: &Delivery{Kind: DeliveryRewound, Endpoint: "told", ID: to}}
+	}
+	if err := apply(t, m, index+1, 1, rewound(m.State().Forgotten-1)); !errors.Is(err, ErrUnknown) {
+		t.Errorf("taken back to what is forgotten: %v", err)
+	}
+	do(rewound(m.State().Forgotten))
 }
 
 // TestDeadLetters_AreBounded shows that the oldest is lost when there are too many, and that others hear of it.
@@ -138,6 +150,32 @@ func TestAhead_IsBounded(t *testing.T) {
 	}
 	if err := tell(MaxAhead); err != nil {
 		t.Error(err)
+	}
+	if err := apply(t, m, 20, 1, Command{RegisterAgent: &Agent{ID: "a"}}); err != nil {
+		t.Fatal(err)
+	}
+	giveUp := func(lane string) error {
+		return apply(t, m, 21, 1, Command{Delivery: &Delivery{Kind: DeliveryDied, Endpoint: "ops", ID: 20, Lane: lane}})
+	}
+	if err := giveUp("one more"); !errors.Is(err, ErrInvalid) {
+		t.Errorf("an event of one more lane is given up: %v", err)
+	}
+	if err := giveUp("m0"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCursors_AreBounded: names of webhooks that come and go must not have the state grow for ever.
+func TestCursors_AreBounded(t *testing.T) {
+	m := NewMachine()
+	for i := range uint64(maxCursors + 1) {
+		err := apply(t, m, i+1, 1, Command{AdvanceCursor: &Cursor{Endpoint: fmt.Sprint(i)}})
+		if full := i == maxCursors; full != errors.Is(err, ErrInvalid) || !full && err != nil {
+			t.Fatalf("cursor %d: %v", i+1, err)
+		}
+	}
+	if err := apply(t, m, 1000, 1, Command{AdvanceCursor: &Cursor{Endpoint: "0", ID: 1}}); err != nil {
+		t.Errorf("one that there is goes on: %v", err)
 	}
 }
 

@@ -25,15 +25,19 @@ func TestScripts(t *testing.T) {
 			index++
 			term := uint64(1)
 			d.MaybeScanArgs(t, "term", &term)
-			before := m.State()
+			before, was := m.State(), snapshot(t, m)
 			if err := apply(t, m, index, term, command(t, d, term, before)); err != nil {
 				if m.State() != before {
 					t.Errorf("%s: a refused command changed the state", d.Pos)
 				}
 				return fmt.Sprintf("refused: %v\n", err)
 			}
-			if !bytes.Equal(snapshot(t, m), snapshot(t, restored(t, snapshot(t, m)))) {
+			now := snapshot(t, m)
+			if !bytes.Equal(now, snapshot(t, restored(t, now))) {
 				t.Errorf("%s: the state does not survive a snapshot", d.Pos)
+			}
+			if m.State() != before && bytes.Equal(now, was) {
+				t.Errorf("%s: nothing changes, and whoever waits for changes is woken", d.Pos)
 			}
 			return events(m.State().After(index-1, 10))
 		})
