@@ -69,14 +69,14 @@ func (n *renewal) group(key string, old, next, out reflect.Value, effect Effect)
 			effect = AtFirst
 		}
 		was, is, name := old.FieldByIndex(f.Index), next.FieldByIndex(f.Index), below(key, kebab(f.Name))
-		if f.Tag.Get("show") == "no" && !reflect.DeepEqual(was.Interface(), is.Interface()) {
-			n.changes = append(n.changes, Change{name, Secret(written(was)).String(), Secret(written(is)).String(), effect})
-			if effect == AfterRestart {
-				out.FieldByIndex(f.Index).Set(was)
-			}
-			continue
-		}
+		first := len(n.changes)
 		n.value(name, was, is, out.FieldByIndex(f.Index), effect)
+		if f.Tag.Get("show") == "no" {
+			for i := range n.changes[first:] {
+				c := &n.changes[first+i]
+				c.Old, c.New = Secret(c.Old).String(), Secret(c.New).String()
+			}
+		}
 	}
 }
 

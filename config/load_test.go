@@ -3,10 +3,12 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -247,13 +249,35 @@ func TestLoad_ErrorsNameWhatSetTheValue(t *testing.T) {
 	}
 }
 
-// TestLoad_FileOfUsers takes one as large as the port does.
-func TestLoad_FileOfUsers(t *testing.T) {
-	for size, valid := range map[int]bool{MaxACLFile: true, MaxACLFile + 1: false} {
-		users := write(t, "users.acl", strings.Repeat("\n", size))
-		_, err := Load(write(t, "picket.yaml", least+"sentinel: {acl-file: "+users+"}\n"), nil)
-		if (err == nil) != valid || err != nil && !strings.Contains(err.Error(), "is larger than 4096 KiB") {
-			t.Errorf("%d bytes: %v", size, err)
+// TestLoad_Bounds takes as much as there may be, and no more. The file of users may be as large as the port takes it.
+func TestLoad_Bounds(t *testing.T) {
+	list := func(element string) func(int) string {
+		return func(n int) string {
+			var all []string
+			for i := range n {
+				all = append(all, strings.ReplaceAll(element, "N", strconv.Itoa(i)))
+			}
+			return "[" + strings.Join(all, ", ") + "]"
+		}
+	}
+	for name, tc := range map[string]struct {
+		most  int
+		value func(n int) string
+		text  string // with a value in it
+		want  string
+	}{
+		"users": {MaxACLFile, func(n int) string { return write(t, "users.acl", strings.Repeat("\n", n)) }, "sentinel: {acl-file: %s}", "is larger than 4096 KiB"},
+		"template": {
+			maxTemplate, func(n int) string { return strings.Repeat("x", n) }, "webhooks: [{name: a, url: 'https://a', template: %s}]", "is larger than 64 KiB",
+		},
+		"tokens":   {maxTokens, list("{name: tN, token: hunter2hunter2hunterN}"), "http: {tokens: %s}", "are more than 100"},
+		"webhooks": {maxWebhooks, list("{name: wN, url: 'https://a', preset: slack}"), "webhooks: %s", "lists 101, and there may be 100"},
+	} {
+		for n, valid := range map[int]bool{tc.most: true, tc.most + 1: false} {
+			_, err := Load(write(t, "picket.yaml", least+fmt.Sprintf(tc.text, tc.value(n))+"\n"), nil)
+			if (err == nil) != valid || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%s, %d: %v", name, n, err)
+			}
 		}
 	}
 }
@@ -293,6 +317,11 @@ func TestLoad_DerivedDefaults(t *testing.T) {
 		if want := n == 1 || n%2 == 0; warned != want {
 			t.Errorf("%d agents: warnings %q", n, c.Warnings())
 		}
+	}
+	pair := keyPair(t)
+	c, err := Load(write(t, "picket.yaml", least+fmt.Sprintf("http: {tls: {cert: %s, key: %s, ca: %[1]s}}\n", pair.Cert, pair.Key)), nil)
+	if err != nil || c.HTTP.TLS.AuthClients != AuthClientsOptional {
+		t.Errorf("with authorities of clients: %+v, %v", c, err)
 	}
 }
 
