@@ -325,7 +325,7 @@ func (c *converter) uniteMaster(name string) {
 func said(key string, value any) string {
 	switch {
 	case value == nil:
-		return "not given"
+		return "the default"
 	case key == "rename-commands":
 		return "another list"
 	}

@@ -34,9 +34,9 @@ func told(result *Import, err error) string {
 }
 
 // TestConvert makes configurations of whole groups: as Sentinel has rewritten its files, as Debian ships them, of one file, of files that disagree, of a
-// group on one host, with TLS, and of some that don't say enough.
+// group on one host, with TLS, of a master with an odd name, and of some that say too little, the same twice, or nonsense.
 func TestConvert(t *testing.T) {
-	groups := []string{"alone", "debian", "disagree", "onehost", "rewritten", "tls", "unknown-host"}
+	groups := []string{"alone", "debian", "disagree", "misspelt", "odd-name", "onehost", "rewritten", "tls", "unknown-host"}
 	options := map[string]Options{
 		"alone":   {Hosts: map[string]string{"testdata/import/alone/sentinel.conf": "10.0.0.1"}, Inline: true},
 		"debian":  {Shadow: true},
