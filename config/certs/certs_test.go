@@ -283,3 +283,30 @@ func TestLinks(t *testing.T) {
 		t.Errorf("expiries %v", all)
 	}
 }
+
+// TestClient: a server must bear the name that is given, or else that of the host; without TLS there is nothing to check.
+func TestClient(t *testing.T) {
+	a := newAuthority(t)
+	files := a.write(t.TempDir(), "redis")
+	server, err := (&Store{}).Server(config.DoorTLS{Cert: files.Cert, Key: files.Key, AuthClients: config.AuthClientsNo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var none *Store
+	for host, name := range map[string]string{"redis": "", "10.0.0.1": "redis"} {
+		dial, err := none.Client(config.TLS{Enabled: true, CA: files.CA, ServerName: name}, host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := shake(t, server, dial); err != nil {
+			t.Errorf("%s, which is to be %q: %v", host, name, err)
+		}
+	}
+	dial, _ := none.Client(config.TLS{Enabled: true, CA: files.CA, ServerName: "another"}, "redis")
+	if _, _, err := shake(t, server, dial); err == nil || !strings.Contains(err.Error(), "not another") {
+		t.Errorf("a server that is not the one: %v", err)
+	}
+	if dial, err := none.Client(config.TLS{CA: files.CA}, "redis"); dial != nil || err != nil {
+		t.Errorf("without TLS: %v, %v", dial, err)
+	}
+}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"go.uber.org/goleak"
 )
 
@@ -108,4 +111,91 @@ func TestFiles_AsKubernetesReplacesThem(t *testing.T) {
 	await(t, "noticed", changes)
 	swap("..3", "three")
 	await(t, "noticed again", changes)
+}
+
+// TestFiles_LinksElsewhere: the file is a link to a link to a file, each in another directory, and the last one is written.
+func TestFiles_LinksElsewhere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, d := range []string{"a", "b", "c"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "a", "link")
+	for from, to := range map[string]string{path: "../b/link", filepath.Join(dir, "b", "link"): "../c/file"} {
+		if err := os.Symlink(to, from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changes := start(t, path)
+	put(t, filepath.Join(dir, "c", "file"), "one")
+	await(t, "noticed", changes)
+}
+
+// TestFollow: a directory that holds none of the files any more is not watched.
+func TestFollow(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "gone")
+	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w := Files(func() []string { return []string{file} })
+	defer w.notify.Close()
+	file = filepath.Join(dir, "sub", "file")
+	w.follow()
+	if watched := w.notify.WatchList(); !slices.Equal(watched, []string{filepath.Dir(file)}) {
+		t.Errorf("%q are watched", watched)
+	}
+}
+
+// TestRun_LooksOnly: where nothing tells of directories, files are looked at from time to time.
+func TestRun_LooksOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "file")
+		w := &Watcher{files: func() []string { return []string{path} }}
+		w.last = w.contents()
+		changes := 0
+		go w.Run(t.Context(), func() { changes++ })
+		time.Sleep(period / 2) // nothing is written while it is looked at
+		for _, text := range []string{"one", "two", "two"} {
+			put(t, path, text)
+			time.Sleep(period)
+		}
+		synctest.Wait()
+		if changes != 2 {
+			t.Errorf("%d changes", changes)
+		}
+	})
+}
+
+// TestWait: it is time to look when nothing has happened for a while, but things that go on happening don't put it off for ever.
+func TestWait(t *testing.T) {
+	for events, want := range map[int]time.Duration{0: period, 1: quiet, 3: quiet/2*2 + quiet, 1000: patience} {
+		synctest.Test(t, func(t *testing.T) {
+			happen := make(chan fsnotify.Event)
+			go func() {
+				for i := range events {
+					if i > 0 {
+						time.Sleep(quiet / 2)
+					}
+					select {
+					case happen <- fsnotify.Event{}:
+					case <-t.Context().Done():
+						return
+					}
+				}
+			}()
+			start := time.Now()
+			if w := (&Watcher{events: happen}); !w.wait(t.Context()) {
+				t.Error("it is over")
+			}
+			if waited := time.Since(start); waited != want {
+				t.Errorf("%d events: waits %v, want %v", events, waited, want)
+			}
+		})
+	}
 }
