@@ -163,6 +163,9 @@ func TestDispatcher_Gone(t *testing.T) {
 				}
 				webhook := back(h)
 				synctest.Wait()
+				if got := r.taken(); webhook.URL == "" && got == "" {
+					t.Error("the leader waits on, although it is enabled")
+				}
 				stop()
 				_, stop = start(t, h, r, webhook)
 				synctest.Wait()
@@ -189,11 +192,16 @@ func TestDispatcher_CommitsWhatItPassesOverLazily(t *testing.T) {
 		}
 		for range 60 { // news all the time must not put it off
 			time.Sleep(time.Second)
-			last = h.add("m", state.AgentRegistered)
+			h.add("m", state.AgentRegistered)
 		}
 		synctest.Wait()
-		stop()
 		told, commits := h.position("ops")
+		last = h.add("m", state.AgentRegistered)
+		time.Sleep(2 * commitWithin) // nor must that there are none
+		stop()
+		if quiet, _ := h.position("ops"); quiet != last {
+			t.Errorf("position %d of %d when nothing happens any more", quiet, last)
+		}
 		if got := r.taken(); got != "failover.divergence master.changed" {
 			t.Errorf("delivered %s", got)
 		}
@@ -251,7 +259,7 @@ func TestDispatcher_Configure(t *testing.T) {
 		if n, oldest := d.Waiting("ops"); n != 1 || oldest.Type != state.MasterChanged {
 			t.Errorf("%d events wait, the oldest is %+v", n, oldest)
 		}
-		if trouble := d.Trouble("ops"); trouble == nil || trouble.Attempts < 3 || !strings.Contains(trouble.Error, "refused") {
+		if trouble := d.Trouble("ops"); trouble == nil || trouble.Attempts < 3 || !trouble.Next.After(trouble.At) || !strings.Contains(trouble.Error, "refused") {
 			t.Errorf("the trouble is %+v", trouble)
 		}
 		if err := d.Configure([]config.Webhook{hook(config.Webhook{URL: "http://second.test/"})}); err != nil {

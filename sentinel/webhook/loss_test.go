@@ -211,7 +211,7 @@ func TestDispatcher_AGapThatGrowsIsNotTriedSooner(t *testing.T) {
 		synctest.Wait()
 		stop()
 		h.add("m", slices.Repeat([]state.EventType{state.MasterChanged}, 8192)...)
-		_, stop = start(t, h, r, config.Webhook{Events: []string{"master.removed"}})
+		told, stop := start(t, h, r, config.Webhook{Events: []string{"master.removed"}})
 		defer stop()
 		h.setBroken(true) // what was passed over is not agreed on, so that more is missed
 		for range 100 {
@@ -220,6 +220,18 @@ func TestDispatcher_AGapThatGrowsIsNotTriedSooner(t *testing.T) {
 		}
 		if r.tries == 0 || r.tries > 15 {
 			t.Errorf("%d attempts", r.tries)
+		}
+		// What can't be told for hours is given up: it is in the log of this agent.
+		h.setBroken(false)
+		r.set(func(attempt int) (*http.Response, error) {
+			if attempt > 200 { // so that virtual time goes on where it is tried all the time
+				return hang(attempt)
+			}
+			return refuse(attempt)
+		})
+		time.Sleep(7 * time.Hour)
+		if gap := h.State().Cursor("ops").Gap; gap != nil || told.of(Died) != 1 || r.tries > 150 {
+			t.Errorf("the gap is %+v, given up %d times, %d attempts", gap, told.of(Died), r.tries)
 		}
 	})
 }

@@ -52,3 +52,23 @@ func TestQueue_KeepsNoLaneThatIsEmpty(t *testing.T) {
 		t.Errorf("lanes %v, ahead %v", q.lanes, q.ahead)
 	}
 }
+
+// TestQueue_ServesWhatHasWaitedLongest: of those that are due together the oldest event. Else one that always fails could hold up the others.
+func TestQueue_ServesWhatHasWaitedLongest(t *testing.T) {
+	q, now := newQueue(config.OrderNone, &state.Cursor{}), time.Now()
+	const lanes = 10
+	for id := range uint64(lanes) {
+		q.add(&state.Event{ID: id + 1}, true, now)
+	}
+	for i := range 2 * lanes {
+		want := uint64(i + 1)
+		if i >= lanes {
+			want = uint64(2*lanes - i) // the latest was put off for the shortest time
+		}
+		l := q.next()
+		if l.events[0] != want {
+			t.Fatalf("event %d is the next, want %d", l.events[0], want)
+		}
+		q.failed(l, now.Add(time.Duration(lanes-i)*time.Second+time.Hour*time.Duration(1+i/lanes)))
+	}
+}
