@@ -129,6 +129,23 @@ func TestCatalogue_ExamplesAndFields(t *testing.T) {
 	}
 }
 
+// TestSummary has what the same type may say beside its example.
+func TestSummary(t *testing.T) {
+	for want, e := range map[string]state.Event{
+		"m is down at h:1, and is failed over: refused": {Type: state.FailoverBegun, Data: state.EventData{Cause: "master-down", From: "h:1", Evidence: "refused"}},
+		"m is handed over from h:1":                     {Type: state.FailoverBegun, Data: state.EventData{Cause: "manual", From: "h:1"}},
+		"m: 7 bytes of writes to h:1 are lost":          {Type: state.FailoverDivergence, Data: state.EventData{From: "h:1", Known: true, Bytes: 7}},
+		"m: writes to h:1 may be lost: it was reset":    {Type: state.FailoverDivergence, Data: state.EventData{From: "h:1", Why: "it was reset"}},
+		"alice accepts that m may lose writes":          {Type: state.FailoverAllowed, Data: state.EventData{Who: "alice"}},
+		"somebody accepts that m may lose writes":       {Type: state.FailoverAllowed},
+	} {
+		e.Master = "m"
+		if got := Summary(e); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // TestSchema_RefusesWhatIsWrong: one that takes everything shows nothing.
 func TestSchema_RefusesWhatIsWrong(t *testing.T) {
 	schema := compiled(t)
