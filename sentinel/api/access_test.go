@@ -7,6 +7,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -73,6 +74,7 @@ func TestAccess_GoesByTheRole(t *testing.T) {
 		"another scheme":            {guarded("read"), here, "Basic " + adminToken, nil, "", [4]int{200, 401, 401, 401}, ""},
 		"certificate":               {guarded("none"), there, "", shown, "", [4]int{200, 200, 200, 403}, "ann (certificate deploy)"},
 		"certificate from a page":   {guarded("none"), there, "", shown, "https://other.example", [4]int{200, 200, 403, 403}, "ann (certificate deploy)"},
+		"certificate from own page": {guarded("none"), there, "", shown, "https://127.0.0.1:1", [4]int{200, 200, 200, 403}, "ann (certificate deploy)"},
 		"certificate and token":     {guarded("none"), there, "Bearer " + readToken, shown, "", [4]int{200, 200, 403, 403}, "ann (token grafana)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,6 +99,9 @@ func TestAccess_GoesByTheRole(t *testing.T) {
 				}
 				if challenge := w.Header().Get("WWW-Authenticate"); (w.Code == 401) != (challenge != "") {
 					t.Errorf("%s: %d, challenge %q", path, w.Code, challenge)
+				}
+				if far := c.from == there && c.cfg.Anonymous == ""; far && w.Code == 401 != strings.Contains(w.Body.String(), "ask on the agent's host") {
+					t.Errorf("%s: it is not said what would help: %s", path, w.Body)
 				}
 				if strings.Contains(w.Body.String(), "read-read") {
 					t.Errorf("a token is shown: %s", w.Body)
@@ -198,6 +203,21 @@ func TestTried_IsBounded(t *testing.T) {
 	}
 	if n := len(known.all); n > maxSources {
 		t.Errorf("%d are known", n)
+	}
+}
+
+// TestCommonName: whoever shows a certificate has a name, and not a long one.
+func TestCommonName(t *testing.T) {
+	serial := big.NewInt(4711)
+	for want, c := range map[string]*x509.Certificate{
+		"deploy":                 {Subject: pkix.Name{CommonName: "deploy"}, DNSNames: []string{"h"}, SerialNumber: serial},
+		"h":                      {DNSNames: []string{"h", "i"}, SerialNumber: serial},
+		"serial 4711":            {SerialNumber: serial},
+		strings.Repeat("x", 100): {Subject: pkix.Name{CommonName: strings.Repeat("x", 1000)}},
+	} {
+		if got := commonName(c); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 
