@@ -97,10 +97,10 @@ func (b Beside) replica(now time.Time, d demand) string {
 	return ""
 }
 
-// answers says why there is no Redis to talk to.
 // unseen is how long an agent may not have looked: it does so ten times a second.
 const unseen = 2 * time.Second
 
+// answers says why there is no Redis to talk to.
 func (b Beside) answers(now time.Time) string {
 	switch {
 	case !b.Wanted:

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -72,6 +73,24 @@ func TestChecks_SayHowTheServerStands(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestBeside_ShowsWhatIsSo(t *testing.T) {
+	with := func(b Beside, f func(*Beside)) Beside { f(&b); return b }
+	for want, b := range map[string]Beside{
+		`{"status":"ok","agent":"a","server":"h:1","master":"m","role":"primary","lease_ms":1}`:                                                      master(),
+		`{"status":"ok","agent":"a","server":"h:1","master":"m","role":"primary"}`:                                                                   with(master(), func(b *Beside) { b.Leased = false }),
+		`{"status":"ok","agent":"a","server":"h:2","master":"m","role":"replica","lag_bytes":100,"age_ms":1000}`:                                     follower(),
+		`{"status":"ok","agent":"a","server":"h:2","master":"m","role":"replica","lag_bytes":-1}`:                                                    with(follower(), func(b *Beside) { b.Lag, b.Fresh = -1, time.Time{} }),
+		`{"status":"no","why":"there is no Redis beside this agent","agent":"a"}`:                                                                    {Agent: "a"},
+		`{"status":"no","why":"the agents do not know the Redis beside this agent yet","agent":"a"}`:                                                 {Agent: "a", Wanted: true},
+		`{"status":"no","why":"it does not answer: refused","agent":"a","server":"h:2","master":"m","role":"replica","lag_bytes":100,"age_ms":1000}`: with(follower(), func(b *Beside) { b.Up, b.Text = false, "refused" }),
+	} {
+		text, err := json.Marshal(b.show(clock, b.answers(clock)))
+		if err != nil || string(text) != want {
+			t.Errorf("%s (%v), want %s", text, err, want)
+		}
 	}
 }
 
