@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +36,30 @@ func TestClient_AnAgentThatShakesNoHand(t *testing.T) {
 	var said string
 	if err := c.call(t.Context(), http.MethodPost, "/", nil, &said); err != nil || said != "done" {
 		t.Errorf("%q, %v", said, err)
+	}
+}
+
+// TestClient_NobodyCan: the reason of an agent that can't at the moment outranks that another is not there, and it is told who was asked after it.
+func TestClient_NobodyCan(t *testing.T) {
+	t.Parallel()
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprint(w, `{"status": 503, "detail": "there is no leader"}`)
+	}))
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	notes, err := os.Create(filepath.Join(t.TempDir(), "notes")) // more than one may write to it at a time
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(Access{Agents: []config.Addr{addrOf(busy), addrOf(gone)}, Notes: notes})
+	t.Cleanup(func() { c.Close(); busy.Close(); _ = notes.Close() })
+	if err := c.call(t.Context(), http.MethodPost, "/", nil, new(string)); err == nil || err.Error() != "there is no leader" {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(notes.Name())
+	if want := fmt.Sprintf("there is no leader: asking %s\n", addrOf(gone)); err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("%q (%v) lacks %q", text, err, want)
 	}
 }
 
@@ -67,7 +93,12 @@ func TestClient_ATokenGoesNowhereElse(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("it was asked, with %q", r.Header.Get("Authorization"))
 	}))
-	s := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("Authorization"); got != "Bearer let-me-in-let-me-in" {
+			t.Errorf("the agent is shown %q", got)
+		}
+		http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+	}))
 	c := New(Access{Agents: []config.Addr{addrOf(s)}, Token: "let-me-in-let-me-in"})
 	t.Cleanup(func() { c.Close(); s.Close(); elsewhere.Close() })
 	if err := c.call(t.Context(), http.MethodGet, "/", nil, new(string)); err == nil || !strings.Contains(err.Error(), "307") {
