@@ -123,4 +123,20 @@ func TestWriteEvents(t *testing.T) {
 	if err := WriteEvents(Coloured{&text}, list); err != nil || !strings.Contains(text.String(), "\x1b[32mfailover.switched\x1b[0m") {
 		t.Errorf("there are no colours for a terminal: %q, %v", text.String(), err)
 	}
+	text.Reset()
+	if err := WriteTold(&text, Told{Gap: &api.Gap{Forgotten: 3}}); err != nil || text.String() != "events up to 3 are forgotten\n" {
+		t.Errorf("a gap in a stream: %q, %v", text.String(), err)
+	}
+}
+
+// TestServerSent: comments end no event, wherever they stand.
+func TestServerSent(t *testing.T) {
+	var got []string
+	err := serverSent(strings.NewReader("event: a\n: quiet\nid: 1\n: quiet\ndata: x\n\nid: 2\n: quiet\n\n"), func(name, id, data string) error {
+		got = append(got, name+","+id+","+data)
+		return nil
+	})
+	if want := []string{"a,1,x", ",2,"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
 }
