@@ -316,8 +316,63 @@ func TestListener_KeepsToItsLimits(t *testing.T) {
 	if l.enter(source("[::1]:1")) {
 		t.Error("there are too many of this host")
 	}
-	l.leave(source(from(0)))
-	if !l.enter(source(from(0))) {
-		t.Error("whoever leaves makes no room")
+	for _, one := range []string{from(0), from(1), "127.0.0.1:1"} {
+		l.leave(source(one))
+		if !l.enter(source(one)) || l.enter(source(one)) {
+			t.Error("whoever leaves makes no room, or more")
+		}
+	}
+	for range l.remote {
+		for one := range l.by {
+			l.leave(one)
+			break
+		}
+	}
+	if l.remote != 0 || len(l.by) != 0 {
+		t.Errorf("when all have left, %d are there, of %d addresses", l.remote, len(l.by))
+	}
+}
+
+// arrivals is a listener at which connections of one address arrive.
+type arrivals struct {
+	net.Listener
+	left int
+}
+
+type arrived struct {
+	net.Conn
+	closed bool
+}
+
+func (a *arrivals) Accept() (net.Conn, error) {
+	if a.left--; a.left < 0 {
+		return nil, net.ErrClosed
+	}
+	return &arrived{}, nil
+}
+
+func (*arrived) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 1, 0, 1), Port: 1} }
+func (c *arrived) Close() error       { c.closed = true; return nil }
+
+// TestListener_MakesRoomOnlyWhereSomebodyIsIdle: as long as all have something to do, nobody else is let in.
+func TestListener_MakesRoomOnlyWhereSomebodyIsIdle(t *testing.T) {
+	l := limit(&arrivals{left: maxPerSource + 1})
+	var first net.Conn
+	for i := range maxPerSource {
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first = c
+		}
+	}
+	if c, err := l.Accept(); err == nil {
+		t.Errorf("one is too many: %v", c)
+	}
+	l.Listener = &arrivals{left: 1}
+	l.state(first, http.StateIdle)
+	if _, err := l.Accept(); err != nil || !first.(*counted).Conn.(*arrived).closed || l.count() != maxPerSource {
+		t.Errorf("%v; of %d connections none was closed", err, l.count())
 	}
 }

@@ -85,8 +85,8 @@ func source(addr string) netip.Prefix {
 		return netip.Prefix{}
 	}
 	ip = ip.Unmap().WithZone("")
-	bits := 32
-	if ip.Is6() {
+	bits := ip.BitLen()
+	if ip.Is6() && !ip.IsLoopback() {
 		bits = 64
 	}
 	p, err := ip.Prefix(bits)
