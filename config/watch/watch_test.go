@@ -144,6 +144,9 @@ func TestFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := Files(func() []string { return []string{file} })
+	if w.notify == nil {
+		t.Skip("this host has no instance of inotify left")
+	}
 	defer w.notify.Close()
 	file = filepath.Join(dir, "sub", "file")
 	w.follow()

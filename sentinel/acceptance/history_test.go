@@ -75,7 +75,7 @@ func (h *history) client(ctx context.Context, id int, doors []cli.KV) {
 		o := linear.Operation{
 			Client: id, Kind: linear.Kind(random.IntN(4)), Value: fmt.Sprintf("%d.%d", id, n), Expect: last, Call: h.now(),
 		}
-		o.Key = fmt.Sprintf("history/%d/%d", o.Call/int64(keyLife), random.IntN(keys))
+		o.Key = fmt.Sprintf("history/%d/%d/%d", h.start.UnixNano(), o.Call/int64(keyLife), random.IntN(keys)) // nobody else has written them
 		if random.IntN(2) == 0 {
 			o.Kind = linear.Get // what a compare-and-set expects has to be read
 		}

@@ -344,7 +344,7 @@ func commonName(c *x509.Certificate) string {
 	if name == "" {
 		name = "serial " + c.SerialNumber.String()
 	}
-	return name[:min(len(name), maxName)]
+	return strings.ToValidUTF8(name[:min(len(name), maxName)], "")
 }
 
 // loopback says whether an address, with or without a port, is of this host only.

@@ -210,10 +210,10 @@ func TestTried_IsBounded(t *testing.T) {
 func TestCommonName(t *testing.T) {
 	serial := big.NewInt(4711)
 	for want, c := range map[string]*x509.Certificate{
-		"deploy":                 {Subject: pkix.Name{CommonName: "deploy"}, DNSNames: []string{"h"}, SerialNumber: serial},
-		"h":                      {DNSNames: []string{"h", "i"}, SerialNumber: serial},
-		"serial 4711":            {SerialNumber: serial},
-		strings.Repeat("x", 100): {Subject: pkix.Name{CommonName: strings.Repeat("x", 1000)}},
+		"deploy":                      {Subject: pkix.Name{CommonName: "deploy"}, DNSNames: []string{"h"}, SerialNumber: serial},
+		"h":                           {DNSNames: []string{"h", "i"}, SerialNumber: serial},
+		"serial 4711":                 {SerialNumber: serial},
+		"x" + strings.Repeat("é", 49): {Subject: pkix.Name{CommonName: "x" + strings.Repeat("é", 1000)}},
 	} {
 		if got := commonName(c); got != want {
 			t.Errorf("%q, want %q", got, want)

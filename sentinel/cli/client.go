@@ -38,8 +38,8 @@ const (
 	dialTimeout   = 2 * time.Second
 	answerTimeout = 5 * time.Second // of a question, while there is another agent to ask
 	noteAfter     = time.Second     // whoever waits is told why
-	// silence is how long a stream may say nothing: three times as long as an agent does that has nothing to tell.
-	silence = 45 * time.Second
+	// silence is how long a stream may say nothing: some seconds longer than an agent does that has nothing to tell.
+	silence = 20 * time.Second
 )
 
 // maxBody bounds what is read of an answer; JSON may make several bytes of one of the map's.

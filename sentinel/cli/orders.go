@@ -27,13 +27,13 @@ type Orders struct {
 // Switchover hands a healthy master over, and tells its steps until it has ended; one for later is only agreed.
 func (o Orders) Switchover(ctx context.Context, order api.SwitchoverOrder) error {
 	order.Who = o.Who
-	return o.carryOut(ctx, "/v1/switchover", order, order.Master, !order.At.IsZero())
+	return o.carryOut(ctx, "/v1/switchover", order, order.Master, !order.At.IsZero(), false)
 }
 
 // Failover fails a master over whatever its health, and tells the steps.
 func (o Orders) Failover(ctx context.Context, order api.FailoverOrder) error {
 	order.Who = o.Who
-	return o.carryOut(ctx, "/v1/failover", order, order.Master, false)
+	return o.carryOut(ctx, "/v1/failover", order, order.Master, false, order.AllowDataLoss)
 }
 
 // Forget drops a replica that is gone for good.
@@ -62,7 +62,7 @@ func (o Orders) tell(value any, words string, args ...any) error {
 	}})
 }
 
-func (o Orders) carryOut(ctx context.Context, path string, order any, master string, later bool) error {
+func (o Orders) carryOut(ctx context.Context, path string, order any, master string, later, joins bool) error {
 	before, err := Events{Client: o.Client}.List(ctx, "", 1)
 	if err != nil {
 		return err
@@ -75,7 +75,11 @@ func (o Orders) carryOut(ctx context.Context, path string, order any, master str
 		return o.tell(m, "the switchover of %s is due at %s; picket switchover %s --cancel takes it back\n",
 			master, m.Scheduled.At.Local().Format(time.DateTime), master)
 	}
-	return o.follow(ctx, master, before.Latest)
+	running := uint64(0)
+	if joins && m.Failover != nil {
+		running = m.Failover.ID
+	}
+	return o.follow(ctx, master, before.Latest, running)
 }
 
 func (o Orders) call(ctx context.Context, method, path string, order any) (m picture.Master, err error) {
@@ -85,8 +89,9 @@ func (o Orders) call(ctx context.Context, method, path string, order any) (m pic
 // errOver ends the telling of steps.
 var errOver = errors.New("the failover is over")
 
-// follow tells the committed steps after an event, until the failover has ended.
-func (o Orders) follow(ctx context.Context, master string, after uint64) error {
+// follow tells the committed steps after an event, until the failover has ended: the one that runs already, or else the one that begins. The agent
+// may not have heard yet of the end of another one before.
+func (o Orders) follow(ctx context.Context, master string, after, running uint64) error {
 	var first time.Time
 	var abandoned error
 	err := Events{Client: o.Client, Masters: []string{master}}.Follow(ctx, strconv.FormatUint(after, 10), func(t Told) error {
@@ -101,13 +106,17 @@ func (o Orders) follow(ctx context.Context, master string, after uint64) error {
 			first = at
 		}
 		kind := kindOf(*t.CloudEvent)
+		if kind == state.FailoverBegun {
+			running = t.Data.Failover
+		}
 		if err := o.tell(t, "%6d ms  %s\n", at.Sub(first).Milliseconds(), describeEvent(kind, *t.CloudEvent)); err != nil {
 			return err
 		}
-		switch kind {
-		case state.FailoverEnded:
+		switch {
+		case t.Data.Failover != running:
+		case kind == state.FailoverEnded:
 			return errOver
-		case state.FailoverAborted:
+		case kind == state.FailoverAborted:
 			abandoned = fmt.Errorf("the failover of %s was given up: %s; nothing has changed", master, t.Data.Why)
 			return errOver
 		}

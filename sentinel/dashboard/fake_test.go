@@ -99,6 +99,7 @@ func (f *fake) serve(t *testing.T) (url string) {
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/v1/") && f.token != "" && r.Header.Get("Authorization") != "Bearer "+f.token {
+			time.Sleep(100 * time.Millisecond) // for longer than the page needs to show that it tries
 			w.WriteHeader(http.StatusUnauthorized)
 			_ = json.NewEncoder(w).Encode(api.Problem{Detail: "it is not known who asks"})
 			return

@@ -88,7 +88,7 @@ func TestDispatcher_SlowDownForTheLongestTime(t *testing.T) {
 				return status(429, "Retry-After", seconds), nil
 			}
 		}
-		r := byMaster(t, map[string]func(int) (*http.Response, error){"m": asks("60", 0), "n": asks("5", time.Second)})
+		r := byMaster(t, map[string]func(int) (*http.Response, error){"m": asks("60", 10*time.Millisecond), "n": asks("5", time.Second)})
 		_, stop := lead(t, Config{Webhooks: []config.Webhook{hook(config.Webhook{})}, Source: h, Transport: r})
 		defer stop()
 		synctest.Wait()
