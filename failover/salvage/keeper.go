@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"picket/config"
 	"picket/config/certs"
 	"picket/consensus/vfs"
@@ -26,6 +28,9 @@ const op = "SALVAGE"
 
 // unfinished ends the name of what a crash may leave behind.
 const unfinished = Suffix + ".tmp"
+
+// maxCuts is how often one connection after another may be cut: each of the agents may fence the server, and its own more than once.
+const maxCuts = 8
 
 // Config says where a Keeper keeps what from whom.
 type Config struct {
@@ -149,16 +154,30 @@ func (k *Keeper) fetch(ctx context.Context, l Lost, path string) (Header, error)
 	if err != nil {
 		return Header{}, err
 	}
-	source, err := connect(ctx, settings, opts, k.cfg.Dial)
+	source, err := k.open(ctx, settings, opts, l)
 	if err != nil {
 		return Header{}, err
 	}
 	defer source.close()
-	stream, err := source.history(l.ReplID, l.From)
-	if err != nil {
-		return Header{}, err
+	return k.write(Header{Lost: l, At: k.cfg.Now().UTC()}, io.LimitReader(source.in, l.Size()), path)
+}
+
+// open gives a source on which the stretch comes next. A connection is an ordinary client's until the server takes it for a replica's: an agent
+// that fences the server at that moment cuts it with all others, and it is made again.
+func (k *Keeper) open(ctx context.Context, settings *config.Master, opts *redis.Options, l Lost) (*source, error) {
+	for cuts := 0; ; cuts++ {
+		s, err := connect(ctx, settings, opts, k.cfg.Dial)
+		if err == nil {
+			if err = s.history(l.ReplID, l.From); err == nil {
+				return s, nil
+			}
+			s.close()
+		}
+		wasCut := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+		if !wasCut || cuts == maxCuts || ctx.Err() != nil {
+			return nil, err
+		}
 	}
-	return k.write(Header{Lost: l, At: k.cfg.Now().UTC()}, io.LimitReader(stream, l.Size()), path)
 }
 
 // write makes a file of a stream: under its own name only when it is whole and durable.

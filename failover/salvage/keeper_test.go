@@ -33,6 +33,7 @@ var (
 type master struct {
 	replies map[string]string
 	hang    bool // it says nothing
+	cuts    int  // so many connections it closes at the first command
 	leaves  bool // it closes the connection behind what it has said
 	dialled int
 	heard   chan string // what was sent on a connection, when it has ended
@@ -45,11 +46,11 @@ func newMaster(psync string) *master {
 func (m *master) dial(context.Context, string, string) (net.Conn, error) {
 	m.dialled++
 	near, far := net.Pipe()
-	go m.serve(far) // ends with the connection
+	go m.serve(far, m.dialled <= m.cuts) // ends with the connection
 	return near, nil
 }
 
-func (m *master) serve(conn net.Conn) {
+func (m *master) serve(conn net.Conn, cut bool) {
 	var sent bytes.Buffer
 	defer func() { m.heard <- sent.String() }()
 	defer conn.Close()
@@ -61,6 +62,9 @@ func (m *master) serve(conn net.Conn) {
 		}
 		if m.hang {
 			continue
+		}
+		if cut {
+			return
 		}
 		if _, err := io.WriteString(conn, m.replies[c.Name()]); err != nil {
 			return
@@ -150,6 +154,7 @@ func TestKeep_Refusals(t *testing.T) {
 		"another word":        {func(_ *Keeper, m *master, _ *Lost) { m.replies["PSYNC"] = "+CONTINUED\r\nx" }, "CONTINUED"},
 		"it ends too early":   {func(_ *Keeper, m *master, l *Lost) { m.leaves, l.To = true, l.To+50 }, "47 of 97 bytes"},
 		"a line without end":  {func(_ *Keeper, m *master, _ *Lost) { m.replies["PSYNC"] = strings.Repeat("x", maxReply+1) }, "buffer full"},
+		"it cuts each time":   {func(_ *Keeper, m *master, _ *Lost) { m.cuts = 100 }, "ask for the history: EOF"},
 		"it hangs":            {func(_ *Keeper, m *master, _ *Lost) { m.hang = true }, "ask for the history"},
 		"it stops in between": {func(_ *Keeper, _ *master, l *Lost) { l.To += 50 }, "copy the stream"},
 		"the budget": {func(k *Keeper, _ *master, _ *Lost) {
@@ -189,6 +194,23 @@ func TestKeep_Authenticates(t *testing.T) {
 		}
 		if got := <-m.heard; !strings.HasPrefix(got, want) {
 			t.Errorf("the master was sent %q, want %q first", got, want)
+		}
+	}
+}
+
+// TestKeep_OutlivesAFence: what cuts a master's clients cuts the connection that is not yet a replica's, too.
+func TestKeep_OutlivesAFence(t *testing.T) {
+	for _, password := range []string{"", "secret"} {
+		disk, m := vfs.NewMem(), newMaster("+CONTINUE\r\n"+string(lostStream))
+		m.cuts = 3
+		k := newKeeper(disk, m)
+		k.cfg.Settings("m").Password = config.Secret(password)
+		_, name, err := k.Keep(t.Context(), lost)
+		if err != nil || m.dialled != 4 {
+			t.Fatalf("%v, %d connections", err, m.dialled)
+		}
+		if _, got := kept(t, disk, name); !bytes.Equal(got, lostStream) {
+			t.Errorf("%q was kept, want %q", got, lostStream)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -84,16 +83,16 @@ func (s *source) authenticate(opts *redis.Options) error {
 	return nil
 }
 
-// history asks for what a replica lacks that has all before an offset, and gives the stream from there on.
-func (s *source) history(replID string, from int64) (io.Reader, error) {
+// history asks for what a replica lacks that has all before an offset: the stream from there on is what comes in next.
+func (s *source) history(replID string, from int64) error {
 	reply, err := s.ask("PSYNC", replID, strconv.FormatInt(from, 10))
 	if err != nil {
-		return nil, fmt.Errorf("ask for the history: %w", err)
+		return fmt.Errorf("ask for the history: %w", err)
 	}
 	if word, _, _ := strings.Cut(reply, " "); word != "+CONTINUE" {
-		return nil, fmt.Errorf("%w: PSYNC says %q", ErrRefused, reply)
+		return fmt.Errorf("%w: PSYNC says %q", ErrRefused, reply)
 	}
-	return s.in, nil
+	return nil
 }
 
 // ask sends a command and gives the line that answers it.
