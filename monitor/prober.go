@@ -60,7 +60,7 @@ func (p *prober) report(ctx context.Context, apply func(*facts, time.Time)) {
 
 // run connects, and connects again, until ctx ends.
 func (p *prober) run(ctx context.Context) {
-	var refusedSince time.Time // as the facts count it; zero: not refused
+	var refusedSince time.Time // not before the facts count it; zero: not refused
 	short := 0                 // connections in a row that ended at once
 	for ctx.Err() == nil {
 		conn, err := p.connect(ctx)
@@ -80,12 +80,13 @@ func (p *prober) run(ctx context.Context) {
 		}
 		pause := retryLater
 		if errors.Is(err, syscall.ECONNREFUSED) {
+			at := p.monitor.cfg.Now()
 			p.report(ctx, (*facts).refused)
 			if refusedSince.IsZero() {
 				refusedSince = p.monitor.cfg.Now()
 			}
-			// The last of these tries falls on the end of the grace time.
-			if left := p.target.Settings.CrashGrace - p.monitor.cfg.Now().Sub(refusedSince); left > -retrySoon {
+			// The last of these tries falls on the end of the grace time, or, when all are late, behind it.
+			if left := p.target.Settings.CrashGrace - at.Sub(refusedSince); left > 0 {
 				pause = max(min(retrySoon, left), time.Millisecond)
 			}
 		} else {
