@@ -12,7 +12,8 @@ import (
 type CoreConfig struct {
 	ID ServerID
 	// ElectionTimeout: a follower that hears no leader for a random time in [T, 2T) starts an election;
-	// a leader that hears no majority for T steps down. Must exceed the worst fsync.
+	// a leader that hears no majority for T steps down. Where disks are slow against T, elections that come to
+	// nothing make the next ones longer.
 	ElectionTimeout time.Duration
 	// HeartbeatInterval: how often an idle leader speaks; at most ElectionTimeout/3.
 	HeartbeatInterval time.Duration
@@ -68,6 +69,7 @@ type Core struct {
 	role   Role
 	leader ServerID
 	reason []byte // what the election of this term was for; known to the winner and its voters
+	led    Term   // the latest of which this server knew the leader; at the start, the one that it recovered
 	commit Index  // log.base <= commit <= log.last()
 
 	config   Configuration // in force: the latest in the log, committed or not
@@ -123,7 +125,7 @@ func NewCore(cfg CoreConfig, rec Recovered, now time.Duration) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{cfg: cfg, now: now, incarnation: rec.Incarnation, hard: rec.HardState.promises(), log: log,
+	c := &Core{cfg: cfg, now: now, incarnation: rec.Incarnation, hard: rec.HardState.promises(), led: rec.HardState.Term, log: log,
 		commit: max(rec.Snapshot.Index, min(rec.HardState.Commit, log.last()))}
 	c.disk = diskProgress{saving: log.last(), stable: log.last(), hard: c.hard}
 	c.applied, c.handed = rec.Snapshot.Index, rec.Snapshot.Index
@@ -227,6 +229,9 @@ func (c *Core) becomeFollower(t Term, leader ServerID) {
 		c.armElection() // its own timer stood still while it led
 	}
 	c.role, c.leader, c.ballots, c.lead = Follower, leader, nil, nil
+	if leader != "" {
+		c.led = t
+	}
 	c.failReads()
 }
 
@@ -243,9 +248,16 @@ func (c *Core) hear(leader ServerID) {
 	c.armElection()
 }
 
-// armElection draws a new timeout from [T, 2T).
+// maxPatience bounds by how many bits an election may be longer than the first one.
+const maxPatience = 2
+
+// armElection draws a new timeout from [T, 2T). An election takes two writes to disk, one after the other, the candidate's and a voter's: on
+// disks that are busy it may never end in that time. So T is doubled for each term that had no leader, as far as this server knows.
 func (c *Core) armElection() {
 	t := c.cfg.ElectionTimeout
+	if c.hard.Term > c.led {
+		t <<= min(c.hard.Term-c.led-1, maxPatience)
+	}
 	c.electionDue = c.now + t + time.Duration(c.cfg.Rand.Int64N(int64(t)))
 }
 
@@ -404,6 +416,9 @@ func (c *Core) Persisted(now time.Duration, seq uint64) {
 		b := c.disk.pending[0]
 		c.disk.pending = c.disk.pending[1:]
 		if b.hard != nil {
+			if b.hard.Vote != "" && b.hard.Vote != c.disk.hard.Vote && c.leader == "" {
+				c.armElection() // the candidate has waited for this disk, and not yet for others'
+			}
 			c.disk.hard = *b.hard
 		}
 		c.disk.stable = max(c.disk.stable, b.last, b.reset)

@@ -23,7 +23,7 @@ func (l *leadership) list() { l.ids = slices.Sorted(maps.Keys(l.followers)) }
 
 // becomeLeader appends the no-op that commits all entries of former terms, and speaks at once.
 func (c *Core) becomeLeader() {
-	c.role, c.leader, c.ballots = Leader, c.cfg.ID, nil
+	c.role, c.leader, c.led, c.ballots = Leader, c.cfg.ID, c.hard.Term, nil
 	c.lead = &leadership{
 		followers:    map[ServerID]*progress{},
 		first:        c.log.last() + 1,

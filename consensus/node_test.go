@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -424,6 +425,30 @@ func TestNode_SlowDiskDisturbsNobody(t *testing.T) {
 			time.Sleep(3 * time.Second) // until it has caught up
 		}
 	})
+}
+
+// TestNode_SlowDisksElectALeader: where a sync takes longer than an election timeout, no election could be won in one.
+func TestNode_SlowDisksElectALeader(t *testing.T) {
+	const sync, timeout = 500 * time.Millisecond, 300 * time.Millisecond
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			g := newGroup(t, 3, func(c *consensus.NodeConfig) {
+				c.Core.ElectionTimeout, c.Core.Rand = timeout, rand.New(rand.NewPCG(seed, uint64(c.Core.ID[1])))
+			})
+			old := g.leader()
+			for _, disk := range g.disks {
+				disk.Fail(func(_, call, _ string) error {
+					if call == "sync" {
+						time.Sleep(sync)
+					}
+					return nil
+				})
+			}
+			begun := time.Now()
+			g.stop(old)
+			t.Logf("seed %d: %s leads after %v", seed, g.leader(), time.Since(begun))
+		})
+	}
 }
 
 func TestNode_DiskErrorIsFatalAndAnswersEverybody(t *testing.T) {

@@ -79,7 +79,21 @@ type want struct {
 type claim struct {
 	peer  consensus.ServerID
 	until time.Time
+	stage stage
+	turn  int // of claims in a row by which nothing was reached
 }
+
+// stage is how far an election has come, as this agent knows.
+type stage int
+
+const (
+	stands stage = iota // the candidate says so itself, before its disk knows it and its requests can leave
+	voted               // this agent has, and its disk is told
+	won                 // the log is next
+)
+
+// maxTurn bounds how often the time for which a claim holds is doubled.
+const maxTurn = 3
 
 func newAgenda() *agenda {
 	return &agenda{wants: map[string]*want{}, claims: map[string]claim{}}
@@ -100,18 +114,28 @@ func (g *agenda) forget(gone func(master string) bool) {
 	maps.DeleteFunc(g.wants, func(name string, _ *want) bool { return gone(name) })
 }
 
-// claimed notes that a peer stands for the masters. A second election of the same peer does not extend the time, so that
-// one that keeps failing does not hold everybody up.
-func (g *agenda) claimed(peer consensus.ServerID, masters []string, now, until time.Time) {
-	maps.DeleteFunc(g.claims, func(_ string, c claim) bool { return now.After(c.until) })
-	if g.recent.peer != peer || now.After(g.recent.until.Add(lastRetry)) {
+// claimed notes that a peer stands for the masters, or how far it has come since, and gives it some time from then on. A second election of the same peer does not
+// extend that, so that one that keeps failing does not hold everybody up. Who comes next is given twice as much: disks may be slow, or the machines busy.
+func (g *agenda) claimed(peer consensus.ServerID, masters []string, to stage, now time.Time, limit time.Duration) {
+	maps.DeleteFunc(g.claims, func(_ string, c claim) bool { return now.After(c.until.Add(lastRetry)) })
+	if to != won && (g.recent.peer != peer || now.After(g.recent.until.Add(lastRetry))) {
 		g.recent = claim{peer: peer, until: now.Add(deference)}
 	}
 	for _, name := range masters {
-		if c, known := g.claims[name]; !known || c.peer != peer {
-			g.claims[name] = claim{peer: peer, until: until}
+		c, known := g.claims[name]
+		switch {
+		case known && (c.peer != peer || now.After(c.until)):
+			c.turn = min(c.turn+1, maxTurn)
+		case known && to <= c.stage:
+			continue
 		}
+		g.claims[name] = claim{peer: peer, until: now.Add(limit << c.turn), stage: to, turn: c.turn}
 	}
+}
+
+// deposed forgets what a peer has claimed that does not lead any more.
+func (g *agenda) deposed(peer consensus.ServerID) {
+	maps.DeleteFunc(g.claims, func(_ string, c claim) bool { return c.peer == peer && c.stage == won })
 }
 
 // released forgets the claims of a peer that is gone.

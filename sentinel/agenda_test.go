@@ -100,28 +100,101 @@ func TestAgenda(t *testing.T) {
 		},
 		{
 			"somebody else stands for it",
-			func(g *agenda) { g.set("m", forDown, at(0)); g.claimed("x", []string{"m"}, at(1), at(300)) },
-			[]question{{2, 0, false, "", 300}, {300, 0, false, "down:m", -1}, {300, 1, false, "", 325}},
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+			},
+			[]question{{2, 0, false, "", 301}, {301, 0, false, "down:m", -1}, {301, 1, false, "", 326}},
 		},
 		{
 			"somebody else stands for it before it is seen here",
-			func(g *agenda) { g.claimed("x", []string{"m"}, at(0), at(300)); g.set("m", forDown, at(5)) },
+			func(g *agenda) {
+				g.claimed("x", []string{"m"}, voted, at(0), 300*time.Millisecond)
+				g.set("m", forDown, at(5))
+			},
 			[]question{{5, 0, false, "", 300}},
 		},
 		{
 			"and goes on losing",
 			func(g *agenda) {
 				g.set("m", forDown, at(0))
-				g.claimed("x", []string{"m"}, at(1), at(300))
-				g.claimed("x", []string{"m"}, at(200), at(500))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+				g.claimed("x", []string{"m"}, voted, at(200), 300*time.Millisecond)
 			},
-			[]question{{2, 0, false, "", 300}},
+			[]question{{2, 0, false, "", 301}},
+		},
+		{
+			"and says so before its request comes: a slow disk is waited for, and then one's own",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.claimed("x", []string{"m"}, stands, at(1), 300*time.Millisecond)
+				g.claimed("x", []string{"m"}, stands, at(100), 300*time.Millisecond)
+				g.claimed("x", []string{"m"}, voted, at(200), 300*time.Millisecond)
+			},
+			[]question{{2, 0, false, "", 500}},
+		},
+		{
+			"and wins: it is given time to act",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+				g.claimed("x", []string{"m"}, won, at(250), 2*time.Second)
+			},
+			[]question{{260, 0, false, "", 2250}},
+		},
+		{
+			"and wins, but leads no more",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+				g.claimed("x", []string{"m"}, won, at(250), 2*time.Second)
+				g.deposed("y")
+				g.deposed("x")
+			},
+			[]question{{260, 0, false, "down:m", -1}},
+		},
+		{
+			"and stands, having led before",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.claimed("x", []string{"m"}, stands, at(1), 300*time.Millisecond)
+				g.deposed("x")
+			},
+			[]question{{2, 0, false, "", 301}},
+		},
+		{
+			"and after it others, in vain: each is given twice as much time, up to a bound",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				for i, peer := range []consensus.ServerID{"x", "y", "x", "y", "x", "y"} {
+					g.claimed(peer, []string{"m"}, voted, at(100*i), 300*time.Millisecond)
+				}
+			},
+			[]question{{502, 0, false, "", 500 + 300<<maxTurn}},
+		},
+		{
+			"and stands once more when its time is over",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+				g.claimed("x", []string{"m"}, voted, at(400), 300*time.Millisecond)
+			},
+			[]question{{402, 0, false, "", 1000}},
+		},
+		{
+			"and once more a long time after",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+				g.claimed("x", []string{"m"}, voted, at(2000), 300*time.Millisecond)
+			},
+			[]question{{2002, 0, false, "", 2300}},
 		},
 		{
 			"and dies",
 			func(g *agenda) {
 				g.set("m", forDown, at(0))
-				g.claimed("x", []string{"m"}, at(1), at(300))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
 				g.released("x")
 			},
 			[]question{{2, 0, false, "down:m", -1}},
@@ -131,7 +204,7 @@ func TestAgenda(t *testing.T) {
 			func(g *agenda) {
 				g.set("m", forDown, at(0))
 				g.set("n", forDown, at(0))
-				g.claimed("x", []string{"m"}, at(1), at(300))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
 			},
 			[]question{{2, 0, false, "", 51}, {51, 0, false, "down:n", -1}, {51, 1, false, "", 76}},
 		},
@@ -139,7 +212,7 @@ func TestAgenda(t *testing.T) {
 			"unless who claims it dies",
 			func(g *agenda) {
 				g.set("n", forDown, at(0))
-				g.claimed("x", []string{"m"}, at(1), at(300))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
 				g.released("x")
 			},
 			[]question{{2, 0, false, "down:n", -1}},

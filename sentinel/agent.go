@@ -374,10 +374,15 @@ func (a *Agent) observe(e consensus.Event) {
 		}
 	case consensus.EventLeader:
 		a.metrics.Leader()
+		if e.Peer != consensus.ServerID(a.cfg.Agent.ID) {
+			a.stands(e.Peer, electedFor(e.Reason), won, beginTimeout)
+		}
 	case consensus.EventVoted:
-		if r := electedFor(e.Reason); e.Peer != consensus.ServerID(a.cfg.Agent.ID) {
-			now := a.now()
-			a.offer(func(j *judge) { j.agenda.claimed(e.Peer, r.masters, now, now.Add(a.cfg.Agent.ElectionTimeout)) })
+		switch {
+		case e.Peer != consensus.ServerID(a.cfg.Agent.ID):
+			a.stands(e.Peer, electedFor(e.Reason), voted, a.cfg.Agent.ElectionTimeout)
+		case len(e.Reason) > 0: // the others learn it before this agent's disk does, and by that the request that waits for the disk
+			a.say(a.status.Load(), gossip{Stands: e.Reason})
 		}
 	}
 	a.herald.consensus(e)

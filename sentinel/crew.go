@@ -153,10 +153,9 @@ func (a *Agent) runner(term consensus.Term) *failover.Runner {
 	return failover.NewRunner(a.crew(term), a.redis)
 }
 
-// elect stands for election, one at a time, and gives the term that was won.
+// elect stands for election, one at a time, and gives the term that was won. It takes as long as the candidacy, and then, while this agent leads, until it knows
+// all that was committed before: whoever gives up earlier, and stands again, deposes himself where disks are slow.
 func (a *Agent) elect(ctx context.Context, r reason) (consensus.Term, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.Agent.ElectionTimeout)
-	defer cancel()
 	select {
 	case a.electing <- struct{}{}:
 		defer func() { <-a.electing }()

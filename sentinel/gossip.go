@@ -21,6 +21,7 @@ type gossip struct {
 	Commit   uint64
 	Foreign  []monitor.Foreign // coordinators that this agent heard
 	Notes    []note            // on leases
+	Stands   []byte            // for election, for this reason
 }
 
 const (
@@ -182,12 +183,17 @@ func (a *Agent) share(opinions []monitor.Opinion) {
 		opinions = opinions[len(part):]
 		// A heartbeat has room for all of them: there is one for each server at most, as with opinions.
 		some := min(len(foreign), maxOpinions)
-		data := a.spoken(status, gossip{Opinions: part, Foreign: foreign[:some]})
+		a.say(status, gossip{Opinions: part, Foreign: foreign[:some]})
 		foreign = foreign[some:]
-		for _, m := range status.Members {
-			if m.ID != status.ID {
-				a.node.Gossip(m.ID, data)
-			}
+	}
+}
+
+// say tells all peers something.
+func (a *Agent) say(status *consensus.Status, g gossip) {
+	data := a.spoken(status, g)
+	for _, m := range status.Members {
+		if m.ID != status.ID {
+			a.node.Gossip(m.ID, data)
 		}
 	}
 }
@@ -224,6 +230,15 @@ func (a *Agent) onGossip(from consensus.ServerID, data []byte) {
 	for _, n := range g.Notes {
 		a.noted(from, n)
 	}
+	if len(g.Stands) > 0 {
+		a.stands(from, electedFor(g.Stands), stands, a.cfg.Agent.ElectionTimeout)
+	}
 	a.monitor.Heard(g.Opinions)
 	a.monitor.HeardForeign(g.Foreign)
+}
+
+// stands notes that a peer stands for election, or how far it has come: it is given its time.
+func (a *Agent) stands(peer consensus.ServerID, r reason, to stage, limit time.Duration) {
+	now := a.now()
+	a.offer(func(j *judge) { j.agenda.claimed(peer, r.masters, to, now, limit) })
 }

@@ -13,7 +13,8 @@ import (
 func TestGossip_SurvivesTheWireUnderTheSendersName(t *testing.T) {
 	g := gossip{Term: 7, Role: uint8(consensus.Leader), Version: "v1", Opinions: []monitor.Opinion{
 		{Agent: "somebody else", Server: "h:1", State: monitor.Down, Evidence: monitor.Refused, Age: time.Second, RunID: "r", Seq: 3, Boot: 4},
-	}, Foreign: []monitor.Foreign{{RunID: "r", Addr: "s:1", Name: "m", Master: "h:1", Epoch: 5, Server: "h:2", Age: time.Second}}}
+	}, Foreign: []monitor.Foreign{{RunID: "r", Addr: "s:1", Name: "m", Master: "h:1", Epoch: 5, Server: "h:2", Age: time.Second}},
+		Notes: []note{{Kind: noteAsk, Server: "h:1", Boot: 4, Round: 9, Span: time.Second, Electorate: 5}}, Stands: []byte("down:m")}
 	data, err := g.encode()
 	if err != nil {
 		t.Fatal(err)
