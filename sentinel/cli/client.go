@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,7 @@ type Client struct {
 	Access
 	http *http.Client
 	last atomic.Int32 // index of the agent that answered last
+	told sync.Map     // the notes since one answered
 }
 
 // Times of one attempt.
@@ -122,6 +124,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 		switch p := (api.Problem{}); {
 		case err == nil:
 			c.last.Store(int32(at)) //nolint:gosec // there are few
+			c.told.Clear()
 			return response, nil
 		case errors.As(err, &p) && p.Status == http.StatusServiceUnavailable:
 			refusal = err
@@ -149,9 +152,14 @@ func unsaid(r request, err error) bool {
 	return r.method == http.MethodGet || !errors.As(err, &lost)
 }
 
+// note tells everything once until an agent answers: who follows agents that are gone is not told of it each second.
 func (c *Client) note(format string, args ...any) {
-	if c.Notes != nil {
-		fmt.Fprintf(c.Notes, format, args...)
+	if c.Notes == nil {
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	if _, told := c.told.LoadOrStore(text, true); !told {
+		_, _ = io.WriteString(c.Notes, text) // what is asked for does not depend on it
 	}
 }
 

@@ -62,7 +62,7 @@ func (e Events) Follow(ctx context.Context, after string, tell func(Told) error)
 		case failed != nil && !passing(failed):
 			return failed
 		case failed != nil:
-			e.Client.note("%v\n", failed)
+			e.Client.note("%v; asking again until it answers\n", failed)
 		}
 		select {
 		case <-ctx.Done():

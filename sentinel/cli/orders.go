@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"picket/config"
+	"picket/failover"
 	"picket/sentinel/api"
 	"picket/sentinel/picture"
 	"picket/sentinel/state"
@@ -93,10 +95,24 @@ var errOver = errors.New("the failover is over")
 // may not have heard yet of the end of another one before.
 func (o Orders) follow(ctx context.Context, master string, after, running uint64) error {
 	var first time.Time
-	var abandoned error
+	var end error
 	err := Events{Client: o.Client, Masters: []string{master}}.Follow(ctx, strconv.FormatUint(after, 10), func(t Told) error {
 		if t.Gap != nil {
-			return o.Format.Write(o.Out, Answer{t, func(out io.Writer) error { return WriteTold(out, t) }})
+			if err := o.Format.Write(o.Out, Answer{t, func(out io.Writer) error { return WriteTold(out, t) }}); err != nil {
+				return err
+			}
+			p, err := o.past(ctx, master, after, running)
+			if err != nil || p == nil {
+				return err
+			}
+			running = p.Record.ID
+			if p.Record.Phase != failover.Ended {
+				return nil // that will be told
+			}
+			if p.Record.Outcome == failover.Aborted {
+				end = givenUp(master, p.Record.Why)
+			}
+			return cmp.Or(o.Format.Write(o.Out, Answer{p, func(out io.Writer) error { return WritePast(out, *p) }}), errOver)
 		}
 		at, err := time.Parse(time.RFC3339Nano, t.Time)
 		if err != nil {
@@ -117,16 +133,34 @@ func (o Orders) follow(ctx context.Context, master string, after, running uint64
 		case kind == state.FailoverEnded:
 			return errOver
 		case kind == state.FailoverAborted:
-			abandoned = fmt.Errorf("the failover of %s was given up: %s; nothing has changed", master, t.Data.Why)
+			end = givenUp(master, t.Data.Why)
 			return errOver
 		}
 		return nil
 	})
 	if errors.Is(err, errOver) {
-		return abandoned
+		return end
 	}
 	if err == nil {
 		err = ctx.Err()
 	}
 	return &LostError{fmt.Errorf("wait for the end of the failover: %w", err)}
+}
+
+// past asks what became of the failover that runs already or, where its beginning may be forgotten, too, of the first one after an event; nil: none began.
+func (o Orders) past(ctx context.Context, master string, after, running uint64) (found *api.Past, err error) {
+	list, err := History(ctx, o.Client, master, usualPasts)
+	for i, p := range list.Failovers { // the newest first
+		if id := p.Record.ID; id == running || running == 0 && id > after {
+			found = &list.Failovers[i]
+		}
+	}
+	return found, err
+}
+
+// usualPasts is many more than there are in a gap.
+const usualPasts = 20
+
+func givenUp(master, why string) error {
+	return fmt.Errorf("the failover of %s was given up: %s; nothing has changed", master, why)
 }

@@ -2,20 +2,21 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"picket/config"
+	"picket/failover"
 	"picket/sentinel/api"
 )
 
-// failingOver is an agent that takes an order, and tells what it is given to tell after the newest event of before.
-func failingOver(t *testing.T, told string) *Client {
+// failingOver is an agent that takes an order, tells what it is given to tell after the newest event of before (nothing: it refuses to), and knows what was.
+func failingOver(t *testing.T, told string, was ...failover.Record) *Client {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch got := r.URL.Query(); r.Method + " " + r.URL.Path {
@@ -27,9 +28,23 @@ func failingOver(t *testing.T, told string) *Client {
 			if got.Get("after") != "6" || got.Get("master") != "m" {
 				t.Errorf("asked for %v", got)
 			}
+			if told == "" {
+				w.WriteHeader(http.StatusForbidden)
+				fmt.Fprint(w, `{"status":403,"detail":"no"}`)
+				return
+			}
 			fmt.Fprint(w, told)
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
+		case "GET /v1/history":
+			if got.Get("master") != "m" {
+				t.Errorf("asked for %v", got)
+			}
+			list := api.Pasts{}
+			for _, r := range was {
+				list.Failovers = append(list.Failovers, api.Past{Record: r})
+			}
+			_ = json.NewEncoder(w).Encode(list)
 		default:
 			t.Errorf("asked for %s %s", r.Method, r.URL)
 		}
@@ -69,21 +84,65 @@ func TestOrders_TellTheSteps(t *testing.T) {
 	}
 }
 
-// TestOrders_NobodySaysHowItEnds: whoever stops waiting, by Ctrl-C or when the time is over, does not know what became of it.
-func TestOrders_NobodySaysHowItEnds(t *testing.T) {
+// TestOrders_AGapHidesTheEnd: what was forgotten before it could be told is asked for.
+func TestOrders_AGapHidesTheEnd(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	short, over := context.WithTimeout(t.Context(), 3*time.Second) // which the other one, and a busy machine, have a part of
-	defer over()
-	for ctx, stop := range map[context.Context]func(){ctx: cancel, short: func() {}} {
-		out := &stopping{stop: stop}
-		err := Orders{Client: failingOver(t, step(7, 0, "failover.begun", "")), Who: "ann", Out: out, Format: Table}.Failover(ctx, api.FailoverOrder{Master: "m"})
-		var lost *LostError
-		if !errors.As(err, &lost) || !errors.Is(err, ctx.Err()) || !strings.Contains(err.Error(), "picket status") || !strings.Contains(out.String(), "begun") {
-			t.Errorf("%v after %q", err, out.String())
+	gap := "id: 9\nevent: gap\ndata: {\"after\":6,\"forgotten\":9}\n\n"
+	record := func(id uint64, phase failover.Phase, o failover.Outcome, why string) failover.Record {
+		return failover.Record{ID: id, Master: "m", Epoch: 100 + id, Leaders: []uint64{100 + id}, Phase: phase, Outcome: o, Why: why}
+	}
+	before, done := record(5, failover.Ended, failover.Aborted, "so long ago"), record(7, failover.Ended, failover.Done, "")
+	runs, stopped := record(7, failover.Switched, "", ""), record(7, failover.Ended, failover.Aborted, "no replica is left")
+	later := record(9, failover.Ended, failover.Aborted, "another one")
+	begun, ended := step(7, 0, "failover.begun", `"failover":7`), step(10, 50, "failover.ended", `"failover":7`)
+	for name, tc := range map[string]struct {
+		told        string
+		was         []failover.Record
+		says, fails string
+	}{
+		"of the one that runs":   {begun + gap, []failover.Record{later, done, before}, "epoch 107, done", "<nil>"},
+		"and its beginning":      {gap, []failover.Record{later, done, before}, "epoch 107, done", "<nil>"},
+		"when it was given up":   {gap, []failover.Record{stopped, before}, "epoch 107, aborted", "the failover of m was given up: no replica is left; nothing has changed"},
+		"no, only its beginning": {gap + ended, []failover.Record{runs, before}, "forgotten\n     0 ms  ended\n", "<nil>"},
+		"no, that of one before": {gap + step(10, 0, "failover.begun", `"failover":10`) + step(11, 5, "failover.ended", `"failover":10`), []failover.Record{before}, "     5 ms  ended\n", "<nil>"},
+	} {
+		var out strings.Builder
+		err := Orders{Client: failingOver(t, tc.told, tc.was...), Who: "ann", Out: &out, Format: Table}.Failover(t.Context(), api.FailoverOrder{Master: "m"})
+		if said := fmt.Sprint(err); said != tc.fails || !strings.Contains(out.String(), "events up to 9 are forgotten\n") || !strings.Contains(out.String(), tc.says) {
+			t.Errorf("%s: %v\n%s", name, err, out.String())
 		}
 	}
+}
+
+// TestOrders_NobodySaysHowItEnds: whoever stops waiting, by Ctrl-C or when the time is over, does not know what became of it; nor does whose agent says no more.
+func TestOrders_NobodySaysHowItEnds(t *testing.T) {
+	t.Parallel()
+	begun := step(7, 0, "failover.begun", "")
+	for want, told := range map[error]string{
+		context.Canceled: begun, context.DeadlineExceeded: begun, api.Problem{Status: http.StatusForbidden, Detail: "no"}: "",
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		out := &stopping{stop: cancel}
+		err := Orders{Client: failingOver(t, told), Who: "ann", Out: out, Format: Table}.Failover(ended{ctx, want}, api.FailoverOrder{Master: "m"})
+		var lost *LostError
+		if !errors.As(err, &lost) || !errors.Is(err, want) || !strings.Contains(err.Error(), "picket status") || strings.Contains(out.String(), "begun") != (told != "") {
+			t.Errorf("%v after %q, want %v", err, out.String(), want)
+		}
+	}
+}
+
+// ended is a context that ends for a reason of its own.
+type ended struct {
+	context.Context
+	reason error
+}
+
+func (e ended) Err() error {
+	if e.Context.Err() == nil {
+		return nil
+	}
+	return e.reason
 }
 
 // stopping ends something when something is written.
