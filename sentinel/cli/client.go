@@ -128,7 +128,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 			return response, nil
 		case errors.As(err, &p) && p.Status == http.StatusServiceUnavailable:
 			refusal = err
-		case unsaid(r, err) && ctx.Err() == nil:
+		case unsaid(err) && ctx.Err() == nil:
 			failed = append(failed, err)
 		default:
 			return nil, err
@@ -143,13 +143,11 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	return nil, &UnreachedError{errors.Join(failed...)}
 }
 
-// unsaid says whether another agent may be asked after an error: what changes something is not said twice.
-func unsaid(r request, err error) bool {
-	if p := (api.Problem{}); errors.As(err, &p) {
-		return false
-	}
+// unsaid says whether another agent may be asked after an error: not after an answer, and what changes something is not said twice.
+func unsaid(err error) bool {
+	var p api.Problem
 	var lost *LostError
-	return r.method == http.MethodGet || !errors.As(err, &lost)
+	return !errors.As(err, &p) && !errors.As(err, &lost)
 }
 
 // note tells everything once until an agent answers: who follows agents that are gone is not told of it each second.

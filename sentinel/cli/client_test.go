@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"picket/config"
@@ -70,6 +73,81 @@ func TestClient_NobodyCan(t *testing.T) {
 			if err := c.call(t.Context(), http.MethodGet, "/", nil, new(string)); err != nil {
 				t.Error(err)
 			}
+		}
+	}
+}
+
+// transport answers requests without a network, so that time may be a bubble's.
+type transport func(*http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// bubble is a client of two agents that are played.
+func bubble(play transport) *Client {
+	c := At("a:1", "b:1")
+	c.http = &http.Client{Transport: play}
+	return c
+}
+
+// played has a handler answer, up to its end.
+func played(h http.HandlerFunc) transport {
+	return func(r *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		h(w, r)
+		return w.Result(), nil
+	}
+}
+
+// TestClient_HowLongAnAgentMayBeSilent: a question is put to the next one; what changes something is not, as the first may have understood it.
+func TestClient_HowLongAnAgentMayBeSilent(t *testing.T) {
+	t.Parallel()
+	const most = time.Minute // of whoever asks
+	for name, tc := range map[string]struct {
+		do    func(context.Context, *Client) error
+		asked string
+		took  time.Duration
+		says  string
+	}{
+		"a question":              {func(ctx context.Context, c *Client) error { return c.call(ctx, http.MethodGet, "/", nil, nil) }, "a:1 b:1", most, "ask the agent: context deadline exceeded"},
+		"with nobody else to ask": {func(ctx context.Context, c *Client) error { return c.Only().call(ctx, http.MethodGet, "/", nil, nil) }, "a:1", most, "ask the agent: context deadline exceeded"},
+		"an order":                {func(ctx context.Context, c *Client) error { return c.call(ctx, http.MethodPost, "/", nil, nil) }, "a:1", most, "may have been done"},
+		"a watch, with nobody else to ask": {func(ctx context.Context, c *Client) error {
+			return KV{Client: c.Only()}.Watch(ctx, "k", false, 0, nil)
+		}, "a:1", answerTimeout, "a:1 is silent for 5s; is it running"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var asked []string
+				c := bubble(func(r *http.Request) (*http.Response, error) {
+					asked = append(asked, r.URL.Host)
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), most)
+				defer cancel()
+				began := time.Now()
+				err := tc.do(ctx, c)
+				if got := strings.Join(asked, " "); got != tc.asked || time.Since(began) != tc.took || err == nil || !strings.Contains(err.Error(), tc.says) {
+					t.Errorf("%q are asked for %v: %v", got, time.Since(began), err)
+				}
+			})
+		})
+	}
+}
+
+// TestClient_AnOrderIsGivenOnce: an agent that is gone after it was asked may have done what it was asked for.
+func TestClient_AnOrderIsGivenOnce(t *testing.T) {
+	t.Parallel()
+	for method, want := range map[string]string{http.MethodGet: "a:1 b:1", http.MethodPost: "a:1"} {
+		var asked []string
+		c := bubble(func(r *http.Request) (*http.Response, error) {
+			asked = append(asked, r.URL.Host)
+			return nil, io.ErrUnexpectedEOF
+		})
+		err := c.call(t.Context(), method, "/", nil, nil)
+		var lost *LostError
+		if got := strings.Join(asked, " "); got != want || !errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &lost) != (method == http.MethodPost) {
+			t.Errorf("%s: %q are asked: %v", method, got, err)
 		}
 	}
 }

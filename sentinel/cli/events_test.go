@@ -8,8 +8,8 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"picket/config"
 	"picket/sentinel/api"
@@ -22,64 +22,78 @@ func TestEvents_FollowGoesOnAtAnotherAgent(t *testing.T) {
 	event := func(id int) string {
 		return fmt.Sprintf("id: %d\nevent: failover.begun\ndata: {\"sequence\":\"%d\",\"type\":\"io.picket.failover.begun.v1\"}\n\n", id, id)
 	}
-	var asked atomic.Int32
-	first := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if asked.Add(1) > 1 {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		if got := r.URL.Query(); got.Get("after") != "6" || !slices.Equal(got["type"], []string{"failover.*"}) {
-			t.Errorf("asked for %v", got)
-		}
-		fmt.Fprint(w, ": after 6\n\n", event(7), event(8), "id: 9\nevent: failover.begun\ndata: {\"seq")
-	}))
-	second := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if after := r.URL.Query().Get("after"); after != "8" {
-			t.Errorf("the second agent is asked for what comes after %q", after)
-		}
-		fmt.Fprint(w, "id: 20\nevent: gap\ndata: {\"after\":8,\"forgotten\":20}\n\n", event(21))
-	}))
-	c := At(config.Addr(first.Listener.Addr().String()), config.Addr(second.Listener.Addr().String()))
-	t.Cleanup(func() { c.Close(); first.Close(); second.Close() })
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var got []string
-	err := Events{Client: c, Types: []string{"failover.*"}}.Follow(ctx, "6", func(told Told) error {
-		if told.Gap != nil {
-			got = append(got, fmt.Sprint("gap to ", told.Gap.Forgotten))
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		c := bubble(played(func(w http.ResponseWriter, r *http.Request) {
+			q := r.URL.Query()
+			switch asked++; r.Host {
+			case "a:1":
+				if asked > 1 {
+					w.WriteHeader(http.StatusServiceUnavailable)
+					fmt.Fprint(w, `{"status":503,"detail":"it ends"}`)
+					return
+				}
+				if q.Get("after") != "6" || !slices.Equal(q["type"], []string{"failover.*"}) {
+					t.Errorf("asked for %v", q)
+				}
+				fmt.Fprint(w, ": after 6\n\n", event(7), event(8), "id: 9\nevent: failover.begun\ndata: {\"seq")
+			case "b:1":
+				if asked == 3 {
+					w.WriteHeader(http.StatusInternalServerError)
+					return
+				}
+				if q.Get("after") != "8" {
+					t.Errorf("the second agent is asked for what comes after %q", q.Get("after"))
+				}
+				fmt.Fprint(w, "id: 20\nevent: gap\ndata: {\"after\":8,\"forgotten\":20}\n\n", event(21))
+			}
+		}))
+		var notes strings.Builder
+		c.Notes = &notes
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var got []string
+		err := Events{Client: c, Types: []string{"failover.*"}}.Follow(ctx, "6", func(told Told) error {
+			if told.Gap != nil {
+				got = append(got, fmt.Sprint("gap to ", told.Gap.Forgotten))
+				return nil
+			}
+			got = append(got, told.Sequence)
+			if told.Sequence == "21" {
+				cancel()
+			}
 			return nil
+		})
+		if want := []string{"7", "8", "gap to 20", "21"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q, %v; want %q", got, err, want)
 		}
-		got = append(got, told.Sequence)
-		if told.Sequence == "21" {
-			cancel()
+		const broken = "the agent answers 500 Internal Server Error: is listen.http its address, and are picket and the agent of one version?"
+		if want := "it ends: asking b:1\n" + broken + "; asking again until it answers\n"; notes.String() != want {
+			t.Errorf("it is told %q, want %q", notes.String(), want)
 		}
-		return nil
 	})
-	if want := []string{"7", "8", "gap to 20", "21"}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("%q, %v; want %q", got, err, want)
-	}
 }
 
 // TestEvents_FollowMissesNothing: an agent that ends before it has told any event has said where to go on.
 func TestEvents_FollowMissesNothing(t *testing.T) {
-	first := true
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if first {
-			first = false
-			fmt.Fprint(w, ": after 6\nid: 6\n\n: quiet\nid: 7\n\n")
-			return
+	synctest.Test(t, func(t *testing.T) {
+		first := true
+		c := bubble(played(func(w http.ResponseWriter, r *http.Request) {
+			if first {
+				first = false
+				fmt.Fprint(w, ": after 6\nid: 6\n\n: quiet\nid: 7\n\n")
+				return
+			}
+			if after := r.URL.Query().Get("after"); after != "7" {
+				t.Errorf("it goes on after %q", after)
+			}
+			fmt.Fprint(w, "id: 8\nevent: master.added\ndata: {}\n\n")
+		}))
+		enough := errors.New("enough")
+		if err := (Events{Client: c}).Follow(t.Context(), "", func(Told) error { return enough }); !errors.Is(err, enough) {
+			t.Error(err)
 		}
-		if after := r.URL.Query().Get("after"); after != "7" {
-			t.Errorf("it goes on after %q", after)
-		}
-		fmt.Fprint(w, "id: 8\nevent: master.added\ndata: {}\n\n")
-	}))
-	c := At(config.Addr(s.Listener.Addr().String()))
-	t.Cleanup(func() { c.Close(); s.Close() })
-	enough := errors.New("enough")
-	if err := (Events{Client: c}).Follow(t.Context(), "", func(Told) error { return enough }); !errors.Is(err, enough) {
-		t.Error(err)
-	}
+	})
 }
 
 func TestEvents_FollowEnds(t *testing.T) {

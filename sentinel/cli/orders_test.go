@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"picket/config"
 	"picket/failover"
@@ -80,6 +83,67 @@ func TestOrders_TellTheSteps(t *testing.T) {
 		err := Orders{Client: failingOver(t, tc.told), Who: "ann", Out: &out, Format: Table}.Failover(t.Context(), api.FailoverOrder{Master: "m"})
 		if said := fmt.Sprint(err); out.String() != tc.want || said != tc.fails {
 			t.Errorf("%s: %v\n%s\nwant\n%s", name, err, out.String(), tc.want)
+		}
+	}
+}
+
+// TestOrders_OfWhatRunsAlready: an order may join a failover, whose beginning is told no more.
+func TestOrders_OfWhatRunsAlready(t *testing.T) {
+	t.Parallel()
+	told := step(8, 0, "failover.ended", `"failover":3`)
+	for allow, want := range map[bool]string{true: "<nil>", false: "context deadline exceeded"} {
+		synctest.Test(t, func(t *testing.T) {
+			c := bubble(func(r *http.Request) (*http.Response, error) {
+				body := map[string]string{"/v1/events": `{"latest":6}`, "/v1/failover": `{"name":"m","failover":{"id":3}}`, "/v1/events/stream": told}[r.URL.Path]
+				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			err := Orders{Client: c, Out: io.Discard, Format: Table}.Failover(ctx, api.FailoverOrder{Master: "m", AllowDataLoss: allow})
+			if !strings.Contains(fmt.Sprint(err), want) {
+				t.Errorf("with data loss allowed %v: %v", allow, err)
+			}
+		})
+	}
+}
+
+// TestOrders_AreRefused: nothing was done, and nothing is waited for.
+func TestOrders_AreRefused(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{"/v1/events": "no: GET", "/v1/switchover": "no: POST", "": ""} {
+		var out strings.Builder
+		o := Orders{Who: "ann", Out: &out, Format: Table, Client: bubble(played(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == path {
+				w.WriteHeader(http.StatusConflict)
+				fmt.Fprintf(w, `{"status":409,"detail":"no: %s"}`, r.Method)
+				return
+			}
+			fmt.Fprint(w, `{"name":"m","scheduled":{"at":"2026-01-02T03:04:05Z"}}`)
+		}))}
+		err := o.Switchover(t.Context(), api.SwitchoverOrder{Master: "m", At: time.Now()})
+		var p api.Problem
+		if errors.As(err, &p) != (want != "") || p.Detail != want || strings.Contains(out.String(), "picket switchover m --cancel") != (want == "") {
+			t.Errorf("%s: %v, %q", path, err, out.String())
+		}
+	}
+}
+
+// TestOrders_OfAnAnswer: only what is done is told to be.
+func TestOrders_OfAnAnswer(t *testing.T) {
+	t.Parallel()
+	for want, do := range map[string]func(Orders) error{
+		"h:9 is forgotten; if it comes back as a replica of m, it is known again\n": func(o Orders) error { return o.Forget(t.Context(), "m", "h:9") },
+		"the switchover of m is cancelled\n":                                        func(o Orders) error { return o.Cancel(t.Context(), "m") },
+	} {
+		for _, status := range []int{http.StatusOK, http.StatusNotFound} {
+			var out strings.Builder
+			err := do(Orders{Out: &out, Format: Table, Client: bubble(played(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(status)
+				fmt.Fprint(w, `{"status":404,"detail":"no"}`)
+			}))})
+			if done := status == http.StatusOK; (err == nil) != done || (out.String() == want) != done {
+				t.Errorf("%d: %q, %v", status, out.String(), err)
+			}
 		}
 	}
 }

@@ -33,10 +33,11 @@ func TestShadow_Counts(t *testing.T) {
 	r := Shadow(watched(), []state.Event{
 		compared("1", "2", "2", 1200), compared("2", "1", "1", 30), compared("1", "2", "2", -5), compared("2", "1", "3", 900),
 		compared("1", "1", "2", 400), compared("1", "2", "", 0), compared("2", "1", "", 700), compared("1", "1", "", 100),
+		compared("1", "1", "2", 500), compared("2", "2", "1", 600), compared("1", "2", "", 0), compared("2", "1", "", 0),
 		{Type: state.ShadowDecision, Master: "m"}, {Type: state.ShadowComparison, Master: "other", Data: state.EventData{From: "1", To: "2"}},
 	})
 	m := r.Masters[0]
-	if m.Same != 3 || m.Other != 1 || m.Alone != 1 || m.Unmatched != 1 || m.Nobody != 2 || m.Sentinels != 2 || len(m.Cases) != 8 || *m.AheadMS != (Ahead{-5, 900, 1200}) {
+	if m.Same != 3 || m.Other != 1 || m.Alone != 3 || m.Unmatched != 3 || m.Nobody != 2 || m.Sentinels != 2 || len(m.Cases) != 12 || *m.AheadMS != (Ahead{-5, 900, 1200}) {
 		t.Errorf("%+v %+v", m, m.AheadMS)
 	}
 	if !r.Ready || len(r.Look) != 4 || len(r.Against) != 0 {
