@@ -10,6 +10,7 @@ import (
 	"picket/config"
 	"picket/sentinel/api"
 	"picket/sentinel/cli"
+	"picket/sentinel/state"
 )
 
 // Exit codes; docs/cli.md tells them to scripts.
@@ -45,7 +46,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &usage), errors.As(err, &bad):
+	case errors.As(err, &usage), errors.As(err, &bad), errors.Is(err, state.ErrInvalid):
 		return exitUsage
 	case errors.As(err, &unwell):
 		return exitUnwell

@@ -78,6 +78,10 @@ func TestExitCode_OfTheCommandLine(t *testing.T) {
 		{"status --agent 127.0.0.1:1 --cert " + bad, "--cert and --key belong together"},
 		{"salvage show x -o xml", "one of table, json, yaml and commands"},
 		{"config check", "name the file"},
+		{"config check --sentinel-conf=", "there is no configuration"},
+		{"kv put a//b c --agent 127.0.0.1:1", `key "a//b" has an empty part`},
+		{"history last --agent 127.0.0.1:1", "is no epoch"},
+		{"webhooks drop w --id= --agent 127.0.0.1:1", "say which"},
 	} {
 		_, _, err := saying(t.Context(), strings.Fields(tc.args)...)
 		if exitCode(err) != exitUsage || !strings.Contains(err.Error(), tc.want) {
@@ -110,6 +114,7 @@ func TestExitCode_OfWhatAgentsAnswer(t *testing.T) {
 		{fmt.Errorf("x: %w", &config.Error{}), exitUsage},
 		{fmt.Errorf("x: %w", context.DeadlineExceeded), exitTimeout},
 		{&cli.LostError{Err: errors.New("EOF")}, exitTimeout},
+		{&cli.LostError{Err: api.Problem{Status: 403}}, exitTimeout}, // of who asks how it goes on, and not of the order
 		{&cli.UnreachedError{Err: errors.New("refused")}, exitUnreached},
 		{&cli.UnreachedError{Err: fmt.Errorf("dial: %w", os.ErrDeadlineExceeded)}, exitUnreached},
 		{&cli.UnreachedError{Err: fmt.Errorf("dial: %w", context.DeadlineExceeded)}, exitUnreached}, // as which a dialer's own limit counts

@@ -81,6 +81,8 @@ func TestImport_PrintsTheOnlyOne(t *testing.T) {
 		file + " --force":   "--out",
 		file + " " + file:   "--out",
 		file + " --host x":  "FILE=ADDRESS",
+		file + " --host =x": "FILE=ADDRESS",
+		file + " --host x=": "FILE=ADDRESS",
 		file + " --dir etc": "--out",
 		"/nowhere/x.conf":   "can't be read",
 		sentinels + "alone/sentinel.conf --dir etc --out x": "whole path",

@@ -49,7 +49,7 @@ func (l *likeSentinel) source(stdin io.Reader) (sentinelconf.Source, error) {
 	}
 	if *l.file == "" || *l.file == "-" {
 		if s.Input == nil && len(s.Overrides) == 0 {
-			return s, errors.New("there is no configuration: give the path of a sentinel.conf, as in redis-sentinel /etc/redis/sentinel.conf")
+			return s, usageError{errors.New("there is no configuration: give the path of a sentinel.conf, as in redis-sentinel /etc/redis/sentinel.conf")}
 		}
 		return s, nil
 	}

@@ -102,6 +102,42 @@ func TestStartable(t *testing.T) {
 	}
 }
 
+// TestLoad_TellsWhereToLog: Redis Sentinel's standard output is that of its process, and Picket's own is the standard error.
+func TestLoad_TellsWhereToLog(t *testing.T) {
+	const group = "port 26379\nsentinel monitor m 10.0.0.1 6379 1\n"
+	t.Setenv("PICKET_CLUSTER_PEERS", "a=10.0.0.1:26380")
+	t.Setenv("PICKET_AGENT_ID", "a")
+	for text, want := range map[string]string{group: "out", group + "logfile \"\"\n": "out", group + "logfile /nowhere/log\n": "/nowhere/log", "": "errs"} {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs strings.Builder
+		cmd := &cobra.Command{}
+		cmd.SetOut(&out)
+		cmd.SetErr(&errs)
+		config.RegisterFlags(cmd.Flags())
+		like := sentinelFlags(cmd)
+		if text != "" {
+			if err := cmd.Flags().Set(sentinelConfFlag, path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, p, err := load(cmd, "", like, false)
+		if text != "" && err != nil {
+			t.Fatal(err)
+		}
+		got, named := p.log.(logFile)
+		if !named {
+			_, _ = p.log.Write([]byte("x"))
+			got = logFile(map[string]string{"x,": "out", ",x": "errs"}[out.String()+","+errs.String()])
+		}
+		if string(got) != want {
+			t.Errorf("%q: to %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestPIDFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
 	mine := &pidFile{log: zerolog.Nop(), path: path}
