@@ -4,9 +4,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -47,14 +50,23 @@ func TestDoor_ProvesWhoAsks(t *testing.T) {
 	if err != nil || out != "Bearer let-me-in-let-me-in\n" {
 		t.Errorf("by flags: %q, %v", out, err)
 	}
+	strict := httptest.NewUnstartedServer(s.Config.Handler)
+	strict.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS12}
+	strict.Config.ErrorLog = log.New(io.Discard, "", 0) // it says that it refuses
+	strict.StartTLS()
+	t.Cleanup(strict.Close)
+	if out, _, err := saying(t.Context(), "kv", "get", "a", "--agent", hostPort(strict), "--ca", cert, "--cert", cert, "--key", private); err != nil {
+		t.Errorf("by a certificate: %q, %v", out, err)
+	}
 	plain := answering(t, 200, "{}")
 	for args, want := range map[string]string{
 		"--agent " + hostPort(s):                                     "--ca FILE",
+		"--agent " + hostPort(strict) + " --ca " + cert:              "with --cert and --key",
 		"--agent " + hostPort(plain) + " --ca " + cert:               "has no TLS",
 		"--agent " + hostPort(s) + " --ca " + otherAuthority(t, dir): "--ca",
 	} {
 		_, _, err := saying(t.Context(), append([]string{"kv", "put", "a", "b"}, strings.Fields(args)...)...)
-		if err == nil || !strings.Contains(err.Error(), want) {
+		if exitCode(err) == exitTimeout || !strings.Contains(fmt.Sprint(err), want) { // nothing was understood
 			t.Errorf("%s: %v, want %q", args, err, want)
 		}
 	}

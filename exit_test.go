@@ -76,6 +76,7 @@ func TestExitCode_OfTheCommandLine(t *testing.T) {
 		{"status --agent 127.0.0.1:1 --token-file /nowhere", "--token-file: open /nowhere"},
 		{"status --agent 127.0.0.1:1 --ca " + bad, "holds no certificate in PEM"},
 		{"status --agent 127.0.0.1:1 --cert " + bad, "--cert and --key belong together"},
+		{"status --agent 127.0.0.1:1 --cert " + bad + " --key " + bad, "--cert, --key: "},
 		{"salvage show x -o xml", "one of table, json, yaml and commands"},
 		{"config check", "name the file"},
 		{"config check --sentinel-conf=", "there is no configuration"},
@@ -141,7 +142,7 @@ func TestDoor_AsksTheNextAgent(t *testing.T) {
 		t.Errorf("without a majority: %v", err)
 	}
 	_, _, err = saying(t.Context(), "pause", "--agent", closed(t))
-	if exitCode(err) != exitUnreached || !strings.Contains(err.Error(), "is it running") {
+	if exitCode(err) != exitUnreached || !strings.Contains(err.Error(), "is it running") || strings.Contains(err.Error(), "--cert") {
 		t.Errorf("nobody: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -149,6 +150,7 @@ func TestCompletion(t *testing.T) {
 		"plan shop % --fail-agent": "agent-1 agent-2",
 		"members remove %":         "agent-1 agent-2",
 		"status % -o":              "table json yaml",
+		"members list % -o":        "table json yaml",
 		"webhooks dead %":          "ops chat",
 		"webhooks list %":          "",
 		"history % --master":       "shop queue",
@@ -176,8 +178,30 @@ func TestCompletion(t *testing.T) {
 			}
 		}
 	}
-	if out, _, err := saying(t.Context(), "__completeNoDesc", "config", "check", ""); err != nil || !strings.HasPrefix(out, ":0") {
-		t.Errorf("files are not offered: %q, %v", out, err)
+	file := filepath.Join(t.TempDir(), "picket.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "cluster: c\nagent: {id: a, data-dir: /nowhere}\nagents: [{id: a, address: \"127.0.0.1:26380\"}]\nlisten: {http: %q}\n"+
+		"masters: [{name: m, address: \"10.0.0.1:6379\", quorum: 1}]\n", hostPort(s)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, err := saying(t.Context(), "__completeNoDesc", "failover", "-c", file, ""); err != nil || !strings.HasPrefix(out, "shop\nqueue\n") {
+		t.Errorf("by a configuration: %q, %v", out, err)
+	}
+	for _, words := range []string{"config check", "man"} {
+		if out, _, err := saying(t.Context(), append(append([]string{"__completeNoDesc"}, strings.Fields(words)...), "")...); err != nil || !strings.HasPrefix(out, ":0") {
+			t.Errorf("%s: files are not offered: %q, %v", words, out, err)
+		}
+	}
+}
+
+// TestVersion is what the linker says, or else the go tool.
+func TestVersion(t *testing.T) {
+	before := version
+	t.Cleanup(func() { version = before })
+	for set, want := range map[string]string{"v9": `^picket v9 \S+/\S+ go\S+\n$`, "": `^picket \S+ \S+/\S+ go\S+\n$`} {
+		version = set
+		if out, _, err := saying(t.Context(), "version"); err != nil || !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("%q: %q, %v", set, out, err)
+		}
 	}
 }
 

@@ -56,8 +56,8 @@ has no counterpart, and what the files disagree on, is told with the file and th
 func (i *importer) run(files []string) error {
 	options := sentinelconf.Options{Cluster: i.cluster, Inline: i.inline, Shadow: i.shadow, Hosts: map[string]string{}}
 	for _, h := range i.hosts {
-		file, host, ok := strings.Cut(h, "=")
-		if !ok || file == "" || host == "" {
+		file, host, _ := strings.Cut(h, "=")
+		if file == "" || host == "" {
 			return usageError{fmt.Errorf("--host %q is not FILE=ADDRESS", h)}
 		}
 		options.Hosts[file] = host

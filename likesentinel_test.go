@@ -138,6 +138,45 @@ func TestLoad_TellsWhereToLog(t *testing.T) {
 	}
 }
 
+// TestLoad_OfWhatCanBeReadAgain: the standard input can't.
+func TestLoad_OfWhatCanBeReadAgain(t *testing.T) {
+	const group = "port 26379\nsentinel monitor m 10.0.0.1 6379 1\n"
+	t.Setenv("PICKET_CLUSTER_PEERS", "a=10.0.0.1:26380")
+	t.Setenv("PICKET_AGENT_ID", "a")
+	path := filepath.Join(t.TempDir(), "sentinel.conf")
+	if err := os.WriteFile(path, []byte(group), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for from, want := range map[string]bool{path: true, "-": false} {
+		cmd := &cobra.Command{}
+		cmd.SetIn(strings.NewReader(group))
+		config.RegisterFlags(cmd.Flags())
+		like := sentinelFlags(cmd)
+		if err := cmd.Flags().Set(sentinelConfFlag, from); err != nil {
+			t.Fatal(err)
+		}
+		if _, p, err := load(cmd, "", like, false); err != nil || (p.load != nil) != want || slices.Equal(p.files, []string{path}) != want {
+			t.Errorf("%s: %v, of %q", from, err, p.files)
+		}
+	}
+	// A file that is named is not passed over.
+	for args, want := range map[string]string{
+		"config check --sentinel-conf " + path: "<nil>", "config check /nowhere.yaml --sentinel-conf " + path: "/nowhere.yaml: there is no such file",
+	} {
+		if _, _, err := saying(t.Context(), strings.Fields(args)...); !strings.Contains(fmt.Sprint(err), want) || (exitCode(err) == exitUsage) != (err != nil) {
+			t.Errorf("picket %s: %v", args, err)
+		}
+	}
+}
+
+func TestChecked_Table(t *testing.T) {
+	var out strings.Builder
+	c := checked{File: "f", Agent: "a", Agents: 3, Masters: 2, Warnings: []string{"f:3: this is odd", "so is that"}}
+	if err := c.table(&out); err != nil || out.String() != "f:3: warning: this is odd\nf: warning: so is that\nf: valid; agent a of 3, 2 masters\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
 func TestPIDFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
 	mine := &pidFile{log: zerolog.Nop(), path: path}

@@ -80,7 +80,8 @@ func load(cmd *cobra.Command, path string, like *likeSentinel, move bool) (*conf
 	if err != nil {
 		return nil, p, err
 	}
-	if path, err = yamlBeside(path, cmd.Flags().Changed("config")); err != nil {
+	usual := cmd.Flags().Lookup("config") // nil: the file is an argument
+	if path, err = yamlBeside(path, usual == nil || usual.Changed); err != nil {
 		return nil, p, err
 	}
 	if move && conf.Dir != "" {
