@@ -233,3 +233,15 @@ func TestFormatter(t *testing.T) {
 		}
 	}
 }
+
+// TestNewLogger_HasItsLevel also before there is an agent, when warnings about the configuration are told.
+func TestNewLogger_HasItsLevel(t *testing.T) {
+	for level, want := range map[string]bool{"debug": true, "warn": true, "error": false} {
+		var out bytes.Buffer
+		log := newLogger(config.Log{Level: level}, &out)
+		log.Warn().Msg("one agent decides alone")
+		if told := out.Len() > 0; told != want {
+			t.Errorf("%s: %q", level, &out)
+		}
+	}
+}

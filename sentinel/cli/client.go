@@ -239,7 +239,7 @@ func unanswered(r request, err, cause error) error {
 	case errors.As(err, &untrusted):
 		return fmt.Errorf("%w: give the certificate that signs the agents' with --ca", err)
 	case errors.As(err, &dial) && dial.Op == "remote error": // an alert of TLS: nothing was understood
-		return fmt.Errorf("ask the agent: %w: show a certificate that its http.tls.ca signs, with --cert and --key", err)
+		return fmt.Errorf("%w: show a certificate that its http.tls.ca signs, with --cert and --key", err)
 	case errors.As(err, &unsent), errors.As(err, &dial) && dial.Op == "dial", r.method == http.MethodGet:
 		if errors.Is(cause, context.DeadlineExceeded) || errors.Is(cause, context.Canceled) {
 			return fmt.Errorf("ask the agent: %w", cause)
