@@ -82,8 +82,8 @@ func TestDispatcher_ReceiverIsDownAndTheLeaderDies(t *testing.T) {
 		if ids := slices.Compact(slices.Clone(r.ids)); fmt.Sprint(ids) != fmt.Sprintf("[c-%d c-%d]", first, second) {
 			t.Errorf("ids over all attempts: %v", ids)
 		}
-		if r.tries < 20 || r.tries > 40 {
-			t.Errorf("%d attempts in 70 minutes", r.tries)
+		if r.tried() < 20 || r.tried() > 40 {
+			t.Errorf("%d attempts in 70 minutes", r.tried())
 		}
 		for _, report := range told.list() {
 			if text := fmt.Sprint(report.Err); strings.Contains(text, "secret") || strings.Contains(text, "password") {
@@ -152,14 +152,14 @@ func TestDispatcher_Gone(t *testing.T) {
 				h.add("m", state.MasterChanged, state.MasterChanged)
 				time.Sleep(time.Hour)
 				stop()
-				if n := told.of(Disabled); n != 1 || r.tries != 1 {
-					t.Errorf("%d reports that it is disabled, %d attempts", n, r.tries)
+				if n := told.of(Disabled); n != 1 || r.tried() != 1 {
+					t.Errorf("%d reports that it is disabled, %d attempts", n, r.tried())
 				}
 				r.set(ok)
 				_, stop = start(t, h, r, config.Webhook{}) // the next leader
 				time.Sleep(time.Hour)
-				if r.tries != 1 {
-					t.Errorf("%d attempts, the later ones by the next leader", r.tries)
+				if r.tried() != 1 {
+					t.Errorf("%d attempts, the later ones by the next leader", r.tried())
 				}
 				webhook := back(h)
 				synctest.Wait()

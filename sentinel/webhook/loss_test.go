@@ -97,8 +97,8 @@ func TestDispatcher_ReceiverThatWasGoneForDays(t *testing.T) {
 		told, stop := start(t, h, r, config.Webhook{})
 		time.Sleep(time.Minute)
 		stop()
-		if n := told.of(Died); n != 5 || r.tries != 5*fewestAttempts {
-			t.Errorf("%d dead letters after %d attempts", n, r.tries)
+		if n := told.of(Died); n != 5 || r.tried() != 5*fewestAttempts {
+			t.Errorf("%d dead letters after %d attempts", n, r.tried())
 		}
 	})
 }
@@ -218,8 +218,8 @@ func TestDispatcher_AGapThatGrowsIsNotTriedSooner(t *testing.T) {
 			h.add("m", state.MasterChanged)
 			time.Sleep(10 * time.Second)
 		}
-		if r.tries == 0 || r.tries > 15 {
-			t.Errorf("%d attempts", r.tries)
+		if r.tried() == 0 || r.tried() > 15 {
+			t.Errorf("%d attempts", r.tried())
 		}
 		// What can't be told for hours is given up: it is in the log of this agent.
 		h.setBroken(false)
@@ -230,8 +230,8 @@ func TestDispatcher_AGapThatGrowsIsNotTriedSooner(t *testing.T) {
 			return refuse(attempt)
 		})
 		time.Sleep(7 * time.Hour)
-		if gap := h.State().Cursor("ops").Gap; gap != nil || told.of(Died) != 1 || r.tries > 150 {
-			t.Errorf("the gap is %+v, given up %d times, %d attempts", gap, told.of(Died), r.tries)
+		if gap := h.State().Cursor("ops").Gap; gap != nil || told.of(Died) != 1 || r.tried() > 150 {
+			t.Errorf("the gap is %+v, given up %d times, %d attempts", gap, told.of(Died), r.tried())
 		}
 	})
 }

@@ -36,8 +36,8 @@ func TestDispatcher_FewAtATime(t *testing.T) {
 		synctest.Wait()
 		h.add("m", slices.Repeat([]state.EventType{state.MasterChanged}, 20)...)
 		synctest.Wait()
-		if r.tries != maxInFlight {
-			t.Errorf("%d requests are under way", r.tries)
+		if r.tried() != maxInFlight {
+			t.Errorf("%d requests are under way", r.tried())
 		}
 	})
 }

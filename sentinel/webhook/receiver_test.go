@@ -74,6 +74,12 @@ func (r *receiver) taken() string {
 	return strings.Join(r.got, " ")
 }
 
+func (r *receiver) tried() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tries
+}
+
 func (r *receiver) set(answer func(int) (*http.Response, error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
