@@ -267,10 +267,16 @@ func (j *judge) resume(l look, m *state.Master) purpose {
 		return ""
 	}
 	j.block(m.Name, failover.Stuck(j.a.situation(l, m, l.status.Term)))
-	if l.leaderGone(j.a.cfg.Agent.ElectionTimeout) {
+	if l.leaderGone(indulgence(j.a.cfg.Agent.ElectionTimeout, len(m.Failover.Leaders))) {
 		return forResume
 	}
 	return ""
+}
+
+// indulgence is the election timeout by which the leader of a failover is judged, doubled for each one that it had before: where machines are busy, whoever
+// is hurried never comes to the end.
+func indulgence(electionTimeout time.Duration, leaders int) time.Duration {
+	return electionTimeout << min(max(leaders-1, 0), maxTurn)
 }
 
 // replace is what a master needs that is objectively down. Where this agent leads a term that was won for the master it needs no other

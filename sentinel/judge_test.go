@@ -158,3 +158,11 @@ func asVoters(ids ...consensus.ServerID) []consensus.Member {
 	}
 	return members
 }
+
+func TestIndulgence(t *testing.T) {
+	for leaders, want := range []time.Duration{300, 300, 600, 1200, 2400, 2400} { // none: the record is of an older version
+		if got := indulgence(300*time.Millisecond, leaders); got != want*time.Millisecond {
+			t.Errorf("%d leaders: %v, want %v", leaders, got, want*time.Millisecond)
+		}
+	}
+}
