@@ -48,7 +48,7 @@ func (fake) Picture() picture.Picture {
 	spare.Last.Priority = 0
 	return picture.Picture{
 		At: now, Version: "v1", Cluster: "c", Agent: "a", Epoch: 7, Role: "leader", Leader: "a", Majority: true, Commit: 20, Applied: 19,
-		Agents: []picture.Agent{{ID: "a", Self: true, Up: true, Voter: true, Host: "h"}, {ID: "b", Voter: true, Host: "i"}, {ID: "c", Up: true, Host: "j"}},
+		Agents: []picture.Agent{{ID: "a", Self: true, Up: true, Voter: true, Host: "h"}, {ID: "b", Voter: true, Host: "i"}, {ID: "c", Up: true, Host: "j"}, {ID: "d", Up: true, Voter: true, Host: "k"}, {ID: "e", Up: true, Voter: true, Host: "l"}},
 		Lease:  &picture.Lease{Server: "h:1", Master: "m", Until: now.Add(250 * time.Millisecond), Fenced: "the master is h:9"},
 		Masters: []picture.Master{{
 			Name: "m", Epoch: 6, Quorum: 2, ODown: true, Settings: &config.Master{DownAfter: time.Second, FailoverTimeout: 10 * time.Second, ParallelSyncs: 1, Lease: 300 * time.Millisecond},
@@ -76,9 +76,11 @@ func full() *Metrics {
 	m.Committed(state.Event{Type: state.FailoverDivergence, Master: "m", Data: state.EventData{Known: true, Bytes: 77}}, nil)
 	m.Committed(state.Event{Type: state.FailoverDivergence, Master: "m"}, nil)
 	m.Delivery("ops", true)
+	m.Delivery("ops", true)
 	m.Delivery("ops", false)
 	m.Leader()
 	m.Election("down", true)
+	m.Election("down", false)
 	m.Election("down", false)
 	m.Appended(2 * time.Millisecond)
 	m.Promised("b", 2*time.Millisecond)
@@ -105,7 +107,7 @@ func TestMetrics(t *testing.T) {
 		`picket_agent_info{agent="a",cluster="c",version="v1"} 1`, `picket_raft_term 7`, `picket_raft_is_leader 1`,
 		`picket_raft_majority 1`, `picket_raft_commit_index 20`, `picket_raft_applied_index 19`, `picket_raft_apply_lag_entries 1`,
 		`picket_agent_up{peer="a"} 1`, `picket_agent_up{peer="b"} 0`, `picket_agent_stalled 0`, `picket_agent_shadow 0`,
-		`picket_group_voters 2`, `picket_group_voters_up 1`,
+		`picket_group_voters 4`, `picket_group_voters_up 3`,
 		`picket_master_up{master="m"} 0`, `picket_master_objectively_down{master="m"} 1`, `picket_master_epoch{master="m"} 6`,
 		`picket_master_info{address="h:1",master="m"} 1`, `picket_master_fenced{master="m"} 1`, `picket_findings{code="AgentDown",master="m"} 2`,
 		`picket_master_failover_running{master="m"} 1`, `picket_paused{master="m"} 0`, `picket_foreign_sentinels{master="m"} 1`, `picket_failover_blocked{master="m",reason="no-candidate"} 1`,
@@ -126,8 +128,8 @@ func TestMetrics(t *testing.T) {
 		`picket_failover_phase_seconds_count{cause="master-down",phase="repoint"} 1`,
 		`picket_switchover_gap_seconds_sum 0.004`, `picket_switchover_gap_seconds_count 1`,
 		`picket_lost_bytes_total{master="m"} 77`, `picket_lost_unknown_total{master="m"} 1`,
-		`picket_webhook_attempts_total{endpoint="ops"} 2`, `picket_webhook_failures_total{endpoint="ops"} 1`,
-		`picket_raft_leader_changes_total 1`, `picket_elections_total{outcome="won",purpose="down"} 1`, `picket_elections_total{outcome="lost",purpose="down"} 1`,
+		`picket_webhook_attempts_total{endpoint="ops"} 3`, `picket_webhook_failures_total{endpoint="ops"} 1`,
+		`picket_raft_leader_changes_total 1`, `picket_elections_total{outcome="won",purpose="down"} 1`, `picket_elections_total{outcome="lost",purpose="down"} 2`,
 		`picket_raft_append_seconds_sum 0.002`, `picket_peer_round_trip_seconds_sum{peer="b"} 0.002`, `picket_lease_renewal_seconds_count 1`, `picket_stalls_total 1`, `picket_certificate_expiry_timestamp_seconds{file="agent.pem"} 4600`,
 		`picket_hook_runs_total{hook="pre-switchover",outcome="failed"} 0`, `picket_hook_runs_total{hook="pre-failover",outcome="vetoed"} 1`,
 	} {
