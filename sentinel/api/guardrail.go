@@ -120,7 +120,7 @@ func asks(w http.ResponseWriter, r *http.Request) (who string, ok bool) {
 
 // Bounds of what a request has done. What others than the agents are waited for, an operator's programs or a webhook's receiver, may take longer.
 const (
-	railTimeout    = 4 * time.Second  // below readTimeout, which would end the request without an answer
+	railTimeout    = 4 * time.Second
 	outsideTimeout = 25 * time.Second // below writeTimeout
 )
 
@@ -130,9 +130,6 @@ func carryOut(w http.ResponseWriter, r *http.Request, do func(context.Context) (
 }
 
 func carryOutWithin(w http.ResponseWriter, r *http.Request, limit time.Duration, do func(context.Context) (any, error)) {
-	if limit > railTimeout {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit + time.Second)) // else the request ends after readTimeout
-	}
 	ctx, cancel := context.WithTimeout(r.Context(), limit)
 	defer cancel()
 	body, err := do(ctx)

@@ -22,7 +22,7 @@ type Store interface {
 	Write(context.Context, state.Write) (uint64, error)
 }
 
-// kvTimeout bounds a request to the map; it is below readTimeout, which would end the request without an answer.
+// kvTimeout bounds a request to the map.
 const kvTimeout = 4 * time.Second
 
 // Item is a key and what it holds.

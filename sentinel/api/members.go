@@ -20,7 +20,7 @@ type Group interface {
 	Transfer(context.Context, consensus.ServerID) error
 }
 
-// membersTimeout bounds a request; it is below readTimeout, which would end the request without an answer.
+// membersTimeout bounds a request.
 const membersTimeout = 4 * time.Second
 
 // Members is the body of /v1/members.

@@ -100,7 +100,6 @@ func (s *stream) begin() {
 	s.w.Header().Set("Content-Type", "text/event-stream")
 	s.w.Header().Set("Cache-Control", "no-store")
 	s.w.WriteHeader(http.StatusOK)
-	s.err = s.control.SetReadDeadline(time.Time{}) // the request has been read; only its end may end the stream
 }
 
 func (s *stream) event(name string, id uint64, body any) {

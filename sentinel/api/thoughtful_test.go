@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -29,6 +30,9 @@ func (*thoughtful) TestWebhook(ctx context.Context, name, _ string) (WebhookTest
 func (*thoughtful) CancelSwitchover(ctx context.Context, _, _ string) error {
 	return doze(ctx, time.Minute)
 }
+
+// ann asks from another host: a pipe has no address.
+var ann = config.Token{Name: "ann", Token: operateToken, Role: config.RoleOperate}
 
 func doze(ctx context.Context, d time.Duration) error {
 	select {
@@ -57,7 +61,7 @@ func TestOrders_WaitForOthers(t *testing.T) {
 				agent := &thoughtful{}
 				cfg.OpenPort = func(string, string) (net.Listener, error) { return p, nil }
 				cfg.Orders, cfg.Webhooks = agent, agent
-				cfg.HTTP.Tokens = []config.Token{{Name: "ann", Token: operateToken, Role: config.RoleOperate}}
+				cfg.HTTP.Tokens = []config.Token{ann}
 				s, err := Listen(cfg)
 				if err != nil {
 					t.Fatal(err)
@@ -87,4 +91,62 @@ func TestOrders_WaitForOthers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestClose_CutsOffWhoTakesLong: it does not wait for others as an order does.
+func TestClose_CutsOffWhoTakesLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipes()
+		cfg, _ := whole(t)
+		cfg.Orders, cfg.HTTP.Tokens = &thoughtful{}, []config.Token{ann}
+		cfg.OpenPort = func(string, string) (net.Listener, error) { return p, nil }
+		s, err := Listen(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const body = `{"master":"m","who":"ann"}`
+		conn, start := p.dial(), time.Now()
+		if _, err := fmt.Fprintf(conn, "POST /v1/switchover HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s", operateToken, len(body), body); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if n, err := conn.Read(make([]byte, 1)); err == nil || time.Since(start) > closeTimeout {
+			t.Errorf("after %s: %d bytes, %v", time.Since(start), n, err)
+		}
+	})
+}
+
+// TestStream_OutlastsARequest: no limit of one ends a stream whose client listens.
+func TestStream_OutlastsARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipes()
+		cfg, _ := whole(t)
+		cfg.HTTP.Tokens = []config.Token{ann}
+		cfg.OpenPort = func(string, string) (net.Listener, error) { return p, nil }
+		s, err := Listen(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, start := p.dial(), time.Now()
+		if _, err := fmt.Fprintf(conn, "GET /v1/kv/a?watch HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n", operateToken); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := bufio.NewScanner(answer.Body)
+		for in.Scan() && time.Since(start) < 3*writeTimeout {
+		}
+		if took := time.Since(start); took < 3*writeTimeout {
+			t.Errorf("it ends after %s: %v", took, in.Err())
+		}
+		_ = conn.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
