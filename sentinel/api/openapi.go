@@ -27,17 +27,16 @@ const about = `Every agent answers, and passes what changes something on to the 
 func (d *door) describe(version string) {
 	d.handle("GET /v1/openapi.json", Anybody, operation{summary: "This description, OpenAPI 3.1.", answer: object{}},
 		func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, d.description) })
-	description, err := json.Marshal(d.openAPI(version, false))
+	description, err := json.Marshal(d.openAPI(version))
 	if err != nil {
 		panic("api: the description can't be encoded: " + err.Error()) // it is made of nothing but maps, lists and text
 	}
 	d.description = description
 }
 
-// openAPI describes all routes. A strict description allows nothing beside what it names, which is for tests: clients must take in fields that are
-// added later.
-func (d *door) openAPI(version string, strict bool) object {
-	schemas := schemas{known: object{}, types: map[string]reflect.Type{}, strict: strict}
+// openAPI describes all routes. Nothing is said of fields beside those that it names: clients must take in what is added later.
+func (d *door) openAPI(version string) object {
+	schemas := schemas{known: object{}, types: map[string]reflect.Type{}}
 	paths := object{}
 	for _, r := range d.routes {
 		path := strings.ReplaceAll(strings.ReplaceAll(r.path, "...}", "}"), "{$}", "")
@@ -131,9 +130,8 @@ func (r route) responses(s *schemas) object {
 
 // schemas are those of the description's types, by name.
 type schemas struct {
-	known  object
-	types  map[string]reflect.Type
-	strict bool
+	known object
+	types map[string]reflect.Type
 }
 
 var (
@@ -193,9 +191,6 @@ func (s *schemas) refer(t reflect.Type) object {
 		described["properties"] = properties
 		if len(required) > 0 {
 			described["required"] = required
-		}
-		if s.strict {
-			described["additionalProperties"] = false
 		}
 	}
 	return object{"$ref": "#/components/schemas/" + name}

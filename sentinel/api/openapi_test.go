@@ -3,9 +3,13 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +53,7 @@ func (*obedient) Why(string, time.Time) (Why, error) {
 }
 
 func (*obedient) Webhooks() WebhookList {
-	return WebhookList{Agent: "a", Leader: "b", Webhooks: []Webhook{{Name: "ops", Oldest: time.Unix(5, 0), LastError: &WebhookError{Next: time.Unix(9, 0)}}}}
+	return WebhookList{Agent: "a", Leader: "b", Webhooks: []Webhook{{Name: "all"}, {Name: "ops", Oldest: time.Unix(5, 0), LastError: &WebhookError{Next: time.Unix(9, 0)}}}}
 }
 
 func (*obedient) DeadLetters(name string) (DeadLetters, error) {
@@ -110,6 +114,98 @@ func description(t testing.TB, door http.Handler) []byte {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	return w.Body.Bytes()
+}
+
+// TestOpenAPI_SaysWhatARequestNeeds: clients are made of it, and one that leaves away what it does not name would be refused.
+func TestOpenAPI_SaysWhatARequestNeeds(t *testing.T) {
+	cfg, _ := whole(t)
+	var described struct {
+		Paths map[string]map[string]struct {
+			Parameters []struct {
+				Name, In string
+				Required bool
+			}
+			RequestBody struct{ Content map[string]any }
+			Responses   map[string]struct{ Content map[string]any }
+			Security    []map[string]any
+		}
+		Components struct {
+			Schemas map[string]struct{ Required []string }
+		}
+	}
+	if err := json.Unmarshal(description(t, testDoor(t, cfg)), &described); err != nil {
+		t.Fatal(err)
+	}
+	for request, want := range map[string]string{
+		"get /livez":                    "; answers application/json",
+		"get /v1/status":                "; answers application/json; a role",
+		"get /v1/events/stream":         "query after, query type, query master, header Last-Event-ID; answers text/event-stream; a role",
+		"get /v1/masters/{name}/plan":   "query fail!, query fail-agent, path name!; answers application/json; a role",
+		"put /v1/kv/{key}":              "query expect, path key!, header If-Match, header If-None-Match; takes text/plain; answers application/json; a role",
+		"post /v1/switchover":           "; takes application/json; answers application/json; a role",
+		"delete /v1/switchover":         "query master!, query who; answers application/json; a role",
+		"post /v1/members/{id}/lead":    "path id!; answers application/json; a role",
+		"get /dashboard/{file}":         "path file!; answers image/svg+xml text/css text/javascript",
+		"get /v1/kv/{key}":              "query prefix, query stale, query watch, query from, path key!, header Last-Event-ID; answers application/json text/event-stream; a role",
+		"post /v1/webhooks/{name}/test": "path name!; takes application/json; answers application/json; a role",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		o := described.Paths[path][method]
+		var parameters []string
+		for _, p := range o.Parameters {
+			parameters = append(parameters, p.In+" "+p.Name+map[bool]string{true: "!"}[p.Required])
+		}
+		got := strings.Join(parameters, ", ")
+		for media := range o.RequestBody.Content {
+			got += "; takes " + media
+		}
+		got += "; answers " + strings.Join(slices.Sorted(maps.Keys(o.Responses["200"].Content)), " ")
+		if len(o.Security) > 0 {
+			got += "; a role"
+		}
+		if got != want {
+			t.Errorf("%s: %s\nwant %s", request, got, want)
+		}
+	}
+	if got := described.Components.Schemas["SwitchoverOrder"].Required; !slices.Equal(got, []string{"master", "who"}) {
+		t.Errorf("a switchover needs %v", got)
+	}
+}
+
+// TestOpenAPI_TypesOfOneName: each is described, and what is met again is not described again.
+func TestOpenAPI_TypesOfOneName(t *testing.T) {
+	s := schemas{known: object{}, types: map[string]reflect.Type{}}
+	for _, c := range []struct {
+		of   reflect.Type
+		want string
+	}{
+		{reflect.TypeFor[PauseOrder](), "PauseOrder"}, {reflect.TypeFor[Webhook](), "Webhook"},
+		{reflect.TypeFor[config.Webhook](), "ConfigWebhook"}, {reflect.TypeFor[Webhook](), "Webhook"},
+	} {
+		if got := s.of(c.of)["$ref"]; got != "#/components/schemas/"+c.want {
+			t.Errorf("%s is described as %v", c.of, got)
+		}
+	}
+}
+
+// TestAnswers_AreAboutWhatWasAskedFor, where there is more of its kind.
+func TestAnswers_AreAboutWhatWasAskedFor(t *testing.T) {
+	cfg, _ := whole(t)
+	door := testDoor(t, cfg)
+	for _, c := range []struct{ request, body, want string }{
+		{"POST /v1/webhooks/ops/enable", `{"who":"ann"}`, `{"name":"ops",`},
+		{"GET /v1/blocked", "", `[{"master":"m","blocker":{"reason":"no-candidate",`},
+		{"POST /v1/failover", `{"master":"m","who":"ann"}`, `{"type":"urn:picket:blocked:cooldown","title":"Conflict","status":409,"detail":"text","instance":"/v1/failover","remedy":"remedy"}`},
+	} {
+		method, target, _ := strings.Cut(c.request, " ")
+		r := local(method, target)
+		r.Body = io.NopCloser(strings.NewReader(c.body))
+		w := httptest.NewRecorder()
+		door.ServeHTTP(w, r)
+		if !strings.HasPrefix(w.Body.String(), c.want) {
+			t.Errorf("%s: %s, want %s", c.request, w.Body, c.want)
+		}
+	}
 }
 
 // TestOpenAPI_DescribesTheRoutes compares the served description with the mux, in both directions.
@@ -181,6 +277,7 @@ var exchanges = []exchange{
 	{"DELETE /v1/members/a", "", 200},
 	{"DELETE /v1/members/z", "", 404},
 	{"POST /v1/members/a/promote", "", 200},
+	{"POST /v1/members/z/promote", "", 404},
 	{"POST /v1/members/a/lead", "", 503},
 	{"GET /v1/pause", "", 200},
 	{"GET /v1/webhooks", "", 200},
