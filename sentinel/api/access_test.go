@@ -376,3 +376,26 @@ func TestListener_MakesRoomOnlyWhereSomebodyIsIdle(t *testing.T) {
 		t.Errorf("%v; of %d connections none was closed", err, l.count())
 	}
 }
+
+// TestListener_TheLongestIdleMakesRoom, of those whose place the new one could take.
+func TestListener_TheLongestIdleMakesRoom(t *testing.T) {
+	l := limit(nil)
+	names := map[*counted]string{nil: "none"}
+	for i, host := range []string{"[::1]:1", "10.0.0.2:1", "10.0.0.1:1", "10.0.0.1:2"} { // the first one since the longest time
+		c := &counted{from: source(host), of: l}
+		names[c], l.idle[c] = host, time.Unix(int64(i), 0)
+	}
+	l.by[source("10.0.0.1:1")] = maxPerSource
+	for _, c := range []struct{ from, want string }{
+		{"10.0.0.1:9", "10.0.0.1:1"}, // has too many itself
+		{"10.0.0.3:9", "10.0.0.2:1"}, // there are too many in all
+		{"127.0.0.1:9", "[::1]:1"},
+		{"127.0.0.1:9", "none"},
+		{"10.0.0.1:9", "10.0.0.1:2"},
+		{"10.0.0.1:9", "none"},
+	} {
+		if got := names[l.longest(source(c.from))]; got != c.want {
+			t.Errorf("for %s goes %s, want %s", c.from, got, c.want)
+		}
+	}
+}

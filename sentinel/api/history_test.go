@@ -48,6 +48,17 @@ func failedOver(t testing.TB, s *store) {
 	}
 }
 
+// failOver makes the replica the master, and the master the replica, in the next epoch.
+func failOver(t testing.TB, s *store) {
+	t.Helper()
+	m := s.machine.State().Master("m")
+	next := m.Replicas[0]
+	step := failover.Step{Master: "m", Epoch: m.Epoch + 1, Old: m.Addr, Target: next, Cause: failover.CauseDown, Replicas: []config.Addr{next}}
+	for _, step.Kind = range []failover.StepKind{failover.StepBegin, failover.StepPromote, failover.StepSwitch, failover.StepEnd} {
+		s.apply(t, state.Command{At: 1, Step: &step})
+	}
+}
+
 func historyDoor(t *testing.T, st *store) *door {
 	t.Helper()
 	d := newDoor(newAccess(config.HTTP{}, true, nil))
@@ -240,8 +251,6 @@ func TestStream_SaysWhereToGoOn(t *testing.T) {
 // wire is a recorder for streams.
 type wire struct{ *httptest.ResponseRecorder }
 
-func (wire) SetReadDeadline(time.Time) error { return nil }
-
 func (wire) SetWriteDeadline(time.Time) error { return nil }
 
 func TestStream_IsNoneForHEAD(t *testing.T) {
@@ -262,12 +271,45 @@ func TestStream_IsNoneForHEAD(t *testing.T) {
 func TestHistory_AnIDNamesOne(t *testing.T) {
 	st := &store{machine: state.NewMachine()}
 	failedOver(t, st) // by the third entry
-	step := failover.Step{Master: "m", Epoch: 3, Old: "h:2", Target: "h:1", Cause: failover.CauseDown, Replicas: []config.Addr{"h:1"}}
-	for _, kind := range []failover.StepKind{failover.StepBegin, failover.StepPromote, failover.StepSwitch, failover.StepEnd} {
-		step.Kind = kind
-		st.apply(t, state.Command{At: 1, Step: &step})
-	}
+	failOver(t, st)
 	if p := get[Past](t, historyDoor(t, st), "/v1/history/3"); p.Record.ID != 3 {
 		t.Errorf("the failover %d, of the epoch %d", p.Record.ID, p.Record.Epoch)
+	}
+}
+
+// TestHistory_TellsWhatWasLost, of the failover by which it was, and of no other.
+func TestHistory_TellsWhatWasLost(t *testing.T) {
+	bytes := func(n int64) *int64 { return &n }
+	for name, c := range map[string]struct {
+		found *failover.Divergence // after the failover
+		later int                  // failovers
+		want  *int64
+	}{
+		"nothing is found":       {nil, 0, nil},
+		"so much":                {&failover.Divergence{Server: "h:1", Master: "h:2", Known: true, Bytes: 7}, 0, bytes(7)},
+		"nobody can tell":        {&failover.Divergence{Server: "h:1", Master: "h:2", Why: "it was restarted"}, 0, nil},
+		"of another server":      {&failover.Divergence{Server: "h:9", Master: "h:2", Known: true, Bytes: 7}, 0, nil},
+		"of an earlier failover": {&failover.Divergence{Server: "h:1", Master: "h:2", Known: true, Bytes: 7}, 2, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := &store{machine: state.NewMachine()}
+			failedOver(t, st)
+			if c.found != nil {
+				st.apply(t, state.Command{Diverged: &state.Diverged{Master: "m", Divergence: *c.found}})
+			}
+			for range c.later {
+				failOver(t, st)
+			}
+			got := get[Pasts](t, historyDoor(t, st), "/v1/history").Failovers[0].LostBytes
+			if (got == nil) != (c.want == nil) || got != nil && *got != *c.want {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
+	}
+	st := &store{machine: state.NewMachine()}
+	failedOver(t, st)
+	st.apply(t, state.Command{Remove: "m"})
+	if got := get[Pasts](t, historyDoor(t, st), "/v1/history").Failovers; len(got) != 1 || got[0].LostBytes != nil {
+		t.Errorf("of a master that is gone: %+v", got)
 	}
 }

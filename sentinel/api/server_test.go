@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -155,5 +157,32 @@ func TestHeader_IsBounded(t *testing.T) {
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("%d", response.StatusCode)
+	}
+}
+
+// TestLog_TellsOfPanicsAlone: what clients do wrong does not fill it.
+func TestLog_TellsOfPanicsAlone(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	defer func(stderr *os.File) { os.Stderr = stderr }(os.Stderr)
+	os.Stderr = file
+	for _, line := range []string{"http: TLS handshake error from 10.0.0.9:1: EOF\n", "http: panic serving 10.0.0.9:1: oh\n"} {
+		if n, err := (panics{}).Write([]byte(line)); n != len(line) || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	}
+	if got, _ := os.ReadFile(file.Name()); string(got) != "http: panic serving 10.0.0.9:1: oh\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestProblem_SaysWhatWouldHelp(t *testing.T) {
+	for want, p := range map[string]Problem{"it is down": {Detail: "it is down"}, "it is down: start it": {Detail: "it is down", Remedy: "start it"}} {
+		if got := p.Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
