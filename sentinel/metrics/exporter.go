@@ -53,9 +53,6 @@ func (o output) exporter(p *picture.Picture, c Counters) {
 	}
 	for i := range p.Masters {
 		m := &p.Masters[i]
-		if m.Settings == nil {
-			continue
-		}
 		addr := fmt.Sprintf("%s:%d", m.Server.Shown().Host(), m.Server.Shown().Port()) // without brackets, as the exporter has it
 		gauge := func(d *prometheus.Desc, v float64) { o.gauge(d, v, m.Name, addr) }
 		o.gauge(expStatus, truth(m.Status() == "ok"), m.Name, addr, m.Status())

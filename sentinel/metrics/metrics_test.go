@@ -145,6 +145,29 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// alone is an agent without a Redis beside it.
+type alone struct{ fake }
+
+func (a alone) Picture() picture.Picture {
+	p := a.fake.Picture()
+	p.Lease = nil
+	return p
+}
+
+// TestMetrics_BeforeAnythingHappened: whoever asks for an increase needs a first value.
+func TestMetrics_BeforeAnythingHappened(t *testing.T) {
+	m := New(alone{}, "v1")
+	body := scraped(t, m) + scraped(t, m) // a value that the first one makes may be told by the second one
+	for _, want := range []string{`picket_lost_bytes_total{master="m"} 0`, `picket_lost_unknown_total{master="m"} 0`} {
+		if !strings.Contains(body, want+"\n") {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+	if strings.Contains(body, "picket_lease_seconds") {
+		t.Error("a lease is told of")
+	}
+}
+
 // TestMetrics_AForgottenMasterHasNoSeries: nor has an agent, or a webhook, that was removed. Names come and go, and a registry keeps what it has.
 func TestMetrics_AForgottenMasterHasNoSeries(t *testing.T) {
 	m := full()

@@ -200,7 +200,7 @@ func (o output) lease(p *picture.Picture) {
 	}
 	o.gauge(fenced, truth(l.Fenced != ""), l.Master, failover.FenceReason(l.Fenced))
 	for i := range p.Masters {
-		if m := &p.Masters[i]; m.Name == l.Master && m.Server.Addr == l.Server && m.Settings != nil {
+		if m := &p.Masters[i]; m.Name == l.Master && m.Server.Addr == l.Server {
 			o.gauge(leaseRemaining, max(0, l.Until.Sub(p.At).Seconds()), l.Master)
 			o.gauge(leaseSpan, m.Settings.Lease.Seconds(), l.Master)
 		}
