@@ -191,8 +191,7 @@ func (h history) stream(w http.ResponseWriter, r *http.Request) {
 		a.after = h.agreed.State().Latest()
 	}
 	s := stream{w: w, control: http.NewResponseController(w), known: a.after}
-	s.begin()
-	s.comment(fmt.Sprintf("after %d", a.after))
+	s.begin(fmt.Sprintf("after %d", a.after))
 	h.streams.follow(r, &s, h.agreed.Changed, func() (more bool) {
 		now := h.agreed.State()
 		if a.after < now.Forgotten {

@@ -258,12 +258,87 @@ func TestStream_IsNoneForHEAD(t *testing.T) {
 	failedOver(t, st)
 	d := historyDoor(t, st)
 	(&kv{store: st, streams: &streams{open: make(chan struct{}, 1)}}).route(d)
-	for _, path := range []string{"/v1/events/stream", "/v1/kv/a?watch"} {
+	for _, path := range strings.Fields(strings.Repeat("/v1/events/stream /v1/kv/a?watch ", 3)) { // more than there may be at a time
 		w := &wire{ResponseRecorder: httptest.NewRecorder()}
 		d.ServeHTTP(w, local(http.MethodHead, path)) // returns
 		if got := w.Header().Get("Content-Type"); w.Code != http.StatusOK || got != "text/event-stream" {
 			t.Errorf("%s: %d %s", path, w.Code, got)
 		}
+	}
+}
+
+// TestStream_IsRefusedOnce: nothing follows the problem.
+func TestStream_IsRefusedOnce(t *testing.T) {
+	st := &store{machine: state.NewMachine()}
+	failedOver(t, st)
+	d := newDoor(newAccess(config.HTTP{}, true, nil))
+	history{"c", st.machine, &streams{}}.route(d) // there may be none
+	for target, want := range map[string]int{
+		"/v1/events": 503, "/v1/events?after=x": 400, "/v1/events/stream": 503, "/v1/events/stream?after=x": 400,
+	} {
+		r, w := local(http.MethodGet, target), &wire{ResponseRecorder: httptest.NewRecorder()}
+		r.Header.Set("Accept", "text/event-stream")
+		d.ServeHTTP(w, r)
+		if p := (Problem{}); w.Code != want || json.Unmarshal(w.Body.Bytes(), &p) != nil || p.Status != want {
+			t.Errorf("%s: %d %s", target, w.Code, w.Body)
+		}
+	}
+}
+
+// TestStream_TellsAllAtOnce, also of more than it writes in one go.
+func TestStream_TellsAllAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &store{machine: state.NewMachine()}
+		failedOver(t, st)
+		for i := range 2 * someEvents {
+			st.apply(t, state.Command{Pause: &state.Pause{Master: "m", Who: "ann", Until: monitor.Moment(i + 1)}})
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		w := &wire{ResponseRecorder: httptest.NewRecorder()}
+		ended := make(chan struct{})
+		go func() { // ends when the client leaves
+			historyDoor(t, st).ServeHTTP(w, local(http.MethodGet, "/v1/events/stream?after=6").WithContext(ctx))
+			close(ended)
+		}()
+		synctest.Wait()
+		leave()
+		<-ended
+		if n := strings.Count(w.Body.String(), "event: pause.begun\n"); n != 2*someEvents {
+			t.Errorf("%d events of %d", n, 2*someEvents)
+		}
+	})
+}
+
+// TestStream_EndsWithTheRight of the client to listen.
+func TestStream_EndsWithTheRight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &store{machine: state.NewMachine()}
+		failedOver(t, st)
+		access := newAccess(guarded("none"), true, nil)
+		d := newDoor(access)
+		history{"c", st.machine, &streams{open: make(chan struct{}, 1)}}.route(d)
+		r, w := local(http.MethodGet, "/v1/events/stream"), &wire{ResponseRecorder: httptest.NewRecorder()}
+		r.Header.Set("Authorization", "Bearer "+readToken)
+		ended := make(chan struct{})
+		go func() { // ends when the token is taken away
+			d.ServeHTTP(w, r)
+			close(ended)
+		}()
+		synctest.Wait()
+		access.take(config.HTTP{Anonymous: config.AnonymousNone})
+		<-ended
+		if got := w.Body.String(); got != ": after 6\nid: 6\n\n" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// TestHistory_OfWhatIsUnderWay: what is not over has no length, and what has not begun is left out.
+func TestHistory_OfWhatIsUnderWay(t *testing.T) {
+	at := monitor.MomentOf(time.Unix(1, 0))
+	p := past(state.NewMachine().State(), &failover.Record{DownAt: at, BegunAt: at + monitor.Moment(time.Millisecond)})
+	if len(p.Phases) != 2 || p.Phases[0].TookMS != 1 || p.Phases[1].Name != "choose" || p.Phases[1].TookMS != -1 || p.TookMS != -1 {
+		t.Errorf("%+v", p)
 	}
 }
 

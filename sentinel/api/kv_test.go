@@ -296,6 +296,8 @@ func TestWatch(t *testing.T) {
 			`event: put | id: 4 | data: {"key":"a","value":"3","revision":4}`}},
 		{"GET b/?watch&prefix&from=0", []string{": from 0 | id: 0",
 			`event: compacted | id: 3 | data: {"prefix":"b/","revision":3,"items":[{"key":"b/c","value":"2","revision":3}]}`}},
+		{"GET b/c?watch&from=0", []string{": from 0 | id: 0",
+			`event: compacted | id: 3 | data: {"prefix":"b/c","revision":3,"items":[{"key":"b/c","value":"2","revision":3}]}`}},
 		{"GET a?watch&from=5", []string{": from 5 | id: 4", `event: put | id: 6 | data: {"key":"a","value":"5","revision":6}`}},
 	} {
 		t.Run(tc.request, func(t *testing.T) {

@@ -345,6 +345,9 @@ func TestOpenAPI_AnswersAreAsDescribed(t *testing.T) {
 		if err := c.Check(method, r.URL.Path, w.Result()); err != nil {
 			t.Error(err)
 		}
+		if h := w.Header(); h.Get("X-Content-Type-Options") != "nosniff" || !strings.HasPrefix(h.Get("Cache-Control"), "no-") || w.Code == 405 && h.Get("Allow") == "" {
+			t.Errorf("%s: %v", x.request, h)
+		}
 		touched[r.Pattern] = true
 		if p := (Problem{}); x.want >= 400 && w.Header().Get("Content-Type") != "application/json" && method != "HEAD" && method != "OPTIONS" && (json.Unmarshal(w.Body.Bytes(), &p) != nil || p.Status != x.want || p.Instance != r.URL.Path || p.Detail == "" || p.Title == "" || p.Type == "") {
 			t.Errorf("%s: no whole problem: %+v", x.request, p)

@@ -36,7 +36,6 @@ func problem(w http.ResponseWriter, r *http.Request, p Problem) {
 	}
 	p.Title, p.Instance = http.StatusText(p.Status), r.URL.EscapedPath()
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the client is gone
 }

@@ -96,10 +96,10 @@ type stream struct {
 	err     error
 }
 
-func (s *stream) begin() {
+// begin says where the stream begins.
+func (s *stream) begin(text string) {
 	s.w.Header().Set("Content-Type", "text/event-stream")
-	s.w.Header().Set("Cache-Control", "no-store")
-	s.w.WriteHeader(http.StatusOK)
+	s.comment(text)
 }
 
 func (s *stream) event(name string, id uint64, body any) {

@@ -30,8 +30,7 @@ func (k *kv) watch(w http.ResponseWriter, r *http.Request, key string, prefix bo
 		return
 	}
 	s := stream{w: w, control: http.NewResponseController(w), known: max(from, 1) - 1}
-	s.begin()
-	s.comment(fmt.Sprintf("from %d", from))
+	s.begin(fmt.Sprintf("from %d", from))
 	k.streams.follow(r, &s, func() <-chan struct{} { _, changed := k.store.Present(); return changed }, func() (more bool) {
 		m, _ := k.store.Present()
 		s.tell(m, from, key, prefix)
