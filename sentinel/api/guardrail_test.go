@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"picket/consensus"
@@ -76,6 +77,7 @@ func TestOrders_OfStrangersAndNonsenseReachNobody(t *testing.T) {
 		"nobody resumes":        {http.MethodDelete, "/v1/pause", "", "127.0.0.1:1000", "", http.StatusBadRequest},
 		"too long a name":       {http.MethodDelete, "/v1/pause?who=" + strings.Repeat("x", 2*maxBody), "", "127.0.0.1:1000", "", http.StatusBadRequest},
 		"no address":            {http.MethodPut, "/v1/members/z", `{}`, "127.0.0.1:1000", "", http.StatusBadRequest},
+		"an address, misspelt":  {http.MethodPut, "/v1/members/z", `{"address":"h:1","x":1}`, "127.0.0.1:1000", "", http.StatusBadRequest},
 		"a stranger leads":      {http.MethodPost, "/v1/members/z/lead", "", "127.0.0.1:1000", "", http.StatusNotFound},
 		"a switchover of none":  {http.MethodPost, "/v1/switchover", `{"who":"ann"}`, "127.0.0.1:1000", "", http.StatusBadRequest},
 		"a failover of none":    {http.MethodPost, "/v1/failover", `{"who":"ann"}`, "127.0.0.1:1000", "", http.StatusBadRequest},
@@ -97,6 +99,28 @@ func TestOrders_OfStrangersAndNonsenseReachNobody(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOrders_OfWhoAsksTooOftenReachNobody: what is answered with 429 was not done.
+func TestOrders_OfWhoAsksTooOftenReachNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := unreached{&obedient{}, t}
+		handler := testDoor(t, Config{Backend: u, Orders: u, HTTP: guarded("none")})
+		order := func(path string) int {
+			r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:26381"+path, strings.NewReader(`{"master":"m","who":"ann"}`))
+			r.RemoteAddr = "10.0.0.9:1000"
+			r.Header.Set("Authorization", "Bearer "+operateToken)
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			return w.Code
+		}
+		for range requestBurst {
+			order("/nowhere")
+		}
+		if code := order("/v1/switchover"); code != http.StatusTooManyRequests {
+			t.Errorf("answer %d", code)
+		}
+	})
 }
 
 // testDoor has the routes of a server that listens on loopback.
