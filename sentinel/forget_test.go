@@ -56,9 +56,10 @@ func (g *group) finds(r *lab.Redis, state string, connections int) {
 	})
 }
 
+// reset orders it until it is known to be done: a leader may be lost on a busy machine.
 func reset(t *testing.T, m *member) {
 	t.Helper()
-	if err := m.running().Reset(t.Context(), master); err != nil {
+	if err := lab.Await(patience, "it is reset", func(ctx context.Context) error { return m.running().Reset(ctx, master) }); err != nil {
 		t.Fatal(err)
 	}
 }
