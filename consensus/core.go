@@ -12,8 +12,8 @@ import (
 type CoreConfig struct {
 	ID ServerID
 	// ElectionTimeout: a follower that hears no leader for a random time in [T, 2T) starts an election;
-	// a leader that hears no majority for T steps down. Where disks are slow against T, elections that come to
-	// nothing make the next ones longer.
+	// a leader that hears no majority for T steps down. Elections that come to nothing make the next ones longer: a sync
+	// may take as long as some four of them.
 	ElectionTimeout time.Duration
 	// HeartbeatInterval: how often an idle leader speaks; at most ElectionTimeout/3.
 	HeartbeatInterval time.Duration
@@ -241,6 +241,9 @@ func (c *Core) hear(leader ServerID) {
 	if c.role != Follower || c.leader != leader {
 		c.becomeFollower(c.hard.Term, leader)
 	}
+	if c.hard.Vote != leader {
+		c.reason = nil // it is what another candidate stood for
+	}
 	if c.hard.Vote == "" {
 		c.hard.Vote = leader
 	}
@@ -252,7 +255,8 @@ func (c *Core) hear(leader ServerID) {
 const maxPatience = 2
 
 // armElection draws a new timeout from [T, 2T). An election takes two writes to disk, one after the other, the candidate's and a voter's: on
-// disks that are busy it may never end in that time. So T is doubled for each term that had no leader, as far as this server knows.
+// disks that are busy it may never end in that time. So T is doubled for each term that had no leader but the first, as far as this server knows: disks may take
+// as long as some four election timeouts.
 func (c *Core) armElection() {
 	t := c.cfg.ElectionTimeout
 	if c.hard.Term > c.led {
@@ -416,7 +420,7 @@ func (c *Core) Persisted(now time.Duration, seq uint64) {
 		b := c.disk.pending[0]
 		c.disk.pending = c.disk.pending[1:]
 		if b.hard != nil {
-			if b.hard.Vote != "" && b.hard.Vote != c.disk.hard.Vote && c.leader == "" {
+			if b.hard.Vote != "" && c.leader == "" && (b.hard.Term != c.disk.hard.Term || b.hard.Vote != c.disk.hard.Vote) {
 				c.armElection() // the candidate has waited for this disk, and not yet for others'
 			}
 			c.disk.hard = *b.hard

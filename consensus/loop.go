@@ -283,7 +283,7 @@ func (n *Node) noteRefusal(m Message, r *VoteResponse) {
 		return
 	}
 	n.refusals = append(n.refusals, string(m.From)+": "+r.Refusal)
-	n.observe(Event{Kind: EventVoteRefused, Term: m.Term, Peer: m.From, Text: "refused there: " + r.Refusal})
+	n.observe(Event{Kind: EventVoteDenied, Term: m.Term, Peer: m.From, Text: "refused there: " + r.Refusal})
 }
 
 // settleCampaigns answers those that are decided.

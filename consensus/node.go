@@ -83,7 +83,8 @@ type EventKind uint8
 const (
 	EventTerm         EventKind = iota // the term rose
 	EventVoted                         // this server gave its vote (also to itself)
-	EventVoteRefused                   // this server refused a vote, or was refused one; Text says why
+	EventVoteRefused                   // this server refused Peer its vote; Text says why
+	EventVoteDenied                    // Peer refused this server its vote; Text says why
 	EventLeader                        // a leader of the term is known (Peer; may be this server)
 	EventLeaderLost                    // the leader is not known any more
 	EventConnected                     // to Peer

@@ -80,8 +80,12 @@ type claim struct {
 	peer  consensus.ServerID
 	until time.Time
 	stage stage
-	turn  int // of claims in a row by which nothing was reached
+	turn  int // of claims in a row that have run out
 }
+
+// promising says whether the failover for which a peer stands is likely to begin soon. Then nobody stands for another master meanwhile, which would interrupt it: on slow disks
+// each would interrupt the other.
+func (c claim) promising() bool { return c.stage == won || c.turn == 0 }
 
 // stage is how far an election has come, as this agent knows.
 type stage int
@@ -102,8 +106,12 @@ func newAgenda() *agenda {
 // set says what a master needs now; an empty purpose: nothing.
 func (g *agenda) set(master string, p purpose, now time.Time) {
 	switch w := g.wants[master]; {
-	case p == "":
+	case p == "" && w != nil: // it has begun, or is not needed any more
 		delete(g.wants, master)
+		if g.claims[master].stage == won {
+			delete(g.claims, master)
+		}
+	case p == "":
 	case w == nil || w.purpose != p:
 		g.wants[master] = &want{purpose: p, since: now}
 	}
@@ -115,7 +123,8 @@ func (g *agenda) forget(gone func(master string) bool) {
 }
 
 // claimed notes that a peer stands for the masters, or how far it has come since, and gives it some time from then on. A second election of the same peer does not
-// extend that, so that one that keeps failing does not hold everybody up. Who comes next is given twice as much: disks may be slow, or the machines busy.
+// extend that, so that one that keeps failing does not hold everybody up; nor does a rival that nobody has voted for yet. Whoever comes next when the time has passed in
+// vain is given twice as much: disks may be slow, or the machines busy.
 func (g *agenda) claimed(peer consensus.ServerID, masters []string, to stage, now time.Time, limit time.Duration) {
 	maps.DeleteFunc(g.claims, func(_ string, c claim) bool { return now.After(c.until.Add(lastRetry)) })
 	if to != won && (g.recent.peer != peer || now.After(g.recent.until.Add(lastRetry))) {
@@ -124,18 +133,27 @@ func (g *agenda) claimed(peer consensus.ServerID, masters []string, to stage, no
 	for _, name := range masters {
 		c, known := g.claims[name]
 		switch {
-		case known && (c.peer != peer || now.After(c.until)):
+		case known && now.After(c.until):
 			c.turn = min(c.turn+1, maxTurn)
-		case known && to <= c.stage:
+		case known && (to == stands || c.peer == peer && to <= c.stage):
 			continue
 		}
-		g.claims[name] = claim{peer: peer, until: now.Add(limit << c.turn), stage: to, turn: c.turn}
+		c = claim{peer: peer, until: now.Add(limit), stage: to, turn: c.turn}
+		if to != won {
+			c.until = now.Add(limit << c.turn)
+		}
+		g.claims[name] = c
 	}
 }
 
-// deposed forgets what a peer has claimed that does not lead any more.
-func (g *agenda) deposed(peer consensus.ServerID) {
-	maps.DeleteFunc(g.claims, func(_ string, c claim) bool { return c.peer == peer && c.stage == won })
+// leads forgets what those have claimed who led before; empty: nobody leads.
+func (g *agenda) leads(peer consensus.ServerID) {
+	maps.DeleteFunc(g.claims, func(_ string, c claim) bool { return c.stage == won && c.peer != peer })
+}
+
+// refused forgets what a peer claims for which this agent does not vote.
+func (g *agenda) refused(peer consensus.ServerID) {
+	maps.DeleteFunc(g.claims, func(_ string, c claim) bool { return c.stage == stands && c.peer == peer })
 }
 
 // released forgets the claims of a peer that is gone.
@@ -173,8 +191,10 @@ func (g *agenda) due(now time.Time, rank int, suspects bool) (r reason, next tim
 		if g.recent.until.Add(wait).After(at) {
 			at = g.recent.until.Add(wait)
 		}
-		if c, claimed := g.claims[name]; claimed && c.until.Add(wait).After(at) {
-			at = c.until.Add(wait)
+		for other, c := range g.claims {
+			if c.until.Add(wait).After(at) && (other == name || g.wants[other] != nil && c.promising()) {
+				at = c.until.Add(wait)
+			}
 		}
 		switch {
 		case at.After(now):

@@ -148,17 +148,76 @@ func TestAgenda(t *testing.T) {
 				g.set("m", forDown, at(0))
 				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
 				g.claimed("x", []string{"m"}, won, at(250), 2*time.Second)
-				g.deposed("y")
-				g.deposed("x")
+				g.leads("")
 			},
 			[]question{{260, 0, false, "down:m", -1}},
+		},
+		{
+			"and wins, but another one leads by now",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+				g.claimed("x", []string{"m"}, won, at(250), 2*time.Second)
+				g.leads("x")
+				g.leads("y")
+			},
+			[]question{{260, 0, false, "down:m", -1}},
+		},
+		{
+			"and wins, and has begun; another failover is needed soon after",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+				g.claimed("x", []string{"m"}, won, at(5), 2*time.Second)
+				g.set("m", "", at(10))
+				g.set("m", forDown, at(100))
+			},
+			[]question{{100, 0, false, "down:m", -1}},
+		},
+		{
+			"who is refused here",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.claimed("x", []string{"m"}, stands, at(1), 300*time.Millisecond)
+				g.claimed("y", []string{"n"}, stands, at(1), 300*time.Millisecond)
+				g.refused("y")
+				g.refused("x")
+			},
+			[]question{{60, 0, false, "down:m", -1}},
+		},
+		{
+			"whom others refuse, but not this agent",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+				g.refused("x")
+			},
+			[]question{{60, 0, false, "", 301}},
+		},
+		{
+			"and a rival, for whom nobody has voted",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+				g.claimed("y", []string{"m"}, stands, at(200), 300*time.Millisecond)
+			},
+			[]question{{260, 0, false, "", 301}},
+		},
+		{
+			"and a rival, who gets the vote of the next term",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+				g.claimed("y", []string{"m"}, voted, at(200), 300*time.Millisecond)
+			},
+			[]question{{260, 0, false, "", 500}},
 		},
 		{
 			"and stands, having led before",
 			func(g *agenda) {
 				g.set("m", forDown, at(0))
 				g.claimed("x", []string{"m"}, stands, at(1), 300*time.Millisecond)
-				g.deposed("x")
+				g.leads("")
 			},
 			[]question{{2, 0, false, "", 301}},
 		},
@@ -166,11 +225,13 @@ func TestAgenda(t *testing.T) {
 			"and after it others, in vain: each is given twice as much time, up to a bound",
 			func(g *agenda) {
 				g.set("m", forDown, at(0))
-				for i, peer := range []consensus.ServerID{"x", "y", "x", "y", "x", "y"} {
-					g.claimed(peer, []string{"m"}, voted, at(100*i), 300*time.Millisecond)
+				now := 0
+				for turn, peer := range []consensus.ServerID{"x", "y", "x", "y", "x", "y"} {
+					g.claimed(peer, []string{"m"}, voted, at(now), 300*time.Millisecond)
+					now += 300<<min(turn, maxTurn) + 1
 				}
 			},
-			[]question{{502, 0, false, "", 500 + 300<<maxTurn}},
+			[]question{{9000, 0, false, "", 300 + 600 + 1200 + 2400*3 + 5}},
 		},
 		{
 			"and stands once more when its time is over",
@@ -200,13 +261,44 @@ func TestAgenda(t *testing.T) {
 			[]question{{2, 0, false, "down:m", -1}},
 		},
 		{
-			"a claim on one master holds up another one for a moment",
+			"a claim on one master holds up another one until it has begun, and for a moment",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.set("n", forDown, at(0))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+				g.set("m", "", at(10))
+			},
+			[]question{{11, 0, false, "", 51}, {51, 0, false, "down:n", -1}, {51, 1, false, "", 76}},
+		},
+		{
+			"or as long as it may, if it does not begin",
 			func(g *agenda) {
 				g.set("m", forDown, at(0))
 				g.set("n", forDown, at(0))
 				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
 			},
-			[]question{{2, 0, false, "", 51}, {51, 0, false, "down:n", -1}, {51, 1, false, "", 76}},
+			[]question{{60, 0, false, "", 301}, {301, 0, false, "down:m,n", -1}},
+		},
+		{
+			"but not again and again",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.set("n", forDown, at(0))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+				g.claimed("x", []string{"m"}, voted, at(400), 300*time.Millisecond)
+			},
+			[]question{{410, 0, false, "down:n", -1}},
+		},
+		{
+			"who has won for one master is not interrupted for another one",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.set("n", forDown, at(0))
+				g.claimed("x", []string{"m"}, voted, at(1), 300*time.Millisecond)
+				g.claimed("y", []string{"m"}, voted, at(400), 300*time.Millisecond)
+				g.claimed("y", []string{"m"}, won, at(500), 2*time.Second)
+			},
+			[]question{{510, 0, false, "", 2500}},
 		},
 		{
 			"unless who claims it dies",

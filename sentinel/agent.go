@@ -374,9 +374,14 @@ func (a *Agent) observe(e consensus.Event) {
 		}
 	case consensus.EventLeader:
 		a.metrics.Leader()
+		a.offer(func(j *judge) { j.agenda.leads(e.Peer) })
 		if e.Peer != consensus.ServerID(a.cfg.Agent.ID) {
 			a.stands(e.Peer, electedFor(e.Reason), won, beginTimeout)
 		}
+	case consensus.EventLeaderLost:
+		a.offer(func(j *judge) { j.agenda.leads("") })
+	case consensus.EventVoteRefused:
+		a.offer(func(j *judge) { j.agenda.refused(e.Peer) })
 	case consensus.EventVoted:
 		switch {
 		case e.Peer != consensus.ServerID(a.cfg.Agent.ID):

@@ -3,6 +3,7 @@ package sentinel
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -240,5 +241,8 @@ func (a *Agent) onGossip(from consensus.ServerID, data []byte) {
 // stands notes that a peer stands for election, or how far it has come: it is given its time.
 func (a *Agent) stands(peer consensus.ServerID, r reason, to stage, limit time.Duration) {
 	now := a.now()
-	a.offer(func(j *judge) { j.agenda.claimed(peer, r.masters, to, now, limit) })
+	a.offer(func(j *judge) {
+		known := slices.DeleteFunc(r.masters, func(name string) bool { _, known := j.now.masters[name]; return !known })
+		j.agenda.claimed(peer, known, to, now, limit)
+	})
 }

@@ -390,7 +390,7 @@ func (h *herald) consensus(e consensus.Event) {
 	h.tell(func() {
 		line := h.log.Info()
 		switch e.Kind {
-		case consensus.EventVoted, consensus.EventVoteRefused, consensus.EventSnapshot, consensus.EventTerm:
+		case consensus.EventVoted, consensus.EventVoteRefused, consensus.EventVoteDenied, consensus.EventSnapshot, consensus.EventTerm:
 			line = h.log.Debug()
 		case consensus.EventDisconnected, consensus.EventTrouble:
 			line = h.log.Warn()
@@ -426,7 +426,8 @@ func (h *herald) consensus(e consensus.Event) {
 // happened says in words what a consensus event tells.
 var happened = map[consensus.EventKind]string{
 	consensus.EventTerm: "new term", consensus.EventVoted: "voted", consensus.EventVoteRefused: "vote refused",
-	consensus.EventLeader: "leader elected", consensus.EventLeaderLost: "leader lost", consensus.EventConnected: "agent connected",
+	consensus.EventVoteDenied: "vote refused",
+	consensus.EventLeader:     "leader elected", consensus.EventLeaderLost: "leader lost", consensus.EventConnected: "agent connected",
 	consensus.EventDisconnected: "agent disconnected", consensus.EventSnapshot: "snapshot", consensus.EventFailed: "consensus has failed",
 	consensus.EventMembers: "members of the group", consensus.EventTrouble: "something failed and is tried again",
 }

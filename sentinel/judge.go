@@ -375,9 +375,6 @@ func (l look) electorate(electionTimeout time.Duration) electorate {
 // campaign stands for election if it is this agent's turn, and says how long nothing has to be done otherwise.
 func (j *judge) campaign(ctx context.Context, l look, suspects bool) time.Duration {
 	e := l.electorate(j.a.cfg.Agent.ElectionTimeout)
-	if e.leader == "" {
-		j.agenda.deposed(l.status.Leader)
-	}
 	if j.standing || !e.majority() {
 		return idle
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"picket/config"
 	"picket/consensus"
 	"picket/failover"
@@ -164,5 +166,51 @@ func TestIndulgence(t *testing.T) {
 		if got := indulgence(300*time.Millisecond, leaders); got != want*time.Millisecond {
 			t.Errorf("%d leaders: %v, want %v", leaders, got, want*time.Millisecond)
 		}
+	}
+}
+
+// TestAgent_GivesCandidatesTheirTime follows an election from what the agent hears of it: each line is heard in turn, and then how long this agent waits.
+func TestAgent_GivesCandidatesTheirTime(t *testing.T) {
+	a, err := New(&config.Config{Cluster: "c", Agent: config.Agent{ID: "a", ElectionTimeout: 300 * time.Millisecond}}, Host{}, zerolog.Nop(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &judge{a: a, agenda: newAgenda(), now: judgement{masters: map[string]judged{"m": {}}}}
+	j.agenda.set("m", forDown, a.now())
+	reason := reason{forDown, []string{"m", "unknown"}}.encode()
+	event := func(kind consensus.EventKind, peer consensus.ServerID) func() {
+		return func() { a.observe(consensus.Event{Kind: kind, Peer: peer, Reason: reason}) }
+	}
+	stands := gossip{Stands: reason}
+	data, err := stands.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.joined.Store(true)
+	a.peers.follow([]consensus.Member{{ID: "a", Voter: true}, {ID: "b", Voter: true}, {ID: "c", Voter: true}})
+	for i, step := range []struct {
+		heard func()
+		want  time.Duration // at most; 0: this agent stands
+	}{
+		{func() {}, 0},
+		{func() { a.onGossip("b", data) }, 300 * time.Millisecond},
+		{event(consensus.EventVoteRefused, "b"), deference},
+		{event(consensus.EventVoted, "c"), 300 * time.Millisecond},
+		{event(consensus.EventVoteRefused, "c"), 300 * time.Millisecond}, // another term's
+		{event(consensus.EventLeader, "c"), beginTimeout},
+		{event(consensus.EventLeaderLost, "c"), deference},
+		{event(consensus.EventLeader, "b"), beginTimeout},
+		{event(consensus.EventLeader, "a"), deference}, // that is this agent
+	} {
+		step.heard()
+		j.hear()
+		now := a.now()
+		_, next, ok := j.agenda.due(now, 0, false)
+		if wait := next.Sub(now); ok && step.want > deference || !ok && (wait > step.want || wait < step.want/2 && step.want > deference) {
+			t.Errorf("step %d: it waits %v (%v), want %v", i, wait, ok, step.want)
+		}
+	}
+	if len(j.agenda.claims) > 1 {
+		t.Errorf("claims on unknown masters are kept: %v", j.agenda.claims)
 	}
 }

@@ -174,6 +174,9 @@ func TestKeep_Refusals(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want it to say %s", err, c.want)
 			}
+			if m.cuts > 0 && m.dialled != maxCuts+1 {
+				t.Errorf("%d connections were made", m.dialled)
+			}
 			if names, _ := disk.ReadDir("", "/d/salvage/m"); len(names) > 0 {
 				t.Errorf("left behind: %v", names)
 			}

@@ -16,7 +16,7 @@ import (
 func TestSlowDisks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, sync := range []time.Duration{time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond} {
-			limit := 500*time.Millisecond + 15*sync
+			limit := 500*time.Millisecond + 20*sync
 			for seed := range uint64(3) {
 				took, story, err := slowFailover(seed, sync)
 				if err != nil || took > limit {
