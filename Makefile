@@ -28,7 +28,7 @@ demo: redis build ## one failover, told in milliseconds; ARGS=--once ends after 
 test: SIM_FROM = 1# the same seeds in each run; make sim and make world play others
 test: WORLD_FROM = 1
 test: SIM_TIME = 30s
-test: WORLD_SEEDS = 600
+test: WORLD_SEEDS = 400
 test: check unit scale sim world planted smoke bench-consensus-short kubernetes ## all checks and tests
 
 check: ## formatting, vet, staticcheck
