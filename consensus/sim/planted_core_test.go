@@ -10,7 +10,7 @@ import (
 
 // inCore are mistakes in the core itself.
 var inCore = []planted{
-	core("entries of former terms are committed by counting", consensus.OldTermCommitted, 3000, figure8),
+	core("entries of former terms are committed by counting", consensus.OldTermCommitted, 1000, figure8),
 	core("a follower commits up to its last entry", consensus.CommitBeyond, 500, leftovers),
 	core("a shorter append cuts the log off", consensus.ShorterTruncates, 300, reordering),
 	core("a configuration outlives its entry", consensus.ConfigurationKept, 300, changing),
@@ -36,7 +36,7 @@ func plant(b uint8) (undo func()) {
 
 // Circumstances in which some mistakes show sooner.
 func figure8(f *faults, n *int) {
-	f.crash, f.campaign, f.cut, f.loss, f.slowDisk, f.batch, *n = 0.05, 0.3, 0.1, 0.3, 5*time.Millisecond, 1, 5
+	f.crash, f.campaign, f.cut, f.loss, f.slowDisk, f.batch, *n = 0.1, 0.5, 0.1, 0.3, 5*time.Millisecond, 1, 3
 	f.change, f.compact, f.double, f.ancient = 0, 0, 0, 0
 }
 
