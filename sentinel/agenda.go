@@ -63,6 +63,7 @@ func (e electorate) majority() bool {
 // agenda is what this agent wants a leader to be elected for. It is plain data, changed by one goroutine.
 type agenda struct {
 	wants  map[string]*want // by master
+	losses map[string]losses
 	claims map[string]claim
 	recent claim // the latest election of another agent, whatever it is for
 }
@@ -71,9 +72,19 @@ type agenda struct {
 type want struct {
 	purpose purpose
 	since   time.Time
-	hold    time.Time // after a lost election: not before
-	lost    int       // elections
 }
+
+// losses are the elections that this agent has lost for a master lately. They outlive its need: who wins, and is deposed before it has begun anything, needed nothing
+// in between.
+type losses struct {
+	n    int
+	hold time.Time // not before
+}
+
+// forgiven is how long losses count after the pause that follows them.
+const forgiven = 2 * lastRetry
+
+func (l losses) over(now time.Time) bool { return now.After(l.hold.Add(forgiven)) }
 
 // claim says that another agent stands, or has won, for a master: it is given time to act.
 type claim struct {
@@ -100,7 +111,7 @@ const (
 const maxTurn = 3
 
 func newAgenda() *agenda {
-	return &agenda{wants: map[string]*want{}, claims: map[string]claim{}}
+	return &agenda{wants: map[string]*want{}, losses: map[string]losses{}, claims: map[string]claim{}}
 }
 
 // set says what a master needs now; an empty purpose: nothing.
@@ -166,12 +177,11 @@ func (g *agenda) released(peer consensus.ServerID) {
 
 // lost notes that this agent's election for the masters failed; random is in [0, 1).
 func (g *agenda) lost(masters []string, now time.Time, random float64) {
+	maps.DeleteFunc(g.losses, func(_ string, l losses) bool { return l.over(now) })
 	for _, name := range masters {
-		if w := g.wants[name]; w != nil {
-			pause := min(firstRetry<<min(w.lost, 10), lastRetry)
-			w.hold = now.Add(pause + time.Duration(random*float64(pause)))
-			w.lost++
-		}
+		l := g.losses[name]
+		pause := min(firstRetry<<min(l.n, 10), lastRetry)
+		g.losses[name] = losses{n: l.n + 1, hold: now.Add(pause + time.Duration(random*float64(pause)))}
 	}
 }
 
@@ -185,8 +195,8 @@ func (g *agenda) due(now time.Time, rank int, suspects bool) (r reason, next tim
 	for _, name := range g.names() {
 		w := g.wants[name]
 		at := w.since.Add(wait)
-		if w.hold.After(at) {
-			at = w.hold
+		if hold := g.losses[name].hold; hold.After(at) {
+			at = hold
 		}
 		if g.recent.until.Add(wait).After(at) {
 			at = g.recent.until.Add(wait)

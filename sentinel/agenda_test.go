@@ -310,6 +310,27 @@ func TestAgenda(t *testing.T) {
 			[]question{{2, 0, false, "down:n", -1}},
 		},
 		{
+			"the pause grows also for who wins, has nothing to do for a moment, and is deposed",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.lost([]string{"m"}, at(0), 0)
+				g.set("m", "", at(60))
+				g.lost([]string{"m"}, at(90), 0)
+				g.set("m", forDown, at(100))
+			},
+			[]question{{100, 0, false, "", 190}, {190, 0, false, "down:m", -1}},
+		},
+		{
+			"after a long time it is short again",
+			func(g *agenda) {
+				g.set("m", forDown, at(0))
+				g.lost([]string{"m"}, at(0), 0)
+				g.lost([]string{"m"}, at(100), 0)
+				g.lost([]string{"m"}, at(2300), 0)
+			},
+			[]question{{2310, 0, false, "", 2350}},
+		},
+		{
 			"after a lost election there is a pause that grows",
 			func(g *agenda) {
 				g.set("m", forDown, at(0))
@@ -343,7 +364,7 @@ func TestAgenda_PauseIsBounded(t *testing.T) {
 	g.set("m", forDown, now)
 	for range 100 {
 		g.lost([]string{"m"}, now, 0.999)
-		if pause := g.wants["m"].hold.Sub(now); pause < firstRetry || pause > 2*lastRetry {
+		if pause := g.losses["m"].hold.Sub(now); pause < firstRetry || pause > 2*lastRetry {
 			t.Fatalf("pause %s", pause)
 		}
 	}

@@ -395,7 +395,7 @@ func (j *judge) campaign(ctx context.Context, l look, suspects bool) time.Durati
 // what is asked for the others, and programs take longer than elections, no answer would ever be heard. Where an election was lost they are left out: somebody may have refused to vote for
 // one of them.
 func (j *judge) asked(l look, masters []string) []string {
-	if slices.ContainsFunc(masters, func(name string) bool { return j.agenda.wants[name].lost > 0 }) {
+	if slices.ContainsFunc(masters, func(name string) bool { return !j.agenda.losses[name].over(l.now) }) {
 		return masters
 	}
 	for _, m := range l.masters {

@@ -58,10 +58,11 @@ func TestAsked(t *testing.T) {
 	}
 	j.a.rules.file = file
 	j.agenda.set("b", forDown, time.Now())
+	l.now = time.Now()
 	if got := strings.Join(j.asked(l, []string{"b"}), ","); got != "a,b,d" {
 		t.Errorf("the election is for %s", got)
 	}
-	j.agenda.lost([]string{"b"}, time.Now(), 0)
+	j.agenda.lost([]string{"b"}, l.now, 0)
 	if got := strings.Join(j.asked(l, []string{"b"}), ","); got != "b" {
 		t.Errorf("after a lost one, it is for %s", got)
 	}
